@@ -1,0 +1,102 @@
+"""What teams want served."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from atoll.domain.architecture import Architecture, Quantisation
+from atoll.domain.gpu import CapacityType
+from atoll.domain.strategy import EngineName
+from atoll.domain.workload import Objectives, Workload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class DemandKey:
+    """Names one ModelDemand."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        """Read as ``namespace/name``."""
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """Where a demand's replicas may run; an empty set allows everything.
+
+    Attributes:
+        regions: regions allowed.
+        gpu_kinds: GPU kinds allowed.
+        capacity_types: terms allowed.
+        preference: capacity types, first choice first; empty for none.
+        spot_share: largest share of the rate on spot, 0 to 1.
+        min_replicas: smallest number of replicas (while the demand is above zero).
+        min_domains: smallest number of zones that replicas are spread over.
+    """
+
+    regions: frozenset[str] = frozenset()
+    gpu_kinds: frozenset[str] = frozenset()
+    capacity_types: frozenset[CapacityType] = frozenset()
+    preference: tuple[CapacityType, ...] = ()
+    spot_share: float = 1.0
+    min_replicas: int = 0
+    min_domains: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """The engine that runs the served model and what the user adds to its pods.
+
+    Attributes:
+        name: which engine.
+        image: container image.
+        args: further arguments, appended to ours.
+        env: environment variables as Kubernetes EnvVar objects (literal values or secret references).
+        pod_template: the user's overlay of the pod template, the typed allow-list of docs/reference/modeldemand.md.
+    """
+
+    name: EngineName = EngineName.VLLM
+    image: str = "vllm/vllm-openai:v0.24.0"
+    args: tuple[str, ...] = ()
+    env: tuple[Mapping[str, object], ...] = ()
+    pod_template: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """One ModelDemand, parsed and with its rate resolved.
+
+    Attributes:
+        key: namespace and name.
+        uid: ``metadata.uid``; empty outside a cluster.
+        generation: ``metadata.generation`` that was read.
+        created: ``metadata.creationTimestamp`` as RFC 3339 text; empty outside a cluster.
+        fleet: name of the Fleet it belongs to.
+        served_name: what clients put into the ``model`` field of a request.
+        architecture: of the served model.
+        weights: where weights are had: ``hf://``, ``pvc://``, ``s3://`` or ``oci://`` URI.
+        quantisations: allowed, best first.
+        rate: requests/s wanted now.
+        workload: shape of the requests.
+        objectives: what each request must see.
+        priority: higher is served first when there is not enough.
+        placement: where replicas may run.
+        engine: what runs them.
+    """
+
+    key: DemandKey
+    served_name: str
+    architecture: Architecture
+    rate: float
+    workload: Workload
+    objectives: Objectives
+    weights: str = ""
+    quantisations: tuple[Quantisation, ...] = (Quantisation.BF16,)
+    priority: int = 0
+    placement: Placement = field(default_factory=Placement)
+    engine: Engine = field(default_factory=Engine)
+    fleet: str = "default"
+    uid: str = ""
+    generation: int = 0
+    created: str = ""

@@ -1,0 +1,80 @@
+"""The one vocabulary of reasons: the same string in condition, event, log and metric label."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why something is as it is, in one PascalCase word."""
+
+    # Bad input, on the object that carries it.
+    INVALID_SPEC = "InvalidSpec"
+    UNKNOWN_ARCHITECTURE = "UnknownArchitecture"
+    SERVED_NAME_TAKEN = "ServedNameTaken"
+    NO_POOL_FITS = "NoPoolFits"
+    CONTRADICTORY_PLACEMENT = "ContradictoryPlacement"
+    IMPOSSIBLE_OBJECTIVES = "ImpossibleObjectives"
+    REQUESTS_EXCEED_SHARE = "RequestsExceedShare"
+    SELECTOR_MATCHES_NOTHING = "SelectorMatchesNothing"
+    PRICE_MISSING = "PriceMissing"
+    INVALID_SIGNAL = "InvalidSignal"
+    # Planning.
+    PLANNED = "Planned"
+    NO_DEMAND = "NoDemand"
+    SHORTFALL = "Shortfall"
+    OVER_BUDGET = "OverBudget"
+    AWAITING_APPROVAL = "AwaitingApproval"
+    PAUSED = "Paused"
+    SOLVER_FAILED = "SolverFailed"
+    SOLVER_TIMEOUT = "SolverTimeout"
+    SPOT_SHARE_UNMET = "SpotShareUnmet"
+    MIN_REPLICAS_UNMET = "MinReplicasUnmet"
+    MIN_DOMAINS_UNMET = "MinDomainsUnmet"
+    # Moving.
+    REPLICAS_READY = "ReplicasReady"
+    REPLICAS_STARTING = "ReplicasStarting"
+    REPLICAS_PENDING = "ReplicasPending"
+    ROUTER_NOT_SYNCED = "RouterNotSynced"
+    ROUTER_CONFIG_TOO_LARGE = "RouterConfigTooLarge"
+    ROUTED = "Routed"
+    NODE_LOST = "NodeLost"
+    NODE_NOTICE = "NodeNotice"
+    OFFERING_MASKED = "OfferingMasked"
+    # Plans.
+    ADOPTED = "Adopted"
+    SUPERSEDED = "Superseded"
+    COMPLETED = "Completed"
+    # All is well.
+    SERVING = "Serving"
+    AVAILABLE = "Available"
+    HEALTHY = "Healthy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What is wrong with one object, so that the object's owner can mend it.
+
+    Attributes:
+        reason: one word.
+        field: path of the field, such as ``spec.demand.requestsPerSecond``; empty where no single field is at fault.
+        message: the value seen and the mend, in a sentence.
+    """
+
+    reason: Reason
+    message: str
+    field: str = ""
+
+    def __str__(self) -> str:
+        """Read as ``field: message``."""
+        return f"{self.field}: {self.message}" if self.field else self.message
+
+
+class InvalidObjectError(ValueError):
+    """An object cannot be understood; carries the fault that says why.
+
+    Raised by ``api`` and ``catalogue`` for one object and turned into a condition on it alone.
+    """
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(str(fault))
+        self.fault = fault

@@ -1,0 +1,151 @@
+"""What was seen of the cluster at one moment, as typed values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from atoll.domain.demand import Demand, DemandKey
+from atoll.domain.fleet import Fleet
+from atoll.domain.objects import ObjectLike, Reference
+from atoll.domain.plan import Plan
+from atoll.domain.pool import NodePool, OfferingKey
+from atoll.domain.reason import Fault
+from atoll.domain.strategy import Strategy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedNode:
+    """A node, as far as it matters here.
+
+    Attributes:
+        name: ``metadata.name``.
+        offering: of which pool's offering it is; None where no pool selects it.
+        gpus: allocatable ``nvidia.com/gpu``.
+        ready: condition Ready is True.
+        notice: the sign that it will go, such as ``karpenter.sh/disrupted``; empty for none.
+    """
+
+    name: str
+    offering: OfferingKey | None
+    gpus: int
+    ready: bool
+    notice: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedPod:
+    """A pod, slimmed on receipt.
+
+    Attributes:
+        namespace: of the pod.
+        name: of the pod.
+        uid: ``metadata.uid``.
+        labels: of the pod.
+        annotations: of the pod, ours only.
+        node: it is bound to; empty while it is not scheduled.
+        gpus: ``nvidia.com/gpu`` that it asks for.
+        phase: Kubernetes' pod phase.
+        ready: condition Ready is True.
+        deleting: it has a deletion timestamp.
+        created: when.
+        restarts: of its containers, in all.
+        waiting: reason its container waits for, such as ``ImagePullBackOff``; empty for none.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    node: str
+    gpus: int
+    phase: str
+    ready: bool
+    deleting: bool
+    created: datetime
+    restarts: int = 0
+    waiting: str = ""
+
+    @property
+    def finished(self) -> bool:
+        """It holds no GPU any more."""
+        return self.phase in {"Succeeded", "Failed"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedDeployment:
+    """One of our engine Deployments.
+
+    Attributes:
+        namespace: of the Deployment.
+        name: of the Deployment.
+        uid: ``metadata.uid``.
+        resource_version: ``metadata.resourceVersion``.
+        demand: whose it is.
+        strategy: how its replica runs, read back from its annotation.
+        offerings: one per stage of the whole replica, in order.
+        replica: replica index of a multi-stage replica; -1 for a single-stage Deployment.
+        stage: stage index.
+        replicas: ``spec.replicas``.
+        deleting: it has a deletion timestamp.
+    """
+
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    demand: DemandKey
+    strategy: Strategy
+    offerings: tuple[OfferingKey, ...]
+    replica: int
+    stage: int
+    replicas: int
+    deleting: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mask:
+    """An offering that is not counted on for a while.
+
+    Attributes:
+        offering: which.
+        until: when it is tried again.
+        strikes: times in a row that it gave nothing; each doubles the wait.
+        reason: why, in a few words.
+    """
+
+    offering: OfferingKey
+    until: datetime
+    strikes: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """Everything that decisions read.
+
+    Attributes:
+        fleet: policy; the built-in defaults where none is declared.
+        demands: valid ones, by key, served names already settled.
+        pools: valid ones, by name.
+        faults: what is wrong with which object.
+        nodes: by name.
+        pods: all pods that hold GPUs or are ours.
+        deployments: our engine Deployments.
+        plans: all FleetPlans of the fleet, oldest first.
+        masks: offerings not counted on.
+        objects: raw objects of our own kinds and children as last seen, managed fields dropped.
+        router_versions: per router the configuration version it has taken; None where it cannot be read.
+    """
+
+    fleet: Fleet = field(default_factory=Fleet)
+    demands: Mapping[DemandKey, Demand] = field(default_factory=dict)
+    pools: Mapping[str, NodePool] = field(default_factory=dict)
+    faults: Mapping[Reference, tuple[Fault, ...]] = field(default_factory=dict)
+    nodes: Mapping[str, ObservedNode] = field(default_factory=dict)
+    pods: tuple[ObservedPod, ...] = ()
+    deployments: tuple[ObservedDeployment, ...] = ()
+    plans: tuple[Plan, ...] = ()
+    masks: Mapping[OfferingKey, Mask] = field(default_factory=dict)
+    objects: Mapping[Reference, ObjectLike] = field(default_factory=dict)
+    router_versions: Mapping[str, str | None] = field(default_factory=dict)

@@ -1,0 +1,119 @@
+"""Serving strategies and templates: how a replica runs, and what it then delivers."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from functools import cached_property
+
+from atoll.domain.architecture import Quantisation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Stage:
+    """One pipeline stage: a pod on one node.
+
+    Attributes:
+        gpu_kind: name of the GPU kind.
+        layers: decoder layers that it holds; the first stage also holds the embedding, the last the head.
+    """
+
+    gpu_kind: str
+    layers: int
+
+
+class EngineName(StrEnum):
+    """The inference engines that Atoll can run."""
+
+    VLLM = "vllm"
+    SGLANG = "sglang"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Strategy:
+    """How a replica of a served model runs; its ``id`` is stable over processes and versions of estimates.
+
+    Attributes:
+        engine: inference engine.
+        tp: tensor-parallel width, GPUs per stage; one width for all stages (vLLM asks for equal widths).
+        stages: pipeline stages in order.
+        quantisation: how weights are held.
+        max_sequences: most sequences in flight in the whole replica (vLLM ``--max-num-seqs``).
+        max_context: longest context admitted, tokens (vLLM ``--max-model-len``).
+    """
+
+    engine: EngineName
+    tp: int
+    stages: tuple[Stage, ...]
+    quantisation: Quantisation
+    max_sequences: int
+    max_context: int
+
+    @cached_property
+    def id(self) -> str:
+        """Ten hexadecimal digits of the content's SHA-256: the value of the label ``atoll.dev/strategy``."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:10]
+
+    @cached_property
+    def gpus(self) -> int:
+        """GPUs of one replica, all stages."""
+        return self.tp * len(self.stages)
+
+    @cached_property
+    def need(self) -> Mapping[str, int]:
+        """Stage pods, each ``tp`` GPUs wide, by GPU kind."""
+        return Counter(stage.gpu_kind for stage in self.stages)
+
+    def __str__(self) -> str:
+        """Read as ``2 x H100-80GB tp4 + 1 x L40S-48GB tp4 (30+30+20 layers, bf16)``."""
+        kinds = " + ".join(f"{count} x {kind} tp{self.tp}" for kind, count in self.need.items())
+        layers = "+".join(str(stage.layers) for stage in self.stages)
+        return f"{kinds} ({layers} layers, {self.quantisation})"
+
+
+class PerformanceSource(StrEnum):
+    """Where an estimate came from, best first."""
+
+    PROFILE = "Profile"
+    MEASURED = "Measured"
+    SILICON_TABLE = "SiliconTable"
+    ROOFLINE = "Roofline"
+
+
+class Limit(StrEnum):
+    """What stops a template from delivering more."""
+
+    TTFT = "TTFT"
+    TPOT = "TPOT"
+    KV_MEMORY = "KVMemory"
+    COMPUTE = "Compute"
+    SEQUENCES = "Sequences"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Template:
+    """A strategy with what it delivers for one demand.
+
+    Attributes:
+        strategy: how it runs.
+        rate: requests/s within the objectives, one replica.
+        ttft_seconds: time to first token at the objective's percentile at that rate, seconds.
+        tpot_seconds: mean time per output token at that rate, seconds.
+        sequences: sequences in flight at that rate.
+        limit: what stops it from delivering more.
+        sources: where the latencies came from, one per GPU kind used, by kind name.
+        expected_error: expected relative error of the rate, 0.15 = 15 %.
+        startup_seconds: image, weights and engine start, without the node's, seconds.
+    """
+
+    strategy: Strategy
+    rate: float
+    ttft_seconds: float
+    tpot_seconds: float
+    sequences: float
+    limit: Limit
+    sources: Mapping[str, PerformanceSource]
+    expected_error: float
+    startup_seconds: float

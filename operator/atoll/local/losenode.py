@@ -1,0 +1,45 @@
+"""A node that is gone without notice: what a reclaimed spot instance or a broken host looks like to the cluster.
+
+`kubectl delete node` on a Karpenter node is a graceful drain, because finalizers hold Node and NodeClaim until the pods
+have left. Here the finalizers go first, so Node and NodeClaim vanish at once and their pods stay behind, bound to nothing.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from atoll.local.api import Api
+from atoll.local.errors import LocalEnvironmentError
+from atoll.local.karpenter import NODE_CLAIMS
+
+_NODES = "/api/v1/nodes"
+
+
+def lose_node(kubeconfig: Path, name: str) -> None:
+    """Remove the Node and, where Karpenter made it, its NodeClaim, at once and without a drain."""
+    with Api(kubeconfig) as api:
+        node = api.get(f"{_NODES}/{name}")
+        if node is None:
+            names = ", ".join(sorted(each["metadata"]["name"] for each in api.list(_NODES))) or "none"
+            raise LocalEnvironmentError(f"node {name!r}: there is none of that name; nodes are: {names}")
+        claims = _claims_of(api, name)
+        # The node goes first: were the NodeClaim gone first, Karpenter might still see the node and drain it.
+        _remove(api, f"{_NODES}/{name}")
+        for claim in claims:
+            _remove(api, f"{NODE_CLAIMS}/{claim}")
+
+
+def _claims_of(api: Api, node: str) -> list[str]:
+    if api.get("/apis/karpenter.sh/v1") is None:
+        return []
+    claims: list[dict[str, Any]] = api.list(NODE_CLAIMS)
+    return [claim["metadata"]["name"] for claim in claims if claim.get("status", {}).get("nodeName") == node]
+
+
+def _remove(api: Api, path: str) -> None:
+    """Ask for deletion, then take the finalizers away: in this order nobody can add them again."""
+    if api.delete(path, grace_seconds=0) and api.get(path) is not None:
+        try:
+            api.merge(path, {"metadata": {"finalizers": None}})
+        except LocalEnvironmentError:
+            if api.get(path) is not None:
+                raise
