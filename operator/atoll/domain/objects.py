@@ -66,17 +66,32 @@ def reference(obj: ObjectLike) -> Reference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Apply:
-    """Server-side apply of a whole intent."""
+    """Server-side apply of a whole intent.
+
+    Attributes:
+        intent: the whole object as wanted.
+        why: in a few words, for the log.
+        live_uid: of the live object that is to be changed; empty to create one, which fails where one exists.
+        live_resource_version: it must still have; empty where any version may be changed.
+    """
 
     intent: ObjectLike
     why: str
+    live_uid: str = ""
+    live_resource_version: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApplyStatus:
-    """Server-side apply of a status subresource."""
+    """Server-side apply of a status subresource.
+
+    Attributes:
+        intent: name and the whole status as wanted.
+        live_uid: the object must still have; empty where any object of that name may be changed.
+    """
 
     intent: ObjectLike
+    live_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

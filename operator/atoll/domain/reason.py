@@ -20,6 +20,7 @@ class Reason(StrEnum):
     INVALID_SIGNAL = "InvalidSignal"
     # Planning.
     PLANNED = "Planned"
+    PLANNING = "Planning"
     NO_DEMAND = "NoDemand"
     SHORTFALL = "Shortfall"
     OVER_BUDGET = "OverBudget"
@@ -40,6 +41,12 @@ class Reason(StrEnum):
     NODE_LOST = "NodeLost"
     NODE_NOTICE = "NodeNotice"
     OFFERING_MASKED = "OfferingMasked"
+    # Writing to the API server.
+    FORBIDDEN = "Forbidden"
+    WRITE_REFUSED = "WriteRefused"
+    OBJECT_TOO_LARGE = "ObjectTooLarge"
+    API_UNAVAILABLE = "ApiUnavailable"
+    LEASE_NOT_HELD = "LeaseNotHeld"
     # Plans.
     ADOPTED = "Adopted"
     SUPERSEDED = "Superseded"

@@ -87,6 +87,7 @@ class ObservedDeployment:
         replica: replica index of a multi-stage replica; -1 for a single-stage Deployment.
         stage: stage index.
         replicas: ``spec.replicas``.
+        selector: labels that all its pods have, and no other pod.
         deleting: it has a deletion timestamp.
     """
 
@@ -100,7 +101,13 @@ class ObservedDeployment:
     replica: int
     stage: int
     replicas: int
+    selector: Mapping[str, str]
     deleting: bool = False
+
+    @property
+    def offering(self) -> OfferingKey:
+        """Where its pods go."""
+        return self.offerings[self.stage]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +140,7 @@ class Snapshot:
         pods: all pods that hold GPUs or are ours.
         deployments: our engine Deployments.
         plans: all FleetPlans of the fleet, oldest first.
-        masks: offerings not counted on.
+        masks: offerings that gave nothing lately; a mask counts until its time, its strikes until nodes come.
         objects: raw objects of our own kinds and children as last seen, managed fields dropped.
         router_versions: per router the configuration version it has taken; None where it cannot be read.
     """

@@ -33,9 +33,7 @@ def read_access(kubeconfig: Path) -> Access:
     try:
         content = yaml.safe_load(kubeconfig.read_text(encoding="utf-8"))
         cluster, user = content["clusters"][0]["cluster"], content["users"][0]["user"]
-        return Access(
-            server=cluster["server"], token=user["token"], authority=Path(cluster["certificate-authority"])
-        )
+        return Access(server=cluster["server"], token=user["token"], authority=Path(cluster["certificate-authority"]))
     except FileNotFoundError as error:
         raise LocalEnvironmentError(
             f"kubeconfig {kubeconfig}: no such file; start the local environment first (`make run`)"
@@ -53,7 +51,7 @@ def tls_context(access: Access) -> ssl.SSLContext:
 
 
 class Api:
-    """Requests to the API server of one kubeconfig. Proxy settings of the environment are ignored: it is on loopback."""
+    """Requests to the API server of one kubeconfig, on loopback, so proxy settings are ignored."""
 
     def __init__(self, kubeconfig: Path) -> None:
         access = read_access(kubeconfig)

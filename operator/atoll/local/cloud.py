@@ -1,9 +1,9 @@
 """The simulated cloud: which nodes can be had where, at what price and how many, as plain values.
 
-One offering here is one offering of the program. It becomes one Karpenter NodePool whose `limits` are the scarcity: with
-nothing to be had no NodeClaim appears and pods stay Pending, which is how a real shortage looks to the operator. (An
-offering's `Available: false` is of no use: Karpenter's KWOK provider sets it to true when it reads the file.) Without
-Karpenter the same values become fixed nodes.
+One offering here is one offering of the program. It becomes one Karpenter NodePool whose `limits` are the scarcity:
+with nothing to be had no NodeClaim appears and pods stay Pending, which is how a real shortage looks to the operator.
+(An offering's `Available: false` is of no use: Karpenter's KWOK provider sets it to true when it reads the file.)
+Without Karpenter the same values become fixed nodes.
 """
 
 import hashlib
@@ -27,7 +27,7 @@ GPU_COUNT = "nvidia.com/gpu.count"
 
 _OVERHEAD_CPU_MILLIS = 100
 _OVERHEAD_MEMORY_MIB = 10
-"""What Karpenter's KWOK provider takes from an instance type's resources to get a node's allocatable size; added before."""
+"""What the KWOK provider takes off an instance type's resources for the allocatable size; added before."""
 
 _CAPACITY_TYPES = ("on-demand", "spot")
 _LABEL_LENGTH = 63
@@ -136,9 +136,7 @@ def check_offerings(offerings: Iterable[SimulatedOffering]) -> None:
 def instance_types(offerings: Iterable[SimulatedOffering]) -> list[dict[str, Any]]:
     """Karpenter's INSTANCE_TYPES_FILE_PATH content: one entry per instance type, its zones and prices inside."""
     ordered = sorted(offerings, key=attrgetter("instance_type", "region", "zone", "capacity_type"))
-    return [
-        _instance_type(name, tuple(group)) for name, group in groupby(ordered, key=attrgetter("instance_type"))
-    ]
+    return [_instance_type(name, tuple(group)) for name, group in groupby(ordered, key=attrgetter("instance_type"))]
 
 
 def _instance_type(name: str, offerings: tuple[SimulatedOffering, ...]) -> dict[str, Any]:

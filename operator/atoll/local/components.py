@@ -1,8 +1,8 @@
 """Command lines of etcd and the four Kubernetes components, all bound to loopback.
 
 Values that differ from the defaults differ for a reason: no fsync because the data is thrown away, high request rates
-because a simulated fleet starts hundreds of pods at once (2,000 pods Ready in 12 s instead of 76 s), no leader election
-because there is one of each.
+because a simulated fleet starts hundreds of pods at once (2,000 pods Ready in 12 s instead of 76 s), no leader
+election because there is one of each.
 """
 
 from dataclasses import dataclass

@@ -46,9 +46,7 @@ def users(state: StateDirectory) -> tuple[User, ...]:
             group="system:authenticated",
             kubeconfig=state.component_kubeconfig("kube-controller-manager"),
         ),
-        User(
-            name=SCHEDULER, group="system:authenticated", kubeconfig=state.component_kubeconfig("kube-scheduler")
-        ),
+        User(name=SCHEDULER, group="system:authenticated", kubeconfig=state.component_kubeconfig("kube-scheduler")),
     )
 
 
@@ -68,9 +66,7 @@ def kubeconfig(*, user: str, token: str, server: str, authority: Path) -> str:
     content = {
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [
-            {"name": "atoll-local", "cluster": {"server": server, "certificate-authority": str(authority)}}
-        ],
+        "clusters": [{"name": "atoll-local", "cluster": {"server": server, "certificate-authority": str(authority)}}],
         "users": [{"name": user, "user": {"token": token}}],
         "contexts": [{"name": "atoll-local", "context": {"cluster": "atoll-local", "user": user}}],
         "current-context": "atoll-local",

@@ -1,7 +1,7 @@
 """The real Karpenter over simulated nodes: what it sells and how to start it.
 
-One NodePool per offering, because a NodePool's `limits` is the only scarcity Karpenter knows. Nodes leave as soon as they
-are empty (all of them at once) and never for another reason: moving pods is Atoll's decision.
+One NodePool per offering, because a NodePool's `limits` is the only scarcity Karpenter knows. Nodes leave as soon as
+they are empty (all of them at once) and never for another reason: moving pods is Atoll's decision.
 """
 
 from pathlib import Path

@@ -1,9 +1,9 @@
 """Simulated nodes and pods: KWOK's life cycles, written for what an operator of GPU fleets must cope with.
 
-A node comes up Ready with a lease. A pod is Running at once but Ready only after a start delay, as an engine that loads
-weights. A deleted pod stays Terminating for its preStop sleep and a moment to stop, never longer than its grace period.
-Nodes report their allocatable size as capacity, because Karpenter's KWOK provider creates nodes whose capacity is what the
-first pod asked for, and counts a NodePool's `limits` from that.
+A node comes up Ready with a lease. A pod is Running at once but Ready only after a start delay, as an engine that
+loads weights. A deleted pod stays Terminating for its preStop sleep and a moment to stop, never longer than its grace
+period. Nodes report their allocatable size as capacity, because Karpenter's KWOK provider creates nodes whose
+capacity is what the first pod asked for, and counts a NodePool's `limits` from that.
 """
 
 from dataclasses import dataclass
@@ -25,6 +25,10 @@ NODE_LEASE_SECONDS = 40
 
 HEARTBEAT_SECONDS = 300
 """Pause between full status reports of a node; its lease says that it lives."""
+
+
+PARALLELISM = 16
+"""How many pods, and how many nodes, KWOK moves at the same time (default 4)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +66,8 @@ def stages_path(state: StateDirectory) -> Path:
 
 
 def stages_text(pace: Pace) -> str:
-    """All life cycles, as one file of YAML documents."""
-    return yaml.safe_dump_all(stages(pace), sort_keys=False)
+    """KWOK's configuration file: its own options, then all life cycles."""
+    return yaml.safe_dump_all((_OPTIONS, *stages(pace)), sort_keys=False)
 
 
 def stages(pace: Pace) -> tuple[dict[str, Any], ...]:
@@ -123,6 +127,21 @@ def stop_time(pace: Pace) -> str:
         " | ([.spec.containers[] | (.lifecycle.preStop.sleep.seconds // 0)] | max) as $sleep"
         f" | [$limit, $asked + $sleep + {pace.pod_stop_seconds}] | min | todateiso8601"
     )
+
+
+_OPTIONS = {
+    "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
+    "kind": "KwokConfiguration",
+    "options": {
+        "podPlayStageParallelism": PARALLELISM,
+        "nodePlayStageParallelism": PARALLELISM,
+        # A configuration replaces KWOK's defaults as a whole, and zero is refused:
+        "nodeLeaseParallelism": 4,
+        "podsOnNodeSyncParallelism": 16,
+        "enablePodsOnNodeSyncListPager": False,
+        "enablePodsOnNodeSyncStreamWatch": True,
+    },
+}
 
 
 def _stage(

@@ -1,8 +1,9 @@
 """Become another program that cannot outlive its parent.
 
-Run as a script (`python -I -S launcher.py PARENT_PID COMMAND...`), never imported: it asks the kernel for SIGKILL on the
-death of the parent (prctl PR_SET_PDEATHSIG survives exec) and then executes the command. A `preexec_fn` would do the same
-but may deadlock in a process with threads, and the operator under test has threads. PARENT_PID 0 means: outlive it.
+Run as a script (`python -I -S launcher.py PARENT_PID COMMAND...`), never imported: it asks the kernel for SIGKILL on
+the death of the parent (prctl PR_SET_PDEATHSIG survives exec) and then executes the command. A `preexec_fn` would do
+the same but may deadlock in a process with threads, and the operator under test has threads. PARENT_PID 0 means:
+outlive it.
 """
 
 import ctypes

@@ -1,7 +1,8 @@
 """A node that is gone without notice: what a reclaimed spot instance or a broken host looks like to the cluster.
 
-`kubectl delete node` on a Karpenter node is a graceful drain, because finalizers hold Node and NodeClaim until the pods
-have left. Here the finalizers go first, so Node and NodeClaim vanish at once and their pods stay behind, bound to nothing.
+`kubectl delete node` on a Karpenter node is a graceful drain, because finalizers hold Node and NodeClaim until the
+pods have left. Here the finalizers go first, so Node and NodeClaim vanish at once and their pods stay behind, bound
+to nothing.
 """
 
 from pathlib import Path
@@ -12,6 +13,7 @@ from atoll.local.errors import LocalEnvironmentError
 from atoll.local.karpenter import NODE_CLAIMS
 
 _NODES = "/api/v1/nodes"
+_ATTEMPTS = 5
 
 
 def lose_node(kubeconfig: Path, name: str) -> None:
@@ -36,10 +38,17 @@ def _claims_of(api: Api, node: str) -> list[str]:
 
 
 def _remove(api: Api, path: str) -> None:
-    """Ask for deletion, then take the finalizers away: in this order nobody can add them again."""
-    if api.delete(path, grace_seconds=0) and api.get(path) is not None:
+    """Take the finalizers away, delete, and look again.
+
+    In this order Karpenter has nothing to drain for; only if it put its finalizer back in between must it go once more.
+    """
+    for _ in range(_ATTEMPTS):
         try:
             api.merge(path, {"metadata": {"finalizers": None}})
+            api.delete(path, grace_seconds=0)
         except LocalEnvironmentError:
             if api.get(path) is not None:
                 raise
+        if api.get(path) is None:
+            return
+    raise LocalEnvironmentError(f"{path}: still there after {_ATTEMPTS} attempts; see its metadata.finalizers")

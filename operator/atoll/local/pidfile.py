@@ -1,7 +1,7 @@
 """Which processes are ours, said so that nobody else's is ever ended.
 
-A process id alone is reused by the kernel; the pair of id and start time is not while the machine is up, and the boot id
-tells machines' lives apart. `make down` after a crash ends exactly what still matches.
+A process id alone is reused by the kernel; the pair of id and start time is not while the machine is up, and the boot
+id tells machines' lives apart. `make down` after a crash ends exactly what still matches.
 """
 
 import os

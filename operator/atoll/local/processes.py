@@ -1,15 +1,16 @@
 """Start, watch and end the child processes of the local environment.
 
-Each child leads a session of its own (Ctrl-C in the terminal reaches only us, and we end the children in order), has a
-log file, a minimal environment without proxy settings (everything is on loopback) and dies with us even on SIGKILL. The
-kernel ties that death to the *thread* that started the child, so all children are started by one thread that lives as
-long as this process: callers may use any thread.
+Each child leads a session of its own (Ctrl-C in the terminal reaches only us, and we end the children in order), has
+a log file, a minimal environment without proxy settings (everything is on loopback) and dies with us even on SIGKILL.
+The kernel ties that death to the *thread* that started the child, so all children are started by one thread that
+lives as long as this process: callers may use any thread.
 """
 
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -37,14 +38,21 @@ class Command:
     """Additions to the minimal environment."""
 
 
+def tied_to_this_process(*, detached: bool = False) -> list[str]:
+    """What to put before a command (absolute path first) so that it dies when the thread that starts it does."""
+    parent = 0 if detached else os.getpid()
+    return [sys.executable, "-I", "-S", str(_LAUNCHER), str(parent)]
+
+
 class Processes:
-    """The children of one state folder. Not for concurrent use by several threads."""
+    """The children of one state folder; any thread may start and end them."""
 
     def __init__(self, state: StateDirectory, *, detached: bool = False) -> None:
         self._state = state
         self._detached = detached
         self._commands: dict[str, Command] = {}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._lock = threading.RLock()
 
     def refuse_second_environment(self) -> None:
         """Fail if another environment runs in this folder; forget records of processes that have ended."""
@@ -59,15 +67,14 @@ class Processes:
 
     def start(self, command: Command) -> None:
         """Run the command as a child and record its identity before anything else happens."""
-        parent = 0 if self._detached else os.getpid()
-        full = [sys.executable, "-I", "-S", str(_LAUNCHER), str(parent), *command.arguments]
-        with self.log(command.name).open("ab") as log:
-            child = _SPAWNER.submit(_spawn, full, _environment(command), self._state.root, log.fileno()).result()
-        self._commands[command.name], self._children[command.name] = command, child
-        record = pidfile.record_of(command.name, child.pid)
-        if record is not None:
-            known = (r for r in pidfile.read_records(self._state.processes) if r.name != command.name)
-            pidfile.write_records(self._state.processes, (*known, record))
+        full = [*tied_to_this_process(detached=self._detached), *command.arguments]
+        with self._lock, self.log(command.name).open("ab") as log:
+            child = _spawn_in_lasting_thread(full, _environment(command), self._state.root, log.fileno())
+            self._commands[command.name], self._children[command.name] = command, child
+            record = pidfile.record_of(command.name, child.pid)
+            if record is not None:
+                known = (r for r in pidfile.read_records(self._state.processes) if r.name != command.name)
+                pidfile.write_records(self._state.processes, (*known, record))
 
     def restart(self, name: str) -> None:
         """Start the same command again; ends the old process abruptly if it still runs."""
@@ -82,20 +89,20 @@ class Processes:
         if number in (signal.SIGKILL, signal.SIGTERM):
             child.wait()
 
-    def stop_all(self, *, patience_seconds: float = 5.0) -> None:
-        """End all children, last started first, those that ignore the request by force."""
-        children = list(self._children.values())
-        for child in reversed(children):
-            _signal(child, signal.SIGTERM)
-        deadline = time.monotonic() + patience_seconds
-        for child in reversed(children):
-            try:
-                child.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                _signal(child, signal.SIGKILL)
-                child.wait()
-        self._children.clear()
-        self._state.processes.unlink(missing_ok=True)
+    def end(self, name: str, *, patience_seconds: float = 1.5) -> None:
+        """End one child for good."""
+        with self._lock:
+            self._end([self._child(name)], patience_seconds)
+            self._forget((name,))
+
+    def stop_all(self, *, patience_seconds: float = 1.5) -> None:
+        """End all children, last started first, those that take longer by force.
+
+        kube-apiserver waits for its clients' watches to end and would take a minute; the data is thrown away anyhow.
+        """
+        with self._lock:
+            self._end(list(self._children.values()), patience_seconds)
+            self._forget(tuple(self._children))
 
     def pid(self, name: str) -> int:
         """The process id of a running child."""
@@ -103,7 +110,7 @@ class Processes:
 
     def check(self) -> None:
         """Fail if a child has ended by itself, with the end of its log."""
-        for name, child in self._children.items():
+        for name, child in list(self._children.items()):
             if child.poll() is not None:
                 raise LocalEnvironmentError(
                     f"process {name} ended with status {child.returncode}; log {self.log(name)} ends with:\n"
@@ -123,10 +130,42 @@ class Processes:
         """The log file of a process."""
         return self._state.logs / f"{name}.log"
 
+    def _forget(self, names: tuple[str, ...]) -> None:
+        """Take children off the record. Another environment's records in the same folder stay."""
+        ended = {self._children.pop(name).pid for name in names}
+        left = tuple(each for each in pidfile.read_records(self._state.processes) if each.pid not in ended)
+        if left:
+            pidfile.write_records(self._state.processes, left)
+        else:
+            self._state.processes.unlink(missing_ok=True)
+
+    @staticmethod
+    def _end(children: list[subprocess.Popen[bytes]], patience_seconds: float) -> None:
+        for child in reversed(children):
+            _signal(child, signal.SIGTERM)
+        deadline = time.monotonic() + patience_seconds
+        for child in reversed(children):
+            try:
+                child.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                _signal(child, signal.SIGKILL)
+                child.wait()
+
     def _child(self, name: str) -> subprocess.Popen[bytes]:
         if name not in self._children:
             raise LocalEnvironmentError(f"process {name!r} was not started here; there are {sorted(self._children)}")
         return self._children[name]
+
+
+def _spawn_in_lasting_thread(
+    command: Sequence[str], environment: Mapping[str, str], folder: Path, log: int
+) -> subprocess.Popen[bytes]:
+    spawning = _SPAWNER.submit(_spawn, command, environment, folder, log)
+    try:
+        return spawning.result()
+    except KeyboardInterrupt:  # the child may exist, and nobody else would know it
+        _signal(spawning.result(), signal.SIGKILL)
+        raise
 
 
 def _spawn(command: Sequence[str], environment: Mapping[str, str], folder: Path, log: int) -> subprocess.Popen[bytes]:

@@ -1,8 +1,8 @@
 """The scheduler's configuration: the default profile, and one that fills GPU nodes one after another.
 
-The default profile spreads: eight 1-GPU pods over four 8-GPU nodes leave room for no 8-GPU pod. Engine pods therefore name
-`atoll-binpack`, whose only opinion is "the node with the most GPUs in use". Measured on four 8-GPU nodes with eight 1-GPU
-and then three 8-GPU pods: default 0 of 3 scheduled, `atoll-binpack` 3 of 3.
+The default profile spreads: eight 1-GPU pods over four 8-GPU nodes leave room for no 8-GPU pod. Engine pods therefore
+name `atoll-binpack`, whose only opinion is "the node with the most GPUs in use". Measured on four 8-GPU nodes with
+eight 1-GPU and then three 8-GPU pods: default 0 of 3 scheduled, `atoll-binpack` 3 of 3.
 """
 
 from pathlib import Path

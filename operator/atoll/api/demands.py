@@ -1,0 +1,254 @@
+"""ModelDemand to the domain's Demand."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, time, timedelta
+from math import isfinite
+
+import msgspec
+
+from atoll.api.decode import decode, invalid, metadata, shown
+from atoll.api.quantities import seconds
+from atoll.api.schema import sparse
+from atoll.api.v1alpha1.engine import EngineChoice, PodOverlay
+from atoll.api.v1alpha1.modeldemand import (
+    ArchitectureConfig,
+    DemandSource,
+    ModelDemandSpec,
+    PlacementLimits,
+    ScheduledDemand,
+    ServedModel,
+    WorkloadShape,
+)
+from atoll.catalogue.architectures import architecture
+from atoll.catalogue.gpus import gpu_kind
+from atoll.domain.architecture import Architecture
+from atoll.domain.demand import Demand, DemandKey, Engine, Placement
+from atoll.domain.gpu import CapacityType
+from atoll.domain.objects import MODEL_DEMAND
+from atoll.domain.reason import Reason
+from atoll.domain.strategy import EngineName
+from atoll.domain.workload import Lengths, Objectives, Workload
+
+MOST_REQUESTS_PER_SECOND = 1e6
+"""As the schema bounds fixed demand; a signal beyond it is a broken signal."""
+
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def parse_model_demand(
+    obj: object, *, signals: Mapping[DemandKey, float] | None = None, now: datetime | None = None
+) -> Demand:
+    """Understand one ModelDemand.
+
+    Args:
+        obj: any JSON that claims to be one.
+        signals: what Prometheus queries gave, requests/s before head-room, by demand.
+        now: the moment that a schedule is read for, with time zone.
+
+    Raises:
+        InvalidObjectError: and nothing else; ``InvalidSignal`` where the rate cannot be known now.
+    """
+    found = metadata(obj, MODEL_DEMAND, longest=40)
+    spec = decode(_spec(obj), ModelDemandSpec, "spec")
+    key = DemandKey(namespace=found.namespace, name=found.name)
+    chosen = _architecture(spec.model)
+    return Demand(
+        key=key,
+        uid=found.uid,
+        generation=found.generation,
+        created=found.created,
+        fleet=spec.fleet,
+        served_name=spec.model.served_name,
+        architecture=chosen,
+        weights=spec.model.weights or f"hf://{chosen.name}",
+        quantisations=spec.model.quantisations,
+        rate=_rate(spec.demand, key, signals or {}, now),
+        workload=_workload(spec.demand.workload),
+        objectives=Objectives(
+            ttft_seconds=seconds(spec.objectives.ttft),
+            tpot_seconds=seconds(spec.objectives.tpot),
+            percentile=spec.objectives.percentile,
+        ),
+        priority=spec.priority,
+        placement=_placement(spec.placement),
+        engine=_engine(spec.engine),
+    )
+
+
+def _spec(obj: object) -> object:
+    return obj.get("spec", {}) if isinstance(obj, Mapping) else {}
+
+
+def _architecture(model: ServedModel) -> Architecture:
+    name, config = model.architecture.name, model.architecture.config
+    field = "spec.model.architecture"
+    if (name is None) == (config is None):
+        raise invalid(field, "give exactly one of name and config")
+    if name is not None:
+        return architecture(name, field=f"{field}.name")
+    if not model.weights:
+        raise invalid("spec.model.weights", "must be set where the architecture is given inline")
+    assert config is not None  # noqa: S101  # for the type checker
+    _check_config(config, f"{field}.config")
+    return Architecture(
+        name=model.served_name,
+        layers=config.num_hidden_layers,
+        hidden=config.hidden_size,
+        heads=config.num_attention_heads,
+        kv_heads=config.num_key_value_heads or config.num_attention_heads,
+        head_dim=config.head_dim or config.hidden_size // config.num_attention_heads,
+        ffn=config.intermediate_size,
+        vocabulary=config.vocab_size,
+        moe_ffn=config.moe_intermediate_size,
+        experts=config.num_experts,
+        experts_per_token=config.num_experts_per_tok,
+        shared_experts=config.n_shared_experts,
+        dense_layers=config.first_k_dense_replace,
+        kv_lora_rank=config.kv_lora_rank,
+        sliding_window=config.sliding_window,
+        full_attention_layers=config.full_attention_layers,
+        native=config.native,
+        max_context=config.max_position_embeddings,
+        tied_embedding=config.tie_word_embeddings,
+    )
+
+
+def _check_config(config: ArchitectureConfig, field: str) -> None:
+    """The rules of ArchitectureConfig, for objects that have met no API server."""
+    if config.num_experts and not (config.num_experts_per_tok and config.moe_intermediate_size):
+        raise invalid(
+            f"{field}.numExperts", "a mixture of experts needs numExpertsPerTok and moeIntermediateSize above 0"
+        )
+    for small, large in (
+        ("num_experts_per_tok", "num_experts"),
+        ("full_attention_layers", "num_hidden_layers"),
+        ("first_k_dense_replace", "num_hidden_layers"),
+        ("num_key_value_heads", "num_attention_heads"),
+    ):
+        if getattr(config, small) > getattr(config, large):
+            names = {item.name: item.encode_name for item in msgspec.structs.fields(config)}
+            raise invalid(
+                f"{field}.{names[small]}",
+                f"{getattr(config, small)} is more than {names[large]}, {getattr(config, large)}",
+            )
+    if not config.head_dim and config.hidden_size % config.num_attention_heads:
+        raise invalid(f"{field}.headDim", "set it: hiddenSize is not a multiple of numAttentionHeads")
+
+
+def _rate(source: DemandSource, key: DemandKey, signals: Mapping[DemandKey, float], now: datetime | None) -> float:
+    given = [
+        name
+        for name, value in (
+            ("requestsPerSecond", source.requests_per_second),
+            ("prometheus", source.prometheus),
+            ("schedule", source.schedule),
+        )
+        if value is not None
+    ]
+    if len(given) != 1:
+        seen = f"{' and '.join(given)} given" if given else "none given"
+        raise invalid("spec.demand", f"{seen}: give exactly one of requestsPerSecond, prometheus and schedule")
+    if source.requests_per_second is not None:
+        return source.requests_per_second
+    if source.schedule is not None:
+        return _scheduled(source.schedule, now)
+    field = "spec.demand.prometheus.query"
+    assert source.prometheus is not None  # noqa: S101  # for the type checker
+    measured = signals.get(key)
+    if measured is None:
+        raise invalid(field, "gave no value yet: check the query and the operator's Prometheus", Reason.INVALID_SIGNAL)
+    rate = measured * (1.0 + source.prometheus.headroom)
+    if not (isfinite(rate) and 0.0 <= rate <= MOST_REQUESTS_PER_SECOND):
+        raise invalid(
+            field, f"gave {measured!r}: expected 0 to {MOST_REQUESTS_PER_SECOND:g} requests/s", Reason.INVALID_SIGNAL
+        )
+    return rate
+
+
+def _scheduled(schedule: ScheduledDemand, now: datetime | None) -> float:
+    """The highest floor in force, or the base."""
+    if now is None or now.tzinfo is None:
+        raise invalid("spec.demand.schedule", "cannot be read without the time of day", Reason.INVALID_SIGNAL)
+    moment = now.astimezone(UTC)
+    rates = [schedule.base]
+    for floor in schedule.floors:
+        start, end = time.fromisoformat(floor.start), time.fromisoformat(floor.end)
+        length = timedelta(hours=end.hour - start.hour, minutes=end.minute - start.minute)
+        if length <= timedelta(0):
+            length += timedelta(days=1)
+        for day in (moment, moment - timedelta(days=1)):
+            begin = datetime.combine(day.date(), start, tzinfo=UTC)
+            if begin <= moment < begin + length and (not floor.days or _DAYS[begin.weekday()] in floor.days):
+                rates.append(floor.requests_per_second)
+    return max(rates)
+
+
+def _workload(shape: WorkloadShape) -> Workload:
+    return Workload(
+        input=Lengths(mean=shape.input.mean, cv=shape.input.cv),
+        output=Lengths(mean=shape.output.mean, cv=shape.output.cv),
+        prefix_hit_rate=shape.prefix_hit_rate,
+        arrival_cv=shape.arrival_cv,
+    )
+
+
+def _placement(limits: PlacementLimits) -> Placement:
+    allowed, field = frozenset(limits.capacity_types), "spec.placement"
+    stray = [term.value for term in limits.preference if allowed and term not in allowed]
+    if stray:
+        raise invalid(
+            f"{field}.preference",
+            f"{', '.join(stray)} is preferred, but capacityTypes allows {', '.join(sorted(allowed))} only",
+            Reason.CONTRADICTORY_PLACEMENT,
+        )
+    if limits.spot_share < 1.0 and allowed == {CapacityType.SPOT}:
+        raise invalid(
+            f"{field}.spotShare",
+            f"{limits.spot_share} asks for other capacity, but capacityTypes allows spot only",
+            Reason.CONTRADICTORY_PLACEMENT,
+        )
+    if 0 < limits.min_replicas < limits.min_domains:
+        raise invalid(
+            f"{field}.minDomains",
+            f"{limits.min_domains} is more than minReplicas, {limits.min_replicas}, and a replica is in one zone",
+            Reason.CONTRADICTORY_PLACEMENT,
+        )
+    for index, name in enumerate(limits.gpu_kinds):
+        gpu_kind(name, field=f"{field}.gpuKinds[{index}]")
+    return Placement(
+        regions=frozenset(limits.regions),
+        gpu_kinds=frozenset(limits.gpu_kinds),
+        capacity_types=allowed,
+        preference=limits.preference,
+        spot_share=limits.spot_share,
+        min_replicas=limits.min_replicas,
+        min_domains=limits.min_domains,
+    )
+
+
+def _engine(choice: EngineChoice) -> Engine:
+    if choice.name is not EngineName.VLLM and not choice.image:
+        raise invalid("spec.engine.image", f"must be set for {choice.name}: Atoll tests no release of it")
+    for index, variable in enumerate(choice.env):
+        if variable.value is not None and variable.value_from is not None:
+            raise invalid(f"spec.engine.env[{index}]", "give one of value and valueFrom, not both")
+    _check_overlay(choice.pod_template)
+    return Engine(
+        name=choice.name,
+        image=choice.image or Engine().image,
+        args=choice.args,
+        env=tuple(sparse(variable) for variable in choice.env),
+        pod_template=sparse(choice.pod_template),
+    )
+
+
+def _check_overlay(overlay: PodOverlay) -> None:
+    field = "spec.engine.podTemplate"
+    for index, volume in enumerate(overlay.volumes):
+        kinds = (volume.persistent_volume_claim, volume.empty_dir, volume.config_map, volume.secret, volume.csi)
+        if sum(kind is not None for kind in kinds) != 1:
+            raise invalid(
+                f"{field}.volumes[{index}]",
+                f"give exactly one of persistentVolumeClaim, emptyDir, configMap, secret and csi for "
+                f"{shown(volume.name)}",
+            )

@@ -1,0 +1,57 @@
+"""Fleet to the domain's Fleet."""
+
+import math
+from collections.abc import Mapping
+
+from atoll.api.decode import decode, invalid, metadata
+from atoll.api.quantities import seconds
+from atoll.api.v1alpha1.fleet import FleetSpec, RouterSettings
+from atoll.domain.fleet import Acknowledgement, Fleet, RouterPolicy
+from atoll.domain.objects import FLEET
+from atoll.domain.problem import SolvePolicy
+
+
+def parse_fleet(obj: object) -> Fleet:
+    """Understand one Fleet.
+
+    Args:
+        obj: any JSON that claims to be one.
+
+    Raises:
+        InvalidObjectError: and nothing else.
+    """
+    found = metadata(obj, FLEET, longest=40)
+    spec = decode(obj.get("spec", {}) if isinstance(obj, Mapping) else {}, FleetSpec, "spec")
+    return Fleet(
+        name=found.name,
+        uid=found.uid,
+        generation=found.generation,
+        mode=spec.mode,
+        solve=SolvePolicy(
+            deadline_seconds=seconds(spec.solve.deadline),
+            work_budget=spec.solve.work_budget,
+            saving_tolerance=spec.solve.saving_tolerance,
+            accept_gap=spec.solve.accept_gap,
+            horizon_hours=seconds(spec.solve.horizon) / 3600.0,
+            budget_per_hour=math.inf if spec.budget_per_hour is None else spec.budget_per_hour,
+        ),
+        router=_router(spec.router),
+        keep_window_seconds=seconds(spec.pace.keep_window),
+        pending_timeout_seconds=seconds(spec.pending_timeout),
+        max_moves=spec.pace.max_moves,
+        plan_history=spec.plan_history,
+    )
+
+
+def _router(router: RouterSettings) -> RouterPolicy:
+    acknowledgement = router.acknowledgement
+    if acknowledgement.mode is Acknowledgement.ENDPOINTS and not acknowledgement.endpoints:
+        raise invalid("spec.router.acknowledgement.endpoints", "mode Endpoints needs at least one endpoint")
+    return RouterPolicy(
+        replicas=router.replicas,
+        image=router.image,
+        acknowledgement=acknowledgement.mode,
+        endpoints=acknowledgement.endpoints,
+        drain_seconds=seconds(router.drain),
+        grace_seconds=seconds(router.grace),
+    )

@@ -1,0 +1,95 @@
+"""GPUNodePool to the domain's NodePool."""
+
+from collections.abc import Mapping
+
+from atoll.api.decode import decode, invalid, metadata, shown
+from atoll.api.quantities import mebibytes, millicores, seconds
+from atoll.api.v1alpha1.base import Toleration
+from atoll.api.v1alpha1.gpunodepool import GPUNodePoolSpec, OfferingItem
+from atoll.catalogue.gpus import gpu_kind
+from atoll.catalogue.instances import instance_type, instance_types, price
+from atoll.domain.gpu import GpuConfig
+from atoll.domain.objects import GPU_NODE_POOL
+from atoll.domain.pool import NodePool, NodeResources, Offering, OfferingKey, PriceSource, Provisioning
+from atoll.domain.reason import Reason
+
+
+def parse_gpu_node_pool(obj: object) -> NodePool:
+    """Understand one GPUNodePool; prices and resources that it leaves out come from the catalogue.
+
+    Args:
+        obj: any JSON that claims to be one.
+
+    Raises:
+        InvalidObjectError: and nothing else; ``PriceMissing`` where neither the pool nor the catalogue has a price.
+    """
+    found = metadata(obj, GPU_NODE_POOL, dns_1035=False)
+    spec = decode(obj.get("spec", {}) if isinstance(obj, Mapping) else {}, GPUNodePoolSpec, "spec")
+    config = GpuConfig(kind=gpu_kind(spec.gpu.kind, field="spec.gpu.kind").name, count=spec.gpu.count)
+    _check_instance_type(spec, config)
+    return NodePool(
+        name=found.name,
+        uid=found.uid,
+        generation=found.generation,
+        fleet=spec.fleet,
+        config=config,
+        instance_type=spec.instance_type,
+        region=spec.region,
+        node_selector=spec.node_selector,
+        tolerations=tuple(_toleration(item) for item in spec.tolerations),
+        offerings=tuple(_offering(found.name, spec, index, item) for index, item in enumerate(spec.offerings)),
+        provisioning=spec.provisioning,
+        resources=_resources(spec),
+        startup_seconds=seconds(spec.startup),
+    )
+
+
+def _check_instance_type(spec: GPUNodePoolSpec, config: GpuConfig) -> None:
+    """A known instance type has the GPUs that it has; an unknown one must bring its figures along."""
+    known = {item.name: item for item in instance_types()}.get(spec.instance_type)
+    if known is not None and known.config != config:
+        raise invalid("spec.gpu", f"{config} given, but {spec.instance_type} has {known.config}: mend one of them")
+
+
+def _resources(spec: GPUNodePoolSpec) -> NodeResources:
+    given = spec.allocatable
+    if given is not None:
+        return NodeResources(
+            cpu_millis=millicores(given.cpu),
+            memory_mib=mebibytes(given.memory),
+            ephemeral_mib=mebibytes(given.ephemeral_storage),
+        )
+    if not spec.instance_type:
+        raise invalid("spec.allocatable", "must be set where there is no instanceType to look it up")
+    if spec.instance_type not in {item.name for item in instance_types()}:
+        raise invalid(
+            "spec.instanceType",
+            f"{shown(spec.instance_type)} is not in the catalogue: mend the name or set spec.allocatable",
+        )
+    return instance_type(spec.instance_type).resources
+
+
+def _offering(pool: str, spec: GPUNodePoolSpec, index: int, item: OfferingItem) -> Offering:
+    key = OfferingKey(pool=pool, zone=item.zone, capacity_type=item.capacity_type)
+    if item.price is not None:
+        return Offering(key=key, price_per_hour=item.price, price_source=PriceSource.FIXED, max_nodes=item.max_nodes)
+    listed = price(spec.region, spec.instance_type, item.capacity_type, cloud=spec.cloud)
+    if listed is not None:
+        return Offering(key=key, price_per_hour=listed, price_source=PriceSource.CATALOGUE, max_nodes=item.max_nodes)
+    if spec.provisioning is Provisioning.FIXED:  # owned nodes are paid for anyway
+        return Offering(key=key, price_per_hour=0.0, price_source=PriceSource.FIXED, max_nodes=item.max_nodes)
+    raise invalid(
+        f"spec.offerings[{index}].price",
+        f"the catalogue has no {item.capacity_type} price of {shown(spec.instance_type)} in {shown(spec.region)}: "
+        "set the price, US$ per node and hour",
+        Reason.PRICE_MISSING,
+    )
+
+
+def _toleration(item: Toleration) -> Mapping[str, object]:
+    """As a pod's spec has it: the operator is said, and what is empty is left out."""
+    named = {"key": item.key, "operator": item.operator, "value": item.value, "effect": item.effect}
+    written: dict[str, object] = {name: value for name, value in named.items() if value}
+    if item.toleration_seconds is not None:
+        written["tolerationSeconds"] = item.toleration_seconds
+    return written

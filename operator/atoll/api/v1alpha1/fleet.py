@@ -1,0 +1,147 @@
+"""Fleet: policy for the whole (cluster-scoped, short name ``fleet``)."""
+
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from atoll.api.v1alpha1.base import (
+    CONDITIONS,
+    OBSERVED_GENERATION,
+    Column,
+    Conditions,
+    Duration,
+    Fraction,
+    Generation,
+    Money,
+    Rate,
+    Rule,
+    Schema,
+    Text,
+    Timestamp,
+    between,
+    describe,
+)
+from atoll.domain.fleet import Acknowledgement, Mode
+
+
+class SolveSettings(Schema, frozen=True, kw_only=True):
+    """How plans are sought."""
+
+    deadline: Annotated[Duration, describe("Time in which an answer must be there.", between("100ms", "10m"))] = "5s"
+    work_budget: Annotated[
+        Annotated[int, Meta(ge=0, le=1_000_000_000)],
+        describe("Deterministic limit beside the clock, in solver nodes and rounds; 0 for none."),
+    ] = 0
+    saving_tolerance: Annotated[
+        Fraction, describe("Smallest saving, as a share of the running cost, for which another plan is adopted.")
+    ] = 0.02
+    accept_gap: Annotated[Fraction, describe("Stop once this gap is proven, as a share.")] = 1e-4
+    horizon: Annotated[Duration, describe("Over which a saving must pay for its move.", between("1m", "720h"))] = "1h"
+
+
+class PaceSettings(Schema, frozen=True, kw_only=True):
+    """How fast the fleet changes."""
+
+    max_moves: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000)], describe("Most replicas started or drained at one time.")
+    ] = 50
+    keep_window: Annotated[
+        Duration, describe("Demand must stay below for so long before replicas go.", between("0s", "24h"))
+    ] = "10m"
+
+
+class AcknowledgementSettings(Schema, frozen=True, kw_only=True):
+    """Where the versions that routers have taken are read."""
+
+    mode: Annotated[Acknowledgement, describe("Pods, Endpoints (those listed) or None.")] = Acknowledgement.PODS
+    endpoints: Annotated[
+        Annotated[tuple[Annotated[str, Meta(pattern="^http://[^/]+/?$", max_length=256)], ...], Meta(max_length=16)],
+        describe("Base URLs of Envoy's read-only listeners, for Endpoints.", list_type="set"),
+    ] = ()
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("self.mode != 'Endpoints' || size(self.endpoints) > 0", "mode Endpoints needs at least one endpoint"),
+    )
+
+
+class RouterSettings(Schema, frozen=True, kw_only=True):
+    """How requests reach replicas."""
+
+    replicas: Annotated[Annotated[int, Meta(ge=0, le=100)], describe("Router pods; 0 where Atoll runs none.")] = 2
+    image: Annotated[Annotated[str, Meta(min_length=1, max_length=512)], describe("Envoy image.")] = (
+        "envoyproxy/envoy:v1.40.0"
+    )
+    acknowledgement: Annotated[
+        AcknowledgementSettings, describe("Where the versions that routers have taken are read.")
+    ] = AcknowledgementSettings()
+    drain: Annotated[
+        Duration, describe("From taking a replica out of the router to stopping it.", between("0s", "10m"))
+    ] = "15s"
+    grace: Annotated[
+        Duration, describe("Longest generation that a stopping engine may finish.", between("0s", "2h"))
+    ] = "5m"
+
+
+class FleetSpec(Schema, frozen=True, kw_only=True):
+    """Policy."""
+
+    mode: Annotated[
+        Mode, describe("Automatic: move at once. Recommend: wait for approval of a plan. Paused: change nothing.")
+    ] = Mode.AUTOMATIC
+    budget_per_hour: Annotated[Money | None, describe("Most that the fleet may cost, US$/h; absent: no limit.")] = None
+    solve: Annotated[SolveSettings, describe("How plans are sought.")] = SolveSettings()
+    pace: Annotated[PaceSettings, describe("How fast the fleet changes.")] = PaceSettings()
+    pending_timeout: Annotated[
+        Duration,
+        describe("A pod Pending for longer, beyond its pool's startup, masks the offering.", between("10s", "2h")),
+    ] = "5m"
+    router: Annotated[RouterSettings, describe("How requests reach replicas.")] = RouterSettings()
+    plan_history: Annotated[Annotated[int, Meta(ge=1, le=100)], describe("FleetPlans kept.")] = 10
+
+
+class LastSolve(Schema, frozen=True, kw_only=True):
+    """How the last solve went."""
+
+    time: Annotated[Timestamp, describe("When, RFC 3339.")] = ""
+    seconds: Annotated[Annotated[float, Meta(ge=0.0, le=1e6)], describe("Time taken, seconds.")] = 0.0
+    solver: Annotated[Annotated[str, Meta(max_length=32)], describe("What found the answer.")] = ""
+    trigger: Annotated[Text, describe("Why it was solved.")] = ""
+
+
+class FleetStatus(Schema, frozen=True, kw_only=True):
+    """What is."""
+
+    observed_generation: Annotated[Generation, OBSERVED_GENERATION] = 0
+    conditions: Annotated[Conditions, CONDITIONS] = ()
+    cost_per_hour: Annotated[Money, describe("Price of the nodes in use, US$/h.")] = 0.0
+    bound_per_hour: Annotated[Money, describe("Proven lower bound of it, US$/h.")] = 0.0
+    gap: Annotated[Fraction, describe("(cost - bound) / cost.")] = 0.0
+    conditional: Annotated[bool, describe("The bound holds for these shortfalls only.")] = False
+    shortfall: Annotated[Rate, describe("Requests/s wanted and not planned for, all demands.")] = 0.0
+    demands: Annotated[Annotated[int, Meta(ge=0, le=1_000_000)], describe("Demands of this fleet.")] = 0
+    current_plan: Annotated[Annotated[str, Meta(max_length=63)], describe("Name of the FleetPlan in force.")] = ""
+    last_solve: Annotated[LastSolve, describe("How the last solve went.")] = LastSolve()
+
+
+class Fleet(Schema, frozen=True, kw_only=True):
+    """Policy for a whole fleet: how it is solved, how fast it moves, and how requests reach it."""
+
+    spec: Annotated[FleetSpec, describe("Policy.")] = FleetSpec()
+    status: Annotated[FleetStatus, describe("What is; written by Atoll.")] = FleetStatus()
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+            "metadata.name must have at most 40 lower-case letters, digits and hyphens and start with a letter",
+        ),
+    )
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("Mode", ".spec.mode"),
+        Column("$/h", ".status.costPerHour", "number"),
+        Column("Bound", ".status.boundPerHour", "number"),
+        Column("Gap", ".status.gap", "number"),
+        Column("Shortfall", ".status.shortfall", "number"),
+        Column("Plan", ".status.currentPlan"),
+        Column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
+        Column("Age", ".metadata.creationTimestamp", "date"),
+    )

@@ -1,0 +1,157 @@
+"""GPUNodePool: where nodes of one GPU config come from in one region (cluster-scoped, short name ``gnp``)."""
+
+from typing import Annotated, ClassVar
+
+from msgspec import Meta, field
+
+from atoll.api.v1alpha1.base import (
+    CONDITIONS,
+    FLEET,
+    OBSERVED_GENERATION,
+    Column,
+    Conditions,
+    Count,
+    Duration,
+    FleetName,
+    Generation,
+    Label,
+    LabelKey,
+    Money,
+    Price,
+    Quantity,
+    Rule,
+    Schema,
+    Text,
+    Timestamp,
+    Tolerations,
+    Word,
+    between,
+    describe,
+)
+from atoll.domain.gpu import CapacityType
+from atoll.domain.pool import PriceSource, Provisioning
+
+
+class GpuShape(Schema, frozen=True, kw_only=True):
+    """The GPUs of each node."""
+
+    kind: Annotated[Word, describe("GPU kind, such as H100-80GB.")]
+    count: Annotated[Annotated[int, Meta(ge=1, le=64)], describe("GPUs per node.")]
+
+
+class OfferingItem(Schema, frozen=True, kw_only=True):
+    """One zone and capacity type."""
+
+    zone: Annotated[Word, describe("Zone, such as us-east-2a.")]
+    capacity_type: Annotated[CapacityType, describe("on-demand, spot or reserved.")]
+    price: Annotated[Price | None, describe("US$ per node and hour; absent: from the catalogue.")] = None
+    max_nodes: Annotated[Annotated[int, Meta(ge=0, le=100_000)], describe("Most nodes that can be had at all.")]
+
+
+class AllocatableResources(Schema, frozen=True, kw_only=True):
+    """What one node can give to pods; the smallest seen of its shape."""
+
+    cpu: Annotated[Quantity, describe("Allocatable cpu, such as 191450m.")]
+    memory: Annotated[Quantity, describe("Allocatable memory, such as 1900Gi.")]
+    ephemeral_storage: Annotated[Quantity, describe("Allocatable ephemeral storage, such as 180Gi.")]
+
+
+class GPUNodePoolSpec(Schema, frozen=True, kw_only=True):
+    """Where nodes come from."""
+
+    fleet: Annotated[FleetName, FLEET] = "default"
+    gpu: Annotated[GpuShape, describe("The GPUs of each node.")]
+    instance_type: Annotated[
+        Annotated[str, Meta(max_length=63)], describe("The cloud's name of the node shape; empty for owned nodes.")
+    ] = ""
+    cloud: Annotated[
+        Annotated[str, Meta(max_length=32)], describe("Cloud whose prices hold: aws, gcp, …; empty for owned nodes.")
+    ] = ""
+    region: Annotated[Word, describe("Region of all offerings.")]
+    node_selector: Annotated[
+        Annotated[dict[LabelKey, Label], Meta(max_length=16)],
+        describe("Labels that every node of the pool has; instance type, zone and capacity type are added."),
+    ] = field(default_factory=dict)
+    tolerations: Annotated[
+        Tolerations, describe("Taints of the pool's own that engine pods tolerate.", list_type="atomic")
+    ] = ()
+    offerings: Annotated[
+        Annotated[tuple[OfferingItem, ...], Meta(min_length=1, max_length=64)],
+        describe(
+            "Where and on which terms, how many and at what price.",
+            list_type="map",
+            list_map_keys=["zone", "capacityType"],
+        ),
+    ]
+    provisioning: Annotated[
+        Provisioning, describe("Autoscaler: nodes come when pods ask. Fixed: owned nodes, paid for anyway.")
+    ] = Provisioning.AUTOSCALER
+    startup: Annotated[Duration, describe("From a pending pod to a Ready node.", between("0s", "2h"))] = "410s"
+    allocatable: Annotated[
+        AllocatableResources | None, describe("What one node can give to pods; absent: from the catalogue.")
+    ] = None
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "size(self.instanceType) > 0 || has(self.allocatable)",
+            "allocatable must be set where there is no instanceType to look it up",
+        ),
+        Rule(
+            "self.provisioning == 'Fixed' || size(self.instanceType) > 0 || self.offerings.all(o, has(o.price))",
+            "every offering needs a price where there is no instanceType to look it up",
+        ),
+    )
+
+
+class OfferingStatus(Schema, frozen=True, kw_only=True):
+    """What is known of one offering."""
+
+    zone: Annotated[Word, describe("Zone.")]
+    capacity_type: Annotated[CapacityType, describe("on-demand, spot or reserved.")]
+    ready_nodes: Annotated[Count, describe("Nodes that are Ready.")] = 0
+    used_nodes: Annotated[Count, describe("Nodes that the current plan uses.")] = 0
+    obtainable_nodes: Annotated[Count, describe("Most nodes that Atoll counts on now.")] = 0
+    price_per_hour: Annotated[Price, describe("US$ per node and hour now.")] = 0.0
+    price_source: Annotated[PriceSource | None, describe("Where the price was had.")] = None
+    masked_until: Annotated[Timestamp, describe("Not counted on until then, RFC 3339; empty: counted on.")] = ""
+    masked_reason: Annotated[Text, describe("Why it is not counted on.")] = ""
+    strikes: Annotated[Count, describe("Times in a row that it gave nothing; each doubles the wait.")] = 0
+
+
+class GPUNodePoolStatus(Schema, frozen=True, kw_only=True):
+    """What is."""
+
+    observed_generation: Annotated[Generation, OBSERVED_GENERATION] = 0
+    conditions: Annotated[Conditions, CONDITIONS] = ()
+    ready_nodes: Annotated[Count, describe("Nodes that are Ready, all offerings.")] = 0
+    used_nodes: Annotated[Count, describe("Nodes that the current plan uses, all offerings.")] = 0
+    obtainable_nodes: Annotated[Count, describe("Most nodes that Atoll counts on now, all offerings.")] = 0
+    cost_per_hour: Annotated[Money, describe("Price of the nodes in use, US$/h.")] = 0.0
+    offerings: Annotated[
+        Annotated[tuple[OfferingStatus, ...], Meta(max_length=64)],
+        describe("Per offering.", list_type="map", list_map_keys=["zone", "capacityType"]),
+    ] = ()
+
+
+class GPUNodePool(Schema, frozen=True, kw_only=True):
+    """Nodes of one GPU config in one region: where, on which terms, how many and at what price."""
+
+    spec: Annotated[GPUNodePoolSpec, describe("Where nodes come from.")]
+    status: Annotated[GPUNodePoolStatus, describe("What is; written by Atoll.")] = GPUNodePoolStatus()
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("size(self.metadata.name) <= 63", "metadata.name must have at most 63 characters"),
+    )
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("GPU", ".spec.gpu.kind"),
+        Column("Per Node", ".spec.gpu.count", "integer"),
+        Column("Region", ".spec.region"),
+        Column("Used", ".status.usedNodes", "integer"),
+        Column("Ready Nodes", ".status.readyNodes", "integer"),
+        Column("Obtainable", ".status.obtainableNodes", "integer"),
+        Column("$/h", ".status.costPerHour", "number"),
+        Column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
+        Column("Instance", ".spec.instanceType", wide=True),
+        Column("Fleet", ".spec.fleet", wide=True),
+        Column("Age", ".metadata.creationTimestamp", "date"),
+    )

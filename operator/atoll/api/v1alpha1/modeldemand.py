@@ -1,0 +1,326 @@
+"""ModelDemand: what a team wants served (namespaced, short name ``md``)."""
+
+from typing import Annotated, ClassVar
+
+from msgspec import Meta
+
+from atoll.api.v1alpha1.base import (
+    CONDITIONS,
+    FLEET,
+    OBSERVED_GENERATION,
+    Column,
+    Conditions,
+    Count,
+    Duration,
+    FleetName,
+    Fraction,
+    Generation,
+    Money,
+    Rate,
+    Rule,
+    Schema,
+    Text,
+    Word,
+    between,
+    describe,
+)
+from atoll.api.v1alpha1.engine import EngineChoice
+from atoll.domain.architecture import Quantisation
+from atoll.domain.gpu import CapacityType
+
+Width = Annotated[int, Meta(ge=1, le=1_048_576)]
+OptionalWidth = Annotated[int, Meta(ge=0, le=1_048_576)]
+Layers = Annotated[int, Meta(ge=1, le=1024)]
+OptionalLayers = Annotated[int, Meta(ge=0, le=1024)]
+TimeOfDay = Annotated[str, Meta(pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$", max_length=5)]
+Variation = Annotated[float, Meta(ge=0.0, le=20.0)]
+
+
+class ArchitectureConfig(Schema, frozen=True, kw_only=True):
+    """Values of the Hugging Face ``config.json``, in camelCase, for an architecture that the catalogue lacks."""
+
+    num_hidden_layers: Annotated[Layers, describe("Decoder layers (num_hidden_layers).")]
+    hidden_size: Annotated[Width, describe("Width of the residual stream (hidden_size).")]
+    num_attention_heads: Annotated[Width, describe("Query heads (num_attention_heads).")]
+    num_key_value_heads: Annotated[
+        OptionalWidth, describe("Key-value heads (num_key_value_heads); 0: as many as query heads.")
+    ] = 0
+    head_dim: Annotated[OptionalWidth, describe("Width of one head (head_dim); 0: hiddenSize / numAttentionHeads.")] = 0
+    intermediate_size: Annotated[Width, describe("Width of a dense feed-forward block (intermediate_size).")]
+    vocab_size: Annotated[Annotated[int, Meta(ge=1, le=10_000_000)], describe("Tokens in the vocabulary (vocab_size).")]
+    moe_intermediate_size: Annotated[
+        OptionalWidth, describe("Width of one expert (moe_intermediate_size); 0 for a dense model.")
+    ] = 0
+    num_experts: Annotated[
+        OptionalWidth, describe("Routed experts per layer (num_experts, n_routed_experts); 0 for a dense model.")
+    ] = 0
+    num_experts_per_tok: Annotated[
+        OptionalWidth, describe("Routed experts that one token visits (num_experts_per_tok).")
+    ] = 0
+    n_shared_experts: Annotated[OptionalWidth, describe("Experts that every token visits (n_shared_experts).")] = 0
+    first_k_dense_replace: Annotated[
+        OptionalLayers, describe("Leading dense layers of a mixture of experts (first_k_dense_replace).")
+    ] = 0
+    kv_lora_rank: Annotated[
+        OptionalWidth, describe("Width of the compressed KV of latent attention (kv_lora_rank); 0 without it.")
+    ] = 0
+    sliding_window: Annotated[
+        Annotated[int, Meta(ge=0, le=100_000_000)],
+        describe("Attention window of windowed layers, tokens (sliding_window); 0 without one."),
+    ] = 0
+    full_attention_layers: Annotated[
+        OptionalLayers, describe("Layers that attend to the whole context, where others have a window.")
+    ] = 0
+    max_position_embeddings: Annotated[
+        Annotated[int, Meta(ge=1, le=100_000_000)], describe("Longest context, tokens (max_position_embeddings).")
+    ] = 131072
+    tie_word_embeddings: Annotated[
+        bool, describe("Input embedding and output head are one matrix (tie_word_embeddings).")
+    ] = False
+    native: Annotated[Quantisation, describe("How the published weights are held.")] = Quantisation.BF16
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.numExperts == 0 || (self.numExpertsPerTok > 0 && self.moeIntermediateSize > 0)",
+            "a mixture of experts needs numExpertsPerTok and moeIntermediateSize above 0",
+        ),
+        Rule("self.numExpertsPerTok <= self.numExperts", "numExpertsPerTok must not exceed numExperts"),
+        Rule("self.fullAttentionLayers <= self.numHiddenLayers", "fullAttentionLayers must not exceed numHiddenLayers"),
+        Rule("self.firstKDenseReplace <= self.numHiddenLayers", "firstKDenseReplace must not exceed numHiddenLayers"),
+        Rule("self.numKeyValueHeads <= self.numAttentionHeads", "numKeyValueHeads must not exceed numAttentionHeads"),
+        Rule(
+            "self.headDim > 0 || self.hiddenSize % self.numAttentionHeads == 0",
+            "set headDim: hiddenSize is not a multiple of numAttentionHeads",
+        ),
+    )
+
+
+class ArchitectureChoice(Schema, frozen=True, kw_only=True):
+    """The served model's architecture: a name from the catalogue, or inline values."""
+
+    name: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=128)] | None,
+        describe("Hugging Face name in the built-in catalogue, such as Qwen/Qwen3-32B."),
+    ] = None
+    config: Annotated[ArchitectureConfig | None, describe("Inline values, where the catalogue lacks the model.")] = None
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("has(self.name) != has(self.config)", "give exactly one of name and config"),
+    )
+
+
+class ServedModel(Schema, frozen=True, kw_only=True):
+    """Which LLM, under which name."""
+
+    name: Annotated[Text, describe("For people; shown in reports. Empty: the served name.")] = ""
+    served_name: Annotated[
+        Annotated[str, Meta(pattern="^[A-Za-z0-9]([A-Za-z0-9._:/-]*[A-Za-z0-9])?$", max_length=128)],
+        describe("What clients put into the model field of a request. The oldest demand holds a name."),
+    ]
+    architecture: Annotated[ArchitectureChoice, describe("What memory and arithmetic follow from.")]
+    weights: Annotated[
+        Annotated[str, Meta(pattern="^(|(hf|pvc|s3|oci)://.+)$", max_length=1024)],
+        describe("Where weights are had: an hf://, pvc://, s3:// or oci:// URI. Empty: hf:// and the architecture."),
+    ] = ""
+    quantisations: Annotated[
+        Annotated[tuple[Quantisation, ...], Meta(min_length=1, max_length=8)],
+        describe("How weights may be held, best first.", list_type="set"),
+    ] = (Quantisation.BF16,)
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "has(self.architecture.name) || size(self.weights) > 0",
+            "weights must be set where the architecture is given inline",
+        ),
+    )
+
+
+class PrometheusDemand(Schema, frozen=True, kw_only=True):
+    """Demand measured by a query; the server's URL belongs to the operator's settings, never to a tenant."""
+
+    query: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=4096)], describe("PromQL that gives requests/s as one number.")
+    ]
+    window: Annotated[Duration, describe("How far back the query is looked at.", between("30s", "24h"))] = "5m"
+    headroom: Annotated[
+        Annotated[float, Meta(ge=0.0, le=10.0)], describe("Share added to what was measured; 0.2 adds 20 %.")
+    ] = 0.2
+
+
+class Floor(Schema, frozen=True, kw_only=True):
+    """Requests/s wanted at least, in some hours of some days."""
+
+    start: Annotated[TimeOfDay, describe("From, HH:MM in UTC.")]
+    end: Annotated[TimeOfDay, describe("Until, HH:MM in UTC; not after start: until that time of the next day.")]
+    days: Annotated[
+        Annotated[
+            tuple[Annotated[str, Meta(pattern="^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)$", max_length=3)], ...],
+            Meta(max_length=7),
+        ],
+        describe("Days on which it starts: Mon, Tue, … Empty: every day.", list_type="set"),
+    ] = ()
+    requests_per_second: Annotated[Rate, describe("Requests/s wanted at least.")]
+
+
+class ScheduledDemand(Schema, frozen=True, kw_only=True):
+    """Demand by the clock: the highest floor in force, or the base."""
+
+    base: Annotated[Rate, describe("Requests/s wanted where no floor is in force.")] = 0.0
+    floors: Annotated[
+        Annotated[tuple[Floor, ...], Meta(min_length=1, max_length=32)],
+        describe("Floors; where several are in force the highest counts.", list_type="atomic"),
+    ]
+
+
+class LengthMoments(Schema, frozen=True, kw_only=True):
+    """Lengths by mean and coefficient of variation; taken as log-normal."""
+
+    mean: Annotated[Annotated[float, Meta(ge=1.0, le=1e7)], describe("Mean length, tokens.")]
+    cv: Annotated[Variation, describe("Standard deviation over mean.")] = 1.0
+
+
+class WorkloadShape(Schema, frozen=True, kw_only=True):
+    """The shape of the requests."""
+
+    input: Annotated[LengthMoments, describe("Prompt lengths.")]
+    output: Annotated[LengthMoments, describe("Answer lengths.")]
+    prefix_hit_rate: Annotated[
+        Fraction, describe("Share of prompt tokens found in the prefix cache: saves prefill arithmetic only.")
+    ] = 0.0
+    arrival_cv: Annotated[Variation, describe("Variation of the time between requests; 1 is Poisson.")] = 1.0
+
+
+class DemandSource(Schema, frozen=True, kw_only=True):
+    """How many requests of which shape."""
+
+    requests_per_second: Annotated[Rate | None, describe("Fixed requests/s; 0 stops the served model.")] = None
+    prometheus: Annotated[PrometheusDemand | None, describe("Requests/s measured by a Prometheus query.")] = None
+    schedule: Annotated[ScheduledDemand | None, describe("Requests/s by the clock.")] = None
+    workload: Annotated[WorkloadShape, describe("Lengths of prompts and answers.")]
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "[has(self.requestsPerSecond), has(self.prometheus), has(self.schedule)].filter(given, given).size() == 1",
+            "give exactly one of requestsPerSecond, prometheus and schedule",
+        ),
+    )
+
+
+class ObjectiveTimes(Schema, frozen=True, kw_only=True):
+    """What a request must see."""
+
+    ttft: Annotated[Duration, describe("Time to first token, such as 1200ms.", between("1ms", "10m"))]
+    tpot: Annotated[Duration, describe("Time per output token, such as 60ms.", between("1ms", "10s"))]
+    percentile: Annotated[
+        Annotated[float, Meta(ge=50.0, le=99.9)], describe("Percent of requests that must see it.")
+    ] = 95.0
+
+
+class PlacementLimits(Schema, frozen=True, kw_only=True):
+    """Where replicas may run; an empty list allows everything."""
+
+    regions: Annotated[
+        Annotated[tuple[Word, ...], Meta(max_length=32)], describe("Regions allowed.", list_type="set")
+    ] = ()
+    gpu_kinds: Annotated[
+        Annotated[tuple[Word, ...], Meta(max_length=32)],
+        describe("GPU kinds allowed, such as H100-80GB.", list_type="set"),
+    ] = ()
+    capacity_types: Annotated[
+        Annotated[tuple[CapacityType, ...], Meta(max_length=3)], describe("Terms allowed.", list_type="set")
+    ] = ()
+    preference: Annotated[
+        Annotated[tuple[CapacityType, ...], Meta(max_length=3)],
+        describe("Capacity types, first choice first; spills over to the next.", list_type="set"),
+    ] = ()
+    spot_share: Annotated[Fraction, describe("Largest share of the rate on spot.")] = 1.0
+    min_replicas: Annotated[
+        Annotated[int, Meta(ge=0, le=1000)], describe("Smallest number of replicas while demand is above zero.")
+    ] = 0
+    min_domains: Annotated[
+        Annotated[int, Meta(ge=0, le=16)], describe("Smallest number of zones that replicas are spread over.")
+    ] = 0
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "size(self.capacityTypes) == 0 || self.preference.all(term, term in self.capacityTypes)",
+            "preference names a capacity type that capacityTypes does not allow",
+        ),
+        Rule(
+            "self.spotShare >= 1.0 || self.capacityTypes != ['spot']",
+            "spotShare below 1 asks for other capacity, but capacityTypes allows spot only",
+        ),
+        Rule(
+            "self.minReplicas == 0 || self.minDomains <= self.minReplicas",
+            "minDomains must not exceed minReplicas: a replica is in one zone",
+        ),
+    )
+
+
+class ModelDemandSpec(Schema, frozen=True, kw_only=True):
+    """What is wanted."""
+
+    fleet: Annotated[FleetName, FLEET] = "default"
+    model: Annotated[ServedModel, describe("Which LLM, under which name.")]
+    demand: Annotated[DemandSource, describe("How many requests of which shape.")]
+    objectives: Annotated[ObjectiveTimes, describe("What a request must see.")]
+    priority: Annotated[
+        Annotated[int, Meta(ge=0, le=1000)], describe("Higher is served first when there is not enough.")
+    ] = 0
+    placement: Annotated[PlacementLimits, describe("Where replicas may run.")] = PlacementLimits()
+    engine: Annotated[EngineChoice, describe("What runs the served model.")] = EngineChoice()
+
+
+class StrategyStatus(Schema, frozen=True, kw_only=True):
+    """Replicas that run alike."""
+
+    id: Annotated[Annotated[str, Meta(max_length=10)], describe("Value of the label atoll.dev/strategy.")]
+    strategy: Annotated[Text, describe("GPU kinds, widths, layers and quantisation, for people.")] = ""
+    replicas: Annotated[Count, describe("Replicas wanted.")] = 0
+    ready_replicas: Annotated[Count, describe("Replicas Ready.")] = 0
+    rate: Annotated[Rate, describe("Requests/s of one replica within the objectives.")] = 0.0
+
+
+class ModelDemandStatus(Schema, frozen=True, kw_only=True):
+    """What is."""
+
+    observed_generation: Annotated[Generation, OBSERVED_GENERATION] = 0
+    conditions: Annotated[Conditions, CONDITIONS] = ()
+    demand_rate: Annotated[Rate, describe("Requests/s wanted now.")] = 0.0
+    served_rate: Annotated[Rate, describe("Requests/s that Ready replicas can serve within the objectives.")] = 0.0
+    shortfall: Annotated[Rate, describe("Requests/s wanted that the plan does not serve.")] = 0.0
+    cost_per_hour: Annotated[Money, describe("Its part of the nodes' price, US$/h.")] = 0.0
+    replicas: Annotated[Count, describe("Replicas wanted.")] = 0
+    ready_replicas: Annotated[Count, describe("Replicas Ready.")] = 0
+    gpu_kinds: Annotated[Text, describe("GPU kinds in use, joined by commas.")] = ""
+    strategies: Annotated[
+        Annotated[tuple[StrategyStatus, ...], Meta(max_length=32)],
+        describe("How replicas run, most replicas first; at most 32.", list_type="map", list_map_keys=["id"]),
+    ] = ()
+    strategies_total: Annotated[Count, describe("Strategies in use, those not listed too.")] = 0
+
+
+class ModelDemand(Schema, frozen=True, kw_only=True):
+    """A demand for a served model: which LLM, how many requests of which shape, and what each must see."""
+
+    spec: Annotated[ModelDemandSpec, describe("What is wanted.")]
+    status: Annotated[ModelDemandStatus, describe("What is; written by Atoll.")] = ModelDemandStatus()
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+            "metadata.name must have at most 40 lower-case letters, digits and hyphens and start with a letter",
+        ),
+    )
+    columns: ClassVar[tuple[Column, ...]] = (
+        Column("Served", ".spec.model.servedName"),
+        Column("Demand", ".status.demandRate", "number"),
+        Column("Shortfall", ".status.shortfall", "number"),
+        Column("Replicas", ".status.replicas", "integer"),
+        Column("Ready", ".status.conditions[?(@.type=='Ready')].status"),
+        Column("GPUs", ".status.gpuKinds"),
+        Column("$/h", ".status.costPerHour", "number"),
+        Column("Reason", ".status.conditions[?(@.type=='Ready')].reason", wide=True),
+        Column("Fleet", ".spec.fleet", wide=True),
+        Column("Age", ".metadata.creationTimestamp", "date"),
+    )

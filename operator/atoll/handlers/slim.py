@@ -1,0 +1,111 @@
+"""Make objects small on receipt: a slimmed object is a valid object of its kind with only what decisions read.
+
+Thousands of pods are watched because GPUs that others hold are not obtainable; kept whole they would be the operator's
+memory. What is left out does not wake anybody when it changes.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from atoll.domain.objects import NODE, POD, Kind, ObjectLike
+
+GPU = "nvidia.com/gpu"
+_OURS = "atoll.dev/"
+_NEVER_KEPT = "kubectl.kubernetes.io/last-applied-configuration"
+"""A copy of the whole object in an annotation of it."""
+_IDENTITY = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
+
+
+def slim(kind: Kind, obj: ObjectLike) -> ObjectLike:
+    """The object with what is needed of it; ``apiVersion`` and ``kind`` are always there."""
+    metadata = obj.get("metadata") or {}
+    if kind == POD:
+        rest = _pod(obj, metadata)
+    elif kind == NODE:
+        rest = _node(obj, metadata)
+    else:
+        rest = {**obj, "metadata": _without_copies(metadata)}
+    return {**rest, "apiVersion": kind.api_version, "kind": kind.name}
+
+
+def _pod(obj: ObjectLike, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    containers = status.get("containerStatuses") or ()
+    gpus = _gpus(spec)
+    return {
+        "metadata": {
+            **_some(metadata, *_IDENTITY, "labels"),
+            "annotations": {k: v for k, v in (metadata.get("annotations") or {}).items() if k.startswith(_OURS)},
+            "ownerReferences": list(metadata.get("ownerReferences") or ())[:1],
+        },
+        "spec": {
+            **_some(spec, "nodeName", "schedulerName"),
+            # One container that asks for as much as all of them.
+            "containers": [{"name": "all", "resources": {"requests": {GPU: str(gpus)} if gpus else {}}}],
+        },
+        "status": {
+            **_some(status, "phase"),
+            "conditions": _conditions(status, "Ready", "PodScheduled"),
+            "containerStatuses": [
+                {
+                    "name": "all",
+                    "restartCount": sum(int(c.get("restartCount") or 0) for c in containers),
+                    "state": _waiting((*(status.get("initContainerStatuses") or ()), *containers)),
+                }
+            ],
+        },
+    }
+
+
+def _node(obj: ObjectLike, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    status = obj.get("status") or {}
+    return {
+        "metadata": _some(metadata, *_IDENTITY, "labels"),
+        "spec": _some(obj.get("spec") or {}, "taints", "unschedulable"),
+        "status": {**_some(status, "allocatable"), "conditions": _conditions(status, "Ready")},
+    }
+
+
+def _without_copies(metadata: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in metadata.items() if key != "managedFields"}
+    if _NEVER_KEPT in (kept.get("annotations") or {}):
+        kept["annotations"] = {k: v for k, v in kept["annotations"].items() if k != _NEVER_KEPT}
+    return kept
+
+
+def _gpus(spec: Mapping[str, Any]) -> int:
+    """What the scheduler counts: containers with sidecars, or the largest init container where that is more."""
+    inits = spec.get("initContainers") or ()
+    sidecars = sum(_asked(c) for c in inits if c.get("restartPolicy") == "Always")
+    together = sum(_asked(c) for c in spec.get("containers") or ()) + sidecars
+    return max([together, *(_asked(c) for c in inits)])
+
+
+def _asked(container: Mapping[str, Any]) -> int:
+    resources = container.get("resources") or {}
+    amount = (resources.get("requests") or {}).get(GPU) or (resources.get("limits") or {}).get(GPU) or 0
+    try:
+        return int(amount)
+    except ValueError:
+        return 0  # an extended resource is a whole number; the API server accepts nothing else
+
+
+def _conditions(status: Mapping[str, Any], *types: str) -> list[dict[str, Any]]:
+    """Without heartbeats and messages, which change and mean nothing here."""
+    return [
+        _some(condition, "type", "status", "reason", "lastTransitionTime")
+        for condition in status.get("conditions") or ()
+        if condition.get("type") in types
+    ]
+
+
+def _waiting(containers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    for container in containers:
+        reason = ((container.get("state") or {}).get("waiting") or {}).get("reason")
+        if reason:
+            return {"waiting": {"reason": reason}}
+    return {}
+
+
+def _some(source: Mapping[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: source[key] for key in keys if source.get(key) is not None}

@@ -1,0 +1,171 @@
+"""The last word on an allocation: an independent check that it holds, from the problem alone.
+
+It shares no code with the search: it re-reads demands, supplies and sites and packs every stage pod by itself. What
+fails here is never returned to the operator.
+"""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+
+from atoll.domain.demand import DemandKey
+from atoll.domain.gpu import CapacityType
+from atoll.domain.pool import OfferingKey, Supply
+from atoll.domain.problem import Allocation, DemandRow, Problem, ReplicaGroup
+from atoll.domain.reason import Reason
+from atoll.domain.strategy import Strategy
+
+TOLERANCE = 1e-5
+"""Relative tolerance on rates and costs."""
+
+
+def check(problem: Problem, allocation: Allocation) -> tuple[str, ...]:
+    """What is wrong with an allocation, one sentence each; empty if nothing is.
+
+    Args:
+        problem: that it answers.
+        allocation: the answer.
+    """
+    return (
+        *_groups(problem, allocation),
+        *_nodes(problem, allocation),
+        *_packing(allocation),
+        *_coverage(problem, allocation),
+        *_limits(problem, allocation),
+        *_cost(problem, allocation),
+    )
+
+
+def _rows(problem: Problem) -> dict[DemandKey, DemandRow]:
+    return {row.key: row for row in problem.demands}
+
+
+def _rates(row: DemandRow) -> dict[Strategy, float]:
+    return {template.strategy: template.rate for template in reversed(row.templates)}
+
+
+def _groups(problem: Problem, allocation: Allocation) -> Iterator[str]:
+    rows = _rows(problem)
+    supplies = {supply.offering: supply for supply in problem.supplies}
+    for group in allocation.replicas:
+        row = rows.get(group.demand)
+        if row is None:
+            yield f"{group.demand}: replicas for a demand that is not there"
+            continue
+        if group.count < 1:
+            yield f"{group.demand}: a group of {group.count} replicas"
+        if group.strategy not in _rates(row):
+            yield f"{group.demand}: strategy {group.strategy.id} is none of its templates"
+        yield from _site(row, group, supplies)
+
+
+def _site(row: DemandRow, group: ReplicaGroup, supplies: dict[OfferingKey, Supply]) -> Iterator[str]:
+    offerings = group.site.offerings
+    if len(offerings) != len(group.strategy.stages):
+        yield f"{group.demand}: {len(offerings)} offerings for {len(group.strategy.stages)} stages"
+        return
+    unknown = [offering for offering in offerings if offering not in supplies]
+    if unknown:
+        yield f"{group.demand}: offering {unknown[0]} cannot be had"
+        return
+    places = {(supplies[o].region, o.zone, o.capacity_type) for o in offerings}
+    if len(places) > 1:
+        yield f"{group.demand}: one replica in {len(places)} zones or capacity types"
+    region, _, capacity_type = min(places)
+    placement = row.placement
+    if placement.regions and region not in placement.regions:
+        yield f"{group.demand}: region {region} is not allowed"
+    if placement.capacity_types and capacity_type not in placement.capacity_types:
+        yield f"{group.demand}: capacity type {capacity_type} is not allowed"
+    for stage, offering in zip(group.strategy.stages, offerings, strict=True):
+        if supplies[offering].gpu_kind != stage.gpu_kind:
+            yield f"{group.demand}: a stage for {stage.gpu_kind} on {offering}"
+        if placement.gpu_kinds and stage.gpu_kind not in placement.gpu_kinds:
+            yield f"{group.demand}: GPU kind {stage.gpu_kind} is not allowed"
+
+
+def _nodes(problem: Problem, allocation: Allocation) -> Iterator[str]:
+    obtainable: Counter[Supply] = Counter()
+    for supply in problem.supplies:
+        obtainable[supply] += supply.obtainable
+    used: Counter[Supply] = Counter()
+    for use in allocation.nodes:
+        used[use.supply] += use.nodes
+        if use.nodes < 1:
+            yield f"{use.supply.offering}: {use.nodes} nodes in use"
+    for supply, nodes in used.items():
+        if nodes > obtainable[supply]:
+            yield f"{supply.offering}: {nodes} nodes of {obtainable[supply]} that can be had"
+
+
+def _packing(allocation: Allocation) -> Iterator[str]:
+    """First fit of the widest pods first is exact for power-of-two widths (brute-forced, design section 5)."""
+    pods: dict[OfferingKey, list[int]] = defaultdict(list)
+    for group in allocation.replicas:
+        for offering in group.site.offerings:
+            pods[offering] += [group.strategy.tp] * group.count
+    free: dict[OfferingKey, list[int]] = defaultdict(list)
+    for use in allocation.nodes:
+        free[use.supply.offering] += [use.supply.gpus] * use.nodes
+    for offering, widths in pods.items():
+        nodes = free[offering]
+        for width in sorted(widths, reverse=True):
+            seat = next((number for number, gpus in enumerate(nodes) if gpus >= width), None)
+            if seat is None:
+                yield f"{offering}: a stage of {width} GPUs finds no room"
+                break
+            nodes[seat] -= width
+
+
+def _served(problem: Problem, allocation: Allocation) -> dict[DemandKey, list[tuple[ReplicaGroup, float]]]:
+    rates = {row.key: _rates(row) for row in problem.demands}
+    served: dict[DemandKey, list[tuple[ReplicaGroup, float]]] = defaultdict(list)
+    for group in allocation.replicas:
+        served[group.demand].append((group, group.count * rates.get(group.demand, {}).get(group.strategy, 0.0)))
+    return served
+
+
+def _coverage(problem: Problem, allocation: Allocation) -> Iterator[str]:
+    served = _served(problem, allocation)
+    for row in problem.demands:
+        rate = sum(rate for _, rate in served[row.key])
+        shortfall = allocation.shortfall.get(row.key, 0.0)
+        if not 0.0 <= shortfall <= row.rate * (1.0 + TOLERANCE):
+            yield f"{row.key}: shortfall {shortfall:g} of {row.rate:g} requests/s"
+        if rate + shortfall < row.rate * (1.0 - TOLERANCE):
+            yield f"{row.key}: {rate:g} served and {shortfall:g} short of {row.rate:g} requests/s"
+
+
+def _limits(problem: Problem, allocation: Allocation) -> Iterator[str]:
+    """A soft limit may be broken, but never silently."""
+    served = _served(problem, allocation)
+    regions = {supply.offering: supply.region for supply in problem.supplies}
+    for row in problem.demands:
+        if row.rate <= 0.0:
+            continue
+        own, placement = served[row.key], row.placement
+        total = min(row.rate, sum(rate for _, rate in own))
+        steady = sum(rate for g, rate in own if g.site.offerings[0].capacity_type is not CapacityType.SPOT)
+        zones = {(regions.get(g.site.offerings[0]), g.site.zone) for g, _ in own}
+        broken = set()
+        if steady < (1.0 - placement.spot_share) * total - TOLERANCE * row.rate:
+            broken.add(Reason.SPOT_SHARE_UNMET)
+        if sum(group.count for group, _ in own) < placement.min_replicas:
+            broken.add(Reason.MIN_REPLICAS_UNMET)
+        if placement.min_domains > 1 and len(zones) < placement.min_domains:
+            broken.add(Reason.MIN_DOMAINS_UNMET)
+        for reason in sorted(broken - set(allocation.unmet.get(row.key, ()))):
+            yield f"{row.key}: {reason} is not reported"
+
+
+def _cost(problem: Problem, allocation: Allocation) -> Iterator[str]:
+    cost = sum(use.nodes * use.supply.price_per_hour for use in allocation.nodes)
+    slack = TOLERANCE * max(1.0, cost)
+    if not math.isfinite(allocation.cost_per_hour) or abs(cost - allocation.cost_per_hour) > slack:
+        yield f"cost {allocation.cost_per_hour:g}, but its nodes cost {cost:g} US$/h"
+    if not 0.0 <= allocation.bound_per_hour <= allocation.cost_per_hour + slack:
+        yield f"bound {allocation.bound_per_hour:g} of a cost of {allocation.cost_per_hour:g} US$/h"
+    over = cost > problem.policy.budget_per_hour + slack
+    named = any(Reason.OVER_BUDGET in reasons for reasons in allocation.unmet.values())
+    if over and allocation.replicas and not named:
+        yield f"cost {cost:g} is over the budget of {problem.policy.budget_per_hour:g} US$/h and not reported"

@@ -1,0 +1,92 @@
+"""A plan: replica counts by column and nodes by supply, and what it is worth."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from atoll.optimize.scarcity import BUDGET, COST, COVER_TOLERANCE, LIMITS, penalty, shortfall_level
+from atoll.optimize.sets import Floats, Ints, Sets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A point of the program.
+
+    Attributes:
+        counts: replicas by column.
+        nodes: nodes by supply.
+        origin: one word for what found it.
+    """
+
+    counts: Ints
+    nodes: Ints
+    origin: str
+
+
+def served(sets: Sets, counts: Ints) -> Floats:
+    """Share of each demand that these replicas serve; above 1 where they serve more."""
+    return np.bincount(sets.demand_of, weights=counts * sets.share, minlength=len(sets.demands))
+
+
+def unserved(sets: Sets, counts: Ints) -> Floats:
+    """Share of each demand not served, exactly 0 within the tolerance of rows."""
+    missing = np.maximum(1.0 - served(sets, counts), 0.0)
+    missing[missing <= COVER_TOLERANCE] = 0.0
+    return missing
+
+
+def missing_of(sets: Sets, counts: Ints, demand: int) -> tuple[float, int, int]:
+    """What a demand's soft limits lack: excess share on spot, replicas, domains."""
+    placement = sets.demands[demand].placement
+    used = np.flatnonzero((counts > 0) & (sets.demand_of == demand))
+    excess = 0.0
+    if placement.spot_share < 1.0:
+        lacking = max(0.0, 1.0 - float((counts[used] * sets.share[used]).sum()))
+        steady = float((counts[used] * sets.share[used])[~sets.spot[used]].sum())
+        excess = max(0.0, (1.0 - placement.spot_share) * (1.0 - lacking) - steady)
+        excess = excess if excess > COVER_TOLERANCE else 0.0
+    replicas = max(0, placement.min_replicas - int(counts[used].sum()))
+    spread = len({sets.columns[number].domain for number in used})
+    domains = max(0, placement.min_domains - spread) if placement.min_domains > 1 else 0
+    return excess, replicas, domains
+
+
+def breach(sets: Sets, counts: Ints) -> float:
+    """Broken soft limits, summed as in ``program.breach``."""
+    total = 0.0
+    for number, wanted in enumerate(sets.demands):
+        excess, replicas, domains = missing_of(sets, counts, number)
+        total += excess
+        total += replicas / max(wanted.placement.min_replicas, 1) + domains / max(wanted.placement.min_domains, 1)
+    return total
+
+
+def cost(sets: Sets, nodes: Ints) -> float:
+    """US$/h of the nodes."""
+    return float(nodes @ sets.price)
+
+
+def level_values(sets: Sets, plan: Plan) -> dict[str, float]:
+    """Value of each level, in the order in which they are minimised."""
+    missing = unserved(sets, plan.counts)
+    values = {
+        shortfall_level(priority): sum(
+            penalty(float(missing[number])) for number, wanted in enumerate(sets.demands) if wanted.priority == priority
+        )
+        for priority in sets.priorities
+    }
+    values[LIMITS] = breach(sets, plan.counts)
+    price = cost(sets, plan.nodes)
+    values[BUDGET] = max(0.0, price - sets.budget)
+    values[COST] = price
+    return values
+
+
+def fits(sets: Sets, plan: Plan) -> bool:
+    """Whether the nodes hold the replicas and can be had."""
+    return bool(
+        (plan.nodes <= sets.obtainable).all()
+        and (plan.nodes >= 0).all()
+        and (plan.counts >= 0).all()
+        and (sets.load_of(plan.counts) <= plan.nodes @ sets.slots + 1e-9).all()
+    )

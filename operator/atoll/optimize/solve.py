@@ -1,0 +1,189 @@
+"""Stage two: the cheapest nodes and replicas for all demands together, with a proof of how near that is."""
+
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from atoll.domain.demand import DemandKey
+from atoll.domain.problem import Allocation, Problem
+from atoll.domain.reason import Reason
+from atoll.optimize.check import check
+from atoll.optimize.effort import Effort
+from atoll.optimize.greedy import greedy
+from atoll.optimize.placement import Placed, place
+from atoll.optimize.plan import Plan, level_values, missing_of, unserved
+from atoll.optimize.running import grown, move_cost, running_plan
+from atoll.optimize.scarcity import BUDGET, COST, FIX_TOLERANCE
+from atoll.optimize.search import Found, Search, levels_of
+from atoll.optimize.sets import Sets, sets_of
+
+
+class AllocationError(RuntimeError):
+    """No allocation passed the check; carries what was wrong with each, by the word for what found it."""
+
+    def __init__(self, faults: dict[str, tuple[str, ...]]) -> None:
+        super().__init__("; ".join(f"{origin}: {', '.join(found)}" for origin, found in faults.items()))
+        self.faults = faults
+
+
+def solve(
+    problem: Problem, *, clock: Callable[[], float] = time.monotonic, incumbents: Sequence[Allocation] = ()
+) -> Allocation:
+    """Decide what runs where.
+
+    Shortfall by priority, soft limits, budget and cost are minimised in this order (design section 5, scarcity).
+    What runs is kept unless another plan serves better, or saves more than the policy's tolerance and than its own
+    move costs over the horizon (stability). With ``policy.work_budget`` the answer depends on the problem alone;
+    without, on how far the search came until ``policy.deadline_seconds``.
+
+    Args:
+        problem: what is to be decided.
+        clock: seconds, monotonic.
+        incumbents: known answers to begin with, such as the baseline's; the answer is not worse than they are
+            unless what runs is kept.
+
+    Returns:
+        An allocation that passed ``check``.
+
+    Raises:
+        AllocationError: nothing passed the check, which is a defect of the solver.
+    """
+    began = clock()
+    effort = Effort.of(problem.policy, clock)
+    sets = sets_of(problem)
+    safe = greedy(sets)
+    kept = running_plan(sets)
+    plans = [safe, *([] if kept is None else [kept, grown(sets, kept)])]
+    plans += [plan for plan in (plan_of(sets, answer) for answer in incumbents) if plan is not None]
+    if sets.columns:
+        search = Search(sets, effort)
+        found = search.run(plans)
+        best = search.best(found)
+    else:
+        found = Found(plans=plans, bounds=level_values(sets, safe))
+        best = safe
+    choices = [_steady(problem, sets, found, best, kept), best, safe]
+    faults: dict[str, tuple[str, ...]] = {}
+    for plan in choices:
+        answer = allocation_of(sets, found, plan, effort.gap, clock() - began)
+        faults[plan.origin] = check(problem, answer)
+        if not faults[plan.origin]:
+            return answer
+    raise AllocationError(faults)
+
+
+def allocation_of(sets: Sets, found: Found, plan: Plan, gap: float, seconds: float) -> Allocation:
+    """A plan, placed and with everything that is published about it.
+
+    Args:
+        sets: what the plan is over.
+        found: bounds.
+        plan: that fits.
+        gap: at which cost counts as proven, as a share.
+        seconds: spent so far.
+    """
+    placed = place(sets, plan)
+    settled = _as_placed(sets, plan, placed)
+    levels = levels_of(sets, found, settled, gap)
+    missing = unserved(sets, settled.counts)
+    return Allocation(
+        replicas=placed.replicas,
+        nodes=placed.nodes,
+        shortfall={
+            wanted.key: float(missing[number]) * wanted.rate
+            for number, wanted in enumerate(sets.demands)
+            if missing[number] > 0.0
+        },
+        cost_per_hour=levels[-1].value,
+        bound_per_hour=levels[-1].bound,
+        levels=levels,
+        unmet=_unmet(sets, settled),
+        solver=plan.origin,
+        solve_seconds=seconds,
+    )
+
+
+def plan_of(sets: Sets, allocation: Allocation) -> Plan | None:
+    """An allocation as a plan of these sets; nothing where it uses what they do not have."""
+    counts = np.zeros(len(sets.columns), dtype=np.int64)
+    nodes = np.zeros(len(sets.supplies), dtype=np.int64)
+    region_of = {supply.offering: supply.region for supply in sets.supplies}
+    column_of = {
+        (sets.demands[c.demand].key, c.label, c.domain.region, c.domain.zone, c.capacity_type): number
+        for number, c in enumerate(sets.columns)
+    }
+    supply_of = {supply: number for number, supply in enumerate(sets.supplies)}
+    for group in allocation.replicas:
+        first = group.site.offerings[0]
+        where = (region_of.get(first, ""), first.zone, first.capacity_type)
+        column = column_of.get((group.demand, group.strategy.id, *where))
+        if column is None:
+            return None
+        counts[column] += group.count
+    for use in allocation.nodes:
+        if use.supply not in supply_of:
+            return None
+        nodes[supply_of[use.supply]] += use.nodes
+    plan = Plan(counts=counts, nodes=nodes, origin="program")
+    within = (counts <= sets.upper).all() and (nodes <= sets.obtainable).all()
+    return plan if within and (sets.load_of(counts) <= nodes @ sets.slots + 1e-9).all() else None
+
+
+def _steady(problem: Problem, sets: Sets, found: Found, best: Plan, kept: Plan | None) -> Plan:
+    """The running plan, repaired and grown, unless the best one is worth the move."""
+    if kept is None:
+        return best
+    lacks = any(value > FIX_TOLERANCE for name, value in level_values(sets, kept).items() if name != COST)
+    # Where replicas must be added anyway, the cheapest known plan that takes none out is the one to stay with.
+    stays = [p for p in found.plans if (p.counts >= kept.counts).all() and (p.nodes >= kept.nodes).all()]
+    stay = min(stays, key=lambda plan: _rank(sets, plan)) if lacks else kept
+    above_stay, above_best = _rank(sets, stay)[:-1], _rank(sets, best)[:-1]
+    if above_stay != above_best:
+        return best if above_best < above_stay else stay
+    placed_stay, placed_best = place(sets, stay), place(sets, best)
+    now, then = _price(placed_stay), _price(placed_best)
+    move = max(0.0, move_cost(problem, placed_best) - move_cost(problem, placed_stay))
+    policy = problem.policy
+    worth = now - then > policy.saving_tolerance * now and (now - then) * policy.horizon_hours > move
+    return best if worth else stay
+
+
+def _rank(sets: Sets, plan: Plan) -> tuple[float, ...]:
+    values = level_values(sets, plan)
+    above = [round(value / (10 * FIX_TOLERANCE)) for name, value in values.items() if name != COST]
+    return (*above, values[COST])
+
+
+def _price(placed: Placed) -> float:
+    return sum(use.nodes * use.supply.price_per_hour for use in placed.nodes)
+
+
+def _as_placed(sets: Sets, plan: Plan, placed: Placed) -> Plan:
+    """The plan without nodes that nothing was put on."""
+    number_of = {supply: number for number, supply in enumerate(sets.supplies)}
+    nodes = np.zeros_like(plan.nodes)
+    for use in placed.nodes:
+        nodes[number_of[use.supply]] += use.nodes
+    return Plan(counts=plan.counts, nodes=nodes, origin=plan.origin)
+
+
+def _unmet(sets: Sets, plan: Plan) -> dict[DemandKey, tuple[str, ...]]:
+    """Soft limits that are broken; a budget is the fleet's and named on every demand that costs."""
+    over = level_values(sets, plan)[BUDGET] > FIX_TOLERANCE
+    unmet = {}
+    for number, wanted in enumerate(sets.demands):
+        excess, replicas, domains = missing_of(sets, plan.counts, number)
+        reasons = [
+            reason
+            for reason, broken in (
+                (Reason.SPOT_SHARE_UNMET, excess > 0.0),
+                (Reason.MIN_REPLICAS_UNMET, replicas > 0),
+                (Reason.MIN_DOMAINS_UNMET, domains > 0),
+                (Reason.OVER_BUDGET, over and bool(plan.counts[sets.demand_of == number].any())),
+            )
+            if broken
+        ]
+        if reasons:
+            unmet[wanted.key] = tuple(map(str, reasons))
+    return unmet

@@ -1,0 +1,10 @@
+"""Stage one: from what a demand asks to the serving strategies worth having, each with what it delivers.
+
+``templates_for`` is the door. ``space`` declares which strategies there are, ``curves`` tabulates what steps cost,
+``partition`` spreads the layers, ``rate`` says what a replica delivers within the objectives, ``dominance`` drops what
+no fleet can want. The demand's rate never enters, so strategies keep their identity while demand moves.
+"""
+
+from atoll.optimize.templates.generate import TemplateSet, templates_for
+
+__all__ = ["TemplateSet", "templates_for"]

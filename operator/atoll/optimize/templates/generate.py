@@ -1,0 +1,241 @@
+"""Templates of one demand: enumerate, spread layers, rate, prune."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from atoll.catalogue.gpus import gpu_kind
+from atoll.domain.architecture import Architecture, Quantisation
+from atoll.domain.demand import Demand
+from atoll.domain.reason import Fault, Reason
+from atoll.domain.strategy import EngineName, Stage, Strategy, Template
+from atoll.domain.workload import Objectives, Workload
+from atoll.optimize.templates.curves import CurveKey, tabulate
+from atoll.optimize.templates.dominance import undominated
+from atoll.optimize.templates.lengths import context_limit, prompts
+from atoll.optimize.templates.partition import BATCHES, partition, sequence_room
+from atoll.optimize.templates.pipelines import Pipelines, Setting, pipelines
+from atoll.optimize.templates.rate import Best, Bounds, largest_rate, spread
+from atoll.optimize.templates.space import Layout, layouts
+from atoll.optimize.templates.startup import startup_seconds
+from atoll.performance.estimate import Performance
+
+MOST_SEQUENCES = 1024
+"""Most sequences in flight in one replica: vLLM's largest default of ``--max-num-seqs``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateSet:
+    """Templates of one demand, or why there are none.
+
+    Attributes:
+        templates: undominated, in a stable order, and those of running strategies.
+        fault: why none delivers anything; None where one does.
+    """
+
+    templates: tuple[Template, ...]
+    fault: Fault | None = None
+
+
+def templates_for(
+    demand: Demand,
+    widths: Mapping[str, int],
+    performance: Performance,
+    *,
+    always: Sequence[Strategy] = (),
+) -> TemplateSet:
+    """Templates worth having for a demand; the demand's rate and prices do not enter.
+
+    Args:
+        demand: what is wanted.
+        widths: GPUs of the largest node on offer, by name of the GPU kind.
+        performance: what steps cost.
+        always: strategies that run; they are rated and kept whatever dominates them, with rate 0 where they no longer
+            meet the objectives.
+    """
+    allowed = demand.placement.gpu_kinds
+    offered = tuple(sorted((kind, width) for kind, width in widths.items() if not allowed or kind in allowed))
+    return _templates(
+        _Question(
+            architecture=demand.architecture,
+            quantisations=demand.quantisations,
+            workload=demand.workload,
+            objectives=demand.objectives,
+            engine=demand.engine.name,
+            offered=offered,
+            always=tuple(dict.fromkeys(always)),
+        ),
+        performance,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    """All that the templates depend on, so that equal questions are answered from memory."""
+
+    architecture: Architecture
+    quantisations: tuple[Quantisation, ...]
+    workload: Workload
+    objectives: Objectives
+    engine: EngineName
+    offered: tuple[tuple[str, int], ...]
+    always: tuple[Strategy, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Rated:
+    """A template, and whether it meets the objectives at all; where not, its times are those of an idle replica."""
+
+    template: Template
+    feasible: bool
+
+
+@lru_cache(maxsize=1024)
+def _templates(question: _Question, performance: Performance) -> TemplateSet:
+    widths = dict(question.offered)
+    kinds = {name: gpu_kind(name) for name in widths}
+    found = list(layouts(question.architecture, question.quantisations, kinds, widths))
+    running = _rated_running(question, performance)
+    rated = _rated_layouts(found, question, performance)
+    feasible = [item.template for item in rated if item.feasible]
+    kept = frozenset(item.template.strategy.id for item in running)
+    fresh = [template for template in feasible if template.strategy.id not in kept]
+    templates = undominated(
+        [item.template for item in running] + fresh,
+        question.quantisations,
+        kept=kept,
+    )
+    return TemplateSet(
+        templates=templates,
+        fault=None if any(template.rate > 0.0 for template in templates) else _fault(question, rated),
+    )
+
+
+def _rated_layouts(found: Sequence[Layout], question: _Question, performance: Performance) -> list[_Rated]:
+    """The best partition of each layout that fits into memory."""
+    stages = [[(kind, layout.tp, layout.quantisation) for kind in layout.kinds] for layout in found]
+    if not stages:
+        return []
+    setting = _setting(stages, question, performance)
+    lines = pipelines(stages, setting.curves).repeated(len(BATCHES))
+    layers = partition(lines, np.tile(BATCHES, len(stages)), setting)
+    room = sequence_room(lines, layers, setting)
+    fits = (layers.sum(axis=1) == question.architecture.layers) & (room > 0.0)
+    bounds = Bounds(
+        objectives=question.objectives,
+        kv_sequences=np.where(fits, room, -1.0),
+        sequences=np.full(len(room), float(MOST_SEQUENCES)),
+    )
+    best = largest_rate(lines, layers, bounds, setting)
+    # Among partitions that fit: first those that meet the objectives, then the largest rate, then the first.
+    value = np.where(fits, np.where(best.feasible, best.operation.rate, -1.0 - best.operation.tpot), -np.inf)
+    chosen = value.reshape(len(stages), len(BATCHES)).argmax(axis=1) + np.arange(len(stages)) * len(BATCHES)
+    context = context_limit(question.workload, question.architecture)
+    rated = []
+    for layout, row in zip(found, chosen, strict=True):
+        if not fits[row]:
+            continue
+        strategy = Strategy(
+            engine=question.engine,
+            tp=layout.tp,
+            stages=tuple(
+                Stage(gpu_kind=kind, layers=int(held)) for kind, held in zip(layout.kinds, layers[row], strict=False)
+            ),
+            quantisation=layout.quantisation,
+            max_sequences=_admitted(float(best.operation.sequences[row])),
+            max_context=context,
+        )
+        rated.append(_rated(strategy, int(row), lines, best, setting))
+    return rated
+
+
+def _rated_running(question: _Question, performance: Performance) -> list[_Rated]:
+    """Running strategies as they are: their own layers and limits."""
+    if not question.always:
+        return []
+    stages = [
+        [(stage.gpu_kind, strategy.tp, strategy.quantisation) for stage in strategy.stages]
+        for strategy in question.always
+    ]
+    setting = _setting(stages, question, performance)
+    lines = pipelines(stages, setting.curves)
+    layers = np.zeros_like(lines.curve)
+    for row, strategy in enumerate(question.always):
+        layers[row, : len(strategy.stages)] = [stage.layers for stage in strategy.stages]
+    bounds = Bounds(
+        objectives=question.objectives,
+        kv_sequences=sequence_room(lines, layers, setting),
+        sequences=np.array([float(strategy.max_sequences) for strategy in question.always]),
+    )
+    best = largest_rate(lines, layers, bounds, setting)
+    return [_rated(strategy, row, lines, best, setting) for row, strategy in enumerate(question.always)]
+
+
+def _setting(stages: Iterable[Sequence[CurveKey]], question: _Question, performance: Performance) -> Setting:
+    keys = sorted({key for line in stages for key in line})
+    lengths = prompts(question.workload.input, question.objectives.percentile)
+    kinds = {kind: gpu_kind(kind) for kind, _, _ in keys}
+    return Setting(
+        architecture=question.architecture,
+        workload=question.workload,
+        prompts=lengths,
+        curves=tabulate(
+            keys,
+            architecture=question.architecture,
+            workload=question.workload,
+            lengths=lengths,
+            kinds=kinds,
+            performance=performance,
+        ),
+    )
+
+
+def _rated(strategy: Strategy, row: int, lines: Pipelines, best: Best, setting: Setting) -> _Rated:
+    """One strategy's template from the arrays."""
+    curves, operation = setting.curves, best.operation
+    rows = {stage.gpu_kind: int(curve) for stage, curve in zip(strategy.stages, lines.curve[row], strict=False)}
+    feasible = bool(best.feasible[row])
+    return _Rated(
+        feasible=feasible,
+        template=Template(
+            strategy=strategy,
+            rate=float(operation.rate[row]) if feasible else 0.0,
+            ttft_seconds=float(operation.ttft[row]),
+            tpot_seconds=float(operation.tpot[row]),
+            sequences=float(operation.sequences[row]) if feasible else 0.0,
+            limit=best.limit[row],
+            sources={kind: curves.sources[curve] for kind, curve in rows.items()},
+            expected_error=float(max(curves.errors[curve] for curve in rows.values())),
+            startup_seconds=startup_seconds(setting.architecture, strategy),
+        ),
+    )
+
+
+def _admitted(sequences: float) -> int:
+    """Sequences admitted at once: the mean and its spread, up to a power of two, so that it does not flutter."""
+    needed = float(spread(np.array([sequences]))[0])
+    return min(MOST_SEQUENCES, 1 << math.ceil(math.log2(max(needed, 1.0))))
+
+
+def _fault(question: _Question, rated: Sequence[_Rated]) -> Fault:
+    """Say what could be reached, so that the demand's owner can mend it."""
+    name, objectives = question.architecture.name, question.objectives
+    if not rated:
+        kinds = ", ".join(kind for kind, _ in question.offered) or "no GPU kind that placement allows"
+        message = (
+            f"{name} as {', '.join(question.quantisations)} fits no strategy on what pools offer ({kinds}); "
+            "add pools of larger GPUs or nodes, or allow another quantisation or GPU kind"
+        )
+        return Fault(reason=Reason.NO_POOL_FITS, message=message)
+    idle = [item.template for item in rated]
+    ttft = min(idle, key=lambda template: template.ttft_seconds)
+    tpot = min(idle, key=lambda template: template.tpot_seconds)
+    message = (
+        f"no strategy meets TTFT {objectives.ttft_seconds:g} s and TPOT {objectives.tpot_seconds:g} s at percentile "
+        f"{objectives.percentile:g}, not even idle; best TTFT {ttft.ttft_seconds:.3g} s on {ttft.strategy}, "
+        f"best TPOT {tpot.tpot_seconds:.3g} s on {tpot.strategy}; loosen the objectives or add faster pools"
+    )
+    return Fault(reason=Reason.IMPOSSIBLE_OBJECTIVES, field="spec.objectives", message=message)

@@ -1,0 +1,83 @@
+"""Many pipelines as arrays: one row per strategy, one column per stage."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atoll.domain.architecture import Architecture
+from atoll.domain.workload import Workload
+from atoll.optimize.templates.curves import CurveKey, Curves
+from atoll.optimize.templates.lengths import Prompts
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pipelines:
+    """Stages of many strategies, padded to the deepest.
+
+    Attributes:
+        curve: row of ``Curves`` by strategy and stage; 0 where there is no stage.
+        present: whether there is such a stage.
+        last: whether it is the last one of its strategy.
+        depth: stages by strategy.
+    """
+
+    curve: Indices
+    present: Mask
+    last: Mask
+    depth: Indices
+
+    def repeated(self, times: int) -> "Pipelines":
+        """Each strategy ``times`` over, neighbours alike."""
+        return Pipelines(
+            curve=np.repeat(self.curve, times, axis=0),
+            present=np.repeat(self.present, times, axis=0),
+            last=np.repeat(self.last, times, axis=0),
+            depth=np.repeat(self.depth, times),
+        )
+
+
+def pipelines(stages: Sequence[Sequence[CurveKey]], curves: Curves) -> Pipelines:
+    """Arrays of pipelines given stage by stage."""
+    depth = np.array([len(keys) for keys in stages], dtype=np.int64)
+    columns = np.arange(int(depth.max(initial=1)))
+    curve = np.zeros((len(stages), len(columns)), dtype=np.int64)
+    for row, keys in enumerate(stages):
+        curve[row, : len(keys)] = [curves.index[key] for key in keys]
+    return Pipelines(
+        curve=curve,
+        present=columns[None, :] < depth[:, None],
+        last=columns[None, :] == depth[:, None] - 1,
+        depth=depth,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Setting:
+    """What all strategies of one demand share.
+
+    Attributes:
+        architecture: of the served model.
+        workload: shape of the requests.
+        prompts: prompt lengths to evaluate.
+        curves: what steps cost.
+    """
+
+    architecture: Architecture
+    workload: Workload
+    prompts: Prompts
+    curves: Curves
+
+    def fixed_bytes(self, lines: Pipelines) -> Array:
+        """Bytes of embedding and head by strategy and stage; tied, one matrix does for both."""
+        first = np.zeros_like(lines.last)
+        first[:, 0] = True
+        ends = first.astype(np.float64) + lines.last
+        if self.architecture.tied_embedding:
+            ends = np.minimum(ends, 1.0)
+        return np.asarray(ends * self.curves.vocabulary[lines.curve])

@@ -1,0 +1,5 @@
+"""How long a step of an engine takes and how much fits into memory, per served model, GPU kind and width.
+
+One interface, ``Performance``; the sources behind it in the order in which they win: measured profiles (to come),
+silicon tables (``silicon``), roofline with stated efficiencies (``roofline``). ``memory`` says what fits.
+"""

@@ -1,0 +1,39 @@
+"""Taking one replica out of the router before it is stopped."""
+
+from datetime import datetime
+from typing import Any
+
+from atoll.domain.snapshot import ObservedPod
+from atoll.reconcile.moments import format_moment, parse_moment
+from atoll.render import names
+
+DRAINING_SINCE = "atoll.dev/draining-since"
+"""Annotation of a pod: when it was taken out of the router, RFC 3339. The cluster keeps it over our restarts."""
+
+_FIRST_TO_GO = "-1000"
+
+
+def unroutable_pod(pod: ObservedPod, now: datetime) -> dict[str, Any]:
+    """The intent that takes a pod out of its Service and makes it the first that its ReplicaSet removes."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "namespace": pod.namespace,
+            "name": pod.name,
+            "uid": pod.uid,
+            "labels": {names.ROUTABLE: "false"},
+            "annotations": {DRAINING_SINCE: format_moment(now), names.POD_DELETION_COST: _FIRST_TO_GO},
+        },
+    }
+
+
+def is_draining(pod: ObservedPod) -> bool:
+    """Whether the pod was taken out of the router."""
+    return pod.labels.get(names.ROUTABLE) == "false"
+
+
+def is_drained(pod: ObservedPod, now: datetime, drain_seconds: float) -> bool:
+    """Whether the pod has been out of the router for the drain time (seconds)."""
+    since = parse_moment(pod.annotations.get(DRAINING_SINCE))
+    return is_draining(pod) and since is not None and (now - since).total_seconds() >= drain_seconds

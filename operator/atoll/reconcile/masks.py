@@ -1,0 +1,79 @@
+"""Offerings that give nothing for a while: learnt from pods that stay Pending, kept in the pool's status.
+
+Masking must work from Pending time alone: an autoscaler that finds nothing to be had makes no NodeClaim
+(docs/architecture.md). The wait doubles with every strike, so a scarce offering is tried again, but ever less often.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from atoll.domain.gpu import CapacityType
+from atoll.domain.pool import OfferingKey
+from atoll.domain.snapshot import Mask, ObservedDeployment, Snapshot
+from atoll.reconcile.moments import parse_moment
+from atoll.reconcile.running import pods_by_deployment
+
+FIRST_WAIT = timedelta(minutes=5)
+LONGEST_WAIT = timedelta(hours=1)
+
+
+def read_masks(pool: Mapping[str, Any]) -> dict[OfferingKey, Mask]:
+    """The masks that a GPUNodePool's status keeps; an entry that cannot be read is no mask."""
+    found = {}
+    for item in pool.get("status", {}).get("offerings") or ():
+        until = parse_moment(item.get("maskedUntil"))
+        if until is None:
+            continue
+        key = OfferingKey(
+            pool=pool["metadata"]["name"], zone=item["zone"], capacity_type=CapacityType(item["capacityType"])
+        )
+        found[key] = Mask(
+            offering=key, until=until, strikes=int(item.get("strikes", 1)), reason=str(item.get("reason", ""))
+        )
+    return found
+
+
+def next_masks(snapshot: Snapshot, now: datetime) -> dict[OfferingKey, Mask]:
+    """The masks that should hold now: those that still count, new strikes, and none where pods found nodes.
+
+    An offering gets a strike when one of our pods has been Pending there for longer than the pool's start-up time and
+    the fleet's pending time-out together. While a mask counts it gets no further strike.
+    """
+    pods = pods_by_deployment(snapshot)
+    waiting: dict[OfferingKey, float] = {}
+    placed: set[OfferingKey] = set()
+    for deployment in snapshot.deployments:
+        for pod in pods.get((deployment.namespace, deployment.name), ()):
+            if not pod.node:
+                age = (now - pod.created).total_seconds()
+                waiting[deployment.offering] = max(age, waiting.get(deployment.offering, 0.0))
+            elif (now - pod.created).total_seconds() < _patience(snapshot, deployment):
+                placed.add(deployment.offering)
+    masks = {
+        key: mask
+        for key, mask in snapshot.masks.items()
+        if now < mask.until or (key not in placed and now < mask.until + LONGEST_WAIT)
+    }
+    for deployment in snapshot.deployments:
+        key = deployment.offering
+        if waiting.get(key, 0.0) <= _patience(snapshot, deployment):
+            continue
+        old = masks.get(key)
+        if old is not None and now < old.until:
+            continue
+        strikes = old.strikes + 1 if old is not None else 1
+        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (strikes - 1))
+        masks[key] = Mask(
+            offering=key,
+            until=now + wait,
+            strikes=strikes,
+            reason=f"a pod was Pending for {waiting[key]:.0f} s and no node came",
+        )
+    return masks
+
+
+def _patience(snapshot: Snapshot, deployment: ObservedDeployment) -> float:
+    """Seconds that a pod of a Deployment may be Pending before its offering is masked."""
+    pool = snapshot.pools.get(deployment.offering.pool)
+    return snapshot.fleet.pending_timeout_seconds + (pool.startup_seconds if pool else 0.0)

@@ -1,0 +1,118 @@
+"""A move in progress, as one step sees it: what serves, what is still to come, and what room there is."""
+
+from collections import Counter
+from datetime import datetime
+
+from atoll.domain.demand import DemandKey
+from atoll.domain.fleet import Acknowledgement
+from atoll.domain.objects import Action, Apply, ObjectLike, reference
+from atoll.domain.pool import OfferingKey
+from atoll.domain.snapshot import ObservedPod, Snapshot
+from atoll.reconcile.difference import differs
+from atoll.reconcile.drain import is_drained, is_draining
+from atoll.reconcile.ownership import is_engine
+from atoll.reconcile.running import DeploymentId, is_lost, pods_by_deployment
+from atoll.reconcile.supply import supplies
+from atoll.reconcile.wanted import Desired
+
+
+class Move:
+    """Read-only view of a snapshot and what is desired, and the notes of one step.
+
+    Attributes:
+        snapshot: what was seen.
+        desired: what the plan means.
+        now: the moment.
+        pods: our live pods by Deployment.
+        live: our engine Deployments by namespace and name.
+        supplies: what nodes can be had.
+        actions: of this step so far.
+        waiting: for what, by demand.
+        missing_room: GPUs by offering that new replicas lack; removal fills it.
+        router_synced: every router has acknowledged the present configuration.
+    """
+
+    def __init__(self, snapshot: Snapshot, desired: Desired, now: datetime) -> None:
+        self.snapshot = snapshot
+        self.desired = desired
+        self.now = now
+        self.pods = pods_by_deployment(snapshot)
+        self.live = {(item.namespace, item.name): item for item in snapshot.deployments if not item.deleting}
+        self.supplies = supplies(snapshot, now)
+        self.actions: list[Action] = []
+        self.waiting: dict[DemandKey, str] = {}
+        self.missing_room: Counter[OfferingKey] = Counter()
+        self.router_synced = self._router_synced()
+
+    def apply(self, intent: ObjectLike, *, why: str) -> None:
+        """Add an apply of an intent, unless the live object already is so or is being deleted."""
+        live = self.snapshot.objects.get(reference(intent))
+        if live is None:
+            self.actions.append(Apply(intent=intent, why="new"))
+        elif differs(intent, live) and not live["metadata"].get("deletionTimestamp"):
+            metadata = live["metadata"]
+            self.actions.append(
+                Apply(
+                    intent=intent,
+                    why=why,
+                    live_uid=metadata.get("uid", ""),
+                    live_resource_version=metadata.get("resourceVersion", ""),
+                )
+            )
+
+    def count(self, key: DeploymentId) -> int:
+        """Replicas that the plan wants of a Deployment."""
+        wanted = self.desired.deployments.get(key)
+        return wanted.count if wanted else 0
+
+    def goal(self, key: DeploymentId) -> int:
+        """Replicas to hold now: those wanted, and those on a node with a notice until their replacement serves."""
+        count = self.count(key)
+        if count == 0 or self.desired.deployments[key].replica >= 0 or self.serving(key) >= count:
+            return count
+        return count + sum(pod.ready and is_lost(pod, self.snapshot) for pod in self.pods.get(key, ()))
+
+    def serves(self, pod: ObservedPod) -> bool:
+        """Requests reach the pod, and will go on doing so."""
+        return pod.ready and not is_lost(pod, self.snapshot) and not is_draining(pod)
+
+    def serving(self, key: DeploymentId) -> int:
+        """Pods of a Deployment that serve."""
+        return sum(self.serves(pod) for pod in self.pods.get(key, ()))
+
+    def all_serve(self, demand: DemandKey) -> bool:
+        """Everything wanted for a demand serves."""
+        return all(
+            self.serving(key) >= wanted.count
+            for key, wanted in self.desired.deployments.items()
+            if wanted.demand == demand
+        )
+
+    def drained(self, pod: ObservedPod) -> bool:
+        """The pod has been out of the router for the fleet's drain time."""
+        return is_drained(pod, self.now, self.snapshot.fleet.router.drain_seconds)
+
+    def priority(self, demand: DemandKey) -> int:
+        """Of a demand; a demand that is not planned comes last."""
+        found = self.snapshot.demands.get(demand)
+        return found.priority if found else -(2**31)
+
+    def room(self) -> Counter[OfferingKey]:
+        """GPUs by offering that new pods can still have; pods being stopped hold theirs to the end."""
+        room: Counter[OfferingKey] = Counter()
+        for supply in self.supplies:
+            room[supply.offering] += supply.gpus * supply.obtainable
+        for key, item in self.live.items():
+            if item.demand in self.snapshot.demands:
+                room[item.offering] -= max(item.replicas, len(self.pods.get(key, ()))) * item.strategy.tp
+        for pod in self.snapshot.pods:
+            node = self.snapshot.nodes.get(pod.node)
+            if pod.deleting and is_engine(pod.labels) and node is not None and node.offering is not None:
+                room[node.offering] -= pod.gpus
+        return room
+
+    def _router_synced(self) -> bool:
+        if self.snapshot.fleet.router.acknowledgement is Acknowledgement.NONE:
+            return True
+        versions = self.snapshot.router_versions
+        return bool(versions) and all(version == self.desired.router_version for version in versions.values())

@@ -1,0 +1,208 @@
+"""From raw Kubernetes objects to a snapshot: the one place that knows how objects look in the cluster.
+
+A bad object never stops the fleet: what cannot be understood becomes a fault of that object, and all others go on.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from atoll.api.fleetplan_io import read_plans
+from atoll.api.parse import parse_fleet, parse_gpu_node_pool, parse_model_demand
+from atoll.api.served_names import settle_served_names
+from atoll.domain.demand import DemandKey
+from atoll.domain.fleet import Fleet
+from atoll.domain.objects import (
+    DEPLOYMENT,
+    FLEET,
+    FLEET_PLAN,
+    GPU_NODE_POOL,
+    MODEL_DEMAND,
+    NODE,
+    POD,
+    Kind,
+    ObjectLike,
+    Reference,
+    reference,
+)
+from atoll.domain.pool import NodePool, OfferingKey, Provisioning
+from atoll.domain.reason import Fault, InvalidObjectError
+from atoll.domain.snapshot import ObservedDeployment, ObservedNode, ObservedPod, Snapshot
+from atoll.reconcile.difference import quantity
+from atoll.reconcile.masks import read_masks
+from atoll.reconcile.moments import EPOCH, parse_moment
+from atoll.reconcile.notice import notice_of
+from atoll.reconcile.ownership import is_ours
+from atoll.render import names
+from atoll.render.placement import CAPACITY_TYPE, INSTANCE_TYPE, ZONE
+from atoll.render.requests import GPU_RESOURCE
+
+REGION = "topology.kubernetes.io/region"
+
+Objects = Mapping[Kind, Iterable[ObjectLike]]
+"""Raw objects as last seen, by kind."""
+
+_T = TypeVar("_T")
+
+
+def observe(objects: Objects, *, fleet: str = "default", router_versions: Mapping[str, str | None]) -> Snapshot:
+    """The snapshot of one fleet.
+
+    Args:
+        objects: raw objects by kind; a kind that is absent is taken as empty.
+        fleet: name of the Fleet; demands and pools of other fleets are not seen.
+        router_versions: per router the configuration version it has taken; None where it cannot be read.
+    """
+    faults: dict[Reference, tuple[Fault, ...]] = {}
+    policy = _only(_valid(objects, FLEET, parse_fleet, faults), lambda item: item.name == fleet)
+    pools = {
+        pool.name: pool for pool in _valid(objects, GPU_NODE_POOL, parse_gpu_node_pool, faults) if pool.fleet == fleet
+    }
+    demands = [item for item in _valid(objects, MODEL_DEMAND, parse_model_demand, faults) if item.fleet == fleet]
+    for key, fault in settle_served_names(demands).items():
+        faults[Reference(kind=MODEL_DEMAND.name, namespace=key.namespace, name=key.name)] = (fault,)
+    nodes = [observe_node(raw, pools) for raw in objects.get(NODE, ())]
+    masks = {}
+    for raw in objects.get(GPU_NODE_POOL, ()):
+        masks.update(read_masks(raw))
+    return Snapshot(
+        fleet=policy or Fleet(name=fleet),
+        demands={
+            demand.key: demand
+            for demand in sorted(demands, key=lambda item: item.key)
+            if Reference(kind=MODEL_DEMAND.name, namespace=demand.key.namespace, name=demand.key.name) not in faults
+        },
+        pools=pools,
+        faults=faults,
+        nodes={node.name: node for node in nodes},
+        pods=tuple(observe_pod(raw) for raw in objects.get(POD, ())),
+        deployments=_deployments(objects.get(DEPLOYMENT, ())),
+        plans=tuple(plan for plan in read_plans(objects.get(FLEET_PLAN, ())) if plan.fleet == fleet),
+        masks=masks,
+        objects={reference(raw): raw for kind, items in objects.items() if kind not in {NODE, POD} for raw in items},
+        router_versions=router_versions,
+    )
+
+
+def observe_node(raw: ObjectLike, pools: Mapping[str, NodePool]) -> ObservedNode:
+    """A node with the offering that it belongs to."""
+    metadata, status = raw["metadata"], raw.get("status", {})
+    gpus = quantity(status.get("allocatable", {}).get(GPU_RESOURCE, 0)) or 0
+    return ObservedNode(
+        name=metadata["name"],
+        offering=offering_of(metadata.get("labels") or {}, pools),
+        gpus=int(gpus),
+        ready=_condition(status, "Ready"),
+        notice=notice_of(raw),
+    )
+
+
+def offering_of(labels: Mapping[str, str], pools: Mapping[str, NodePool]) -> OfferingKey | None:
+    """The offering whose nodes have these labels; the first by name where several pools claim them."""
+    zone = labels.get(ZONE, "")
+    for name in sorted(pools):
+        pool = pools[name]
+        if any(labels.get(key) != value for key, value in pool.node_selector.items()):
+            continue
+        if pool.provisioning is Provisioning.AUTOSCALER:
+            if pool.instance_type and labels.get(INSTANCE_TYPE) != pool.instance_type:
+                continue
+        elif not pool.node_selector:
+            continue  # owned nodes are known by their selector alone
+        if labels.get(REGION, pool.region) != pool.region:
+            continue
+        terms = labels.get(CAPACITY_TYPE)
+        for offering in pool.offerings:
+            if offering.key.zone == zone and terms in {None, offering.key.capacity_type.value}:
+                return offering.key
+    return None
+
+
+def observe_pod(raw: ObjectLike) -> ObservedPod:
+    """A pod, from the whole object or from its slimmed form."""
+    metadata, spec, status = raw["metadata"], raw.get("spec", {}), raw.get("status", {})
+    containers = status.get("containerStatuses") or ()
+    waiting = [item.get("state", {}).get("waiting", {}).get("reason", "") for item in containers]
+    return ObservedPod(
+        namespace=metadata.get("namespace", ""),
+        name=metadata["name"],
+        uid=metadata.get("uid", ""),
+        labels=metadata.get("labels") or {},
+        annotations=metadata.get("annotations") or {},
+        node=spec.get("nodeName") or "",
+        gpus=pod_gpus(spec),
+        phase=status.get("phase", "Pending"),
+        ready=_condition(status, "Ready"),
+        deleting=bool(metadata.get("deletionTimestamp")),
+        created=parse_moment(metadata.get("creationTimestamp")) or EPOCH,
+        restarts=sum(int(item.get("restartCount", 0)) for item in containers),
+        waiting=next((reason for reason in waiting if reason), ""),
+    )
+
+
+def pod_gpus(spec: Mapping[str, Any]) -> int:
+    """``nvidia.com/gpu`` that a pod's containers ask for in all."""
+    total = 0
+    for container in spec.get("containers") or ():
+        resources = container.get("resources") or {}
+        asked = (resources.get("requests") or {}).get(GPU_RESOURCE, (resources.get("limits") or {}).get(GPU_RESOURCE))
+        total += int(quantity(asked) or 0)
+    return total
+
+
+def _deployments(items: Iterable[ObjectLike]) -> tuple[ObservedDeployment, ...]:
+    found = (observe_deployment(raw) for raw in items)
+    return tuple(sorted((item for item in found if item), key=lambda item: (item.namespace, item.name)))
+
+
+def observe_deployment(raw: ObjectLike) -> ObservedDeployment | None:
+    """One of our engine Deployments; None for any other and for one whose annotations nobody can read."""
+    metadata, spec = raw["metadata"], raw.get("spec", {})
+    labels: Mapping[str, str] = metadata.get("labels") or {}
+    annotations: Mapping[str, str] = metadata.get("annotations") or {}
+    if not is_ours(labels) or names.STRATEGY not in labels:
+        return None
+    try:
+        strategy = names.read_strategy(annotations[names.STRATEGY_SPEC])
+        offerings = names.read_offerings(annotations[names.OFFERINGS])
+        stage = int(labels.get(names.STAGE, 0))
+        replica = int(labels.get(names.REPLICA, -1))
+    except (KeyError, TypeError, ValueError):
+        return None
+    if len(offerings) != len(strategy.stages) or not 0 <= stage < len(offerings):
+        return None
+    return ObservedDeployment(
+        namespace=metadata.get("namespace", ""),
+        name=metadata["name"],
+        uid=metadata.get("uid", ""),
+        resource_version=metadata.get("resourceVersion", ""),
+        demand=DemandKey(namespace=metadata.get("namespace", ""), name=labels.get(names.DEMAND, "")),
+        strategy=strategy,
+        offerings=offerings,
+        replica=replica if len(offerings) > 1 else -1,
+        stage=stage,
+        replicas=int(spec.get("replicas", 1)),
+        selector=(spec.get("selector") or {}).get("matchLabels") or {},
+        deleting=bool(metadata.get("deletionTimestamp")),
+    )
+
+
+def _valid(
+    objects: Objects, kind: Kind, parse: Callable[[ObjectLike], _T], faults: dict[Reference, tuple[Fault, ...]]
+) -> list[_T]:
+    valid = []
+    for raw in objects.get(kind, ()):
+        if raw["metadata"].get("deletionTimestamp"):
+            continue
+        try:
+            valid.append(parse(raw))
+        except InvalidObjectError as invalid:
+            faults[reference(raw)] = (invalid.fault,)
+    return valid
+
+
+def _only(items: Iterable[_T], wanted: Callable[[_T], bool]) -> _T | None:
+    return next((item for item in items if wanted(item)), None)
+
+
+def _condition(status: Mapping[str, Any], kind: str) -> bool:
+    return any(item.get("type") == kind and item.get("status") == "True" for item in status.get("conditions") or ())

@@ -1,0 +1,117 @@
+"""From a snapshot to the solver's problem, and whether a new one must be solved."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+from atoll.domain.demand import Demand, DemandKey
+from atoll.domain.objects import MODEL_DEMAND, Reference
+from atoll.domain.pool import Supply
+from atoll.domain.problem import DemandRow, Problem
+from atoll.domain.reason import Fault
+from atoll.domain.snapshot import Snapshot
+from atoll.domain.strategy import Strategy, Template
+from atoll.reconcile.running import lost_pods, running
+from atoll.reconcile.supply import supplies
+
+
+def build_problem(snapshot: Snapshot, templates: Mapping[DemandKey, tuple[Template, ...]], now: datetime) -> Problem:
+    """The problem of this moment; a demand without an entry in ``templates`` is left out."""
+    rows = tuple(
+        DemandRow(
+            key=key,
+            rate=demand.rate,
+            templates=templates[key],
+            priority=demand.priority,
+            placement=demand.placement,
+        )
+        for key, demand in sorted(snapshot.demands.items())
+        if key in templates
+    )
+    present = {row.key for row in rows}
+    return Problem(
+        demands=rows,
+        supplies=supplies(snapshot, now),
+        running=tuple(group for group in running(snapshot, now) if group.demand in present),
+        policy=snapshot.fleet.solve,
+    )
+
+
+def widths(items: tuple[Supply, ...]) -> dict[str, int]:
+    """GPUs of the largest node on offer, by GPU kind; a kind of which nothing can be had is still a kind."""
+    found: dict[str, int] = {}
+    for supply in items:
+        found[supply.gpu_kind] = max(supply.gpus, found.get(supply.gpu_kind, 0))
+    return found
+
+
+def running_strategies(snapshot: Snapshot, now: datetime) -> dict[DemandKey, tuple[Strategy, ...]]:
+    """Strategies that run for each demand: stage one never prunes them."""
+    found: dict[DemandKey, dict[str, Strategy]] = {}
+    for group in running(snapshot, now):
+        found.setdefault(group.demand, {})[group.strategy.id] = group.strategy
+    return {key: tuple(strategies.values()) for key, strategies in found.items()}
+
+
+def inputs_of(snapshot: Snapshot, now: datetime) -> dict[str, str]:
+    """A digest of each input of the decision, by what it is: what differs from the last solve is why to solve again.
+
+    Replicas that start or stop as planned are no input; replicas that are lost are.
+    """
+    return {
+        "demands": _digest([_demand_inputs(item) for _, item in sorted(snapshot.demands.items())]),
+        "pools": _digest(
+            [[str(item.offering), item.gpus, item.price_per_hour, item.obtainable] for item in supplies(snapshot, now)]
+        ),
+        "policy": _digest([repr(snapshot.fleet.solve), snapshot.fleet.mode]),
+        "losses": _digest(sorted([pod.namespace, pod.name] for pod in lost_pods(snapshot))),
+    }
+
+
+def trigger(before: Mapping[str, str] | None, after: Mapping[str, str]) -> str:
+    """Why to solve again, in a few words; empty for no reason."""
+    if before is None:
+        return "first look"
+    changed = [name for name, digest in after.items() if before.get(name) != digest]
+    return f"changed: {', '.join(changed)}" if changed else ""
+
+
+def without_faulty(snapshot: Snapshot, faults: Mapping[DemandKey, Fault]) -> Snapshot:
+    """The snapshot without demands that no plan can serve: what runs for them stays as it is, and they say why."""
+    if not faults:
+        return snapshot
+    named = {
+        Reference(kind=MODEL_DEMAND.name, namespace=key.namespace, name=key.name): (fault,)
+        for key, fault in faults.items()
+        if key in snapshot.demands
+    }
+    return replace(
+        snapshot,
+        demands={key: item for key, item in snapshot.demands.items() if key not in faults},
+        faults={**snapshot.faults, **named},
+    )
+
+
+def _demand_inputs(demand: Demand) -> list[object]:
+    return [
+        str(demand.key),
+        demand.uid,
+        demand.rate,
+        demand.priority,
+        repr(demand.architecture),
+        repr(demand.workload),
+        repr(demand.objectives),
+        [str(item) for item in demand.quantisations],
+        sorted(demand.placement.regions),
+        sorted(demand.placement.gpu_kinds),
+        sorted(demand.placement.capacity_types),
+        repr(demand.placement.preference),
+        [demand.placement.spot_share, demand.placement.min_replicas, demand.placement.min_domains],
+        demand.engine.name,
+    ]
+
+
+def _digest(content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]

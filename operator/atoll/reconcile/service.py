@@ -1,0 +1,78 @@
+"""How much is served now: replicas wanted and Ready, and the rate that they carry, by demand."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from atoll.domain.demand import DemandKey
+from atoll.domain.plan import Plan
+from atoll.domain.snapshot import Snapshot
+from atoll.reconcile.drain import is_draining
+from atoll.reconcile.running import is_lost, pods_by_deployment
+from atoll.reconcile.wanted import Desired
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Replicas and rates by demand.
+
+    Attributes:
+        wanted_replicas: of the current plan.
+        ready_replicas: that requests can reach, of any plan.
+        ready_by_strategy: the same by demand and strategy id.
+        served_rate: requests/s that those replicas carry within the objectives.
+        waiting: why pods of a demand wait, such as ``Unschedulable`` or ``ImagePullBackOff``; empty for none.
+        leaving_replicas: replicas that no plan wants any more.
+    """
+
+    wanted_replicas: Counter[DemandKey]
+    ready_replicas: Counter[DemandKey]
+    ready_by_strategy: Counter[tuple[DemandKey, str]]
+    served_rate: Mapping[DemandKey, float]
+    waiting: Mapping[DemandKey, str]
+    leaving_replicas: int
+
+
+def rates(snapshot: Snapshot) -> dict[tuple[DemandKey, str], float]:
+    """Requests/s of one replica by demand and strategy id, from the newest plan that has it."""
+    found: dict[tuple[DemandKey, str], float] = {}
+    for plan in snapshot.plans:
+        for demand in plan.demands:
+            for item in demand.replicas:
+                found[demand.key, item.group.strategy.id] = item.rate
+    return found
+
+
+def service_of(snapshot: Snapshot, plan: Plan | None, desired: Desired) -> Service:
+    """What is served at the moment of a snapshot."""
+    rate = rates(snapshot)
+    pods = pods_by_deployment(snapshot)
+    wanted: Counter[DemandKey] = Counter()
+    for group in plan.groups if plan else ():
+        wanted[group.demand] += group.count
+    ready: Counter[DemandKey] = Counter()
+    by_strategy: Counter[tuple[DemandKey, str]] = Counter()
+    served: dict[DemandKey, float] = defaultdict(float)
+    waiting: dict[DemandKey, str] = defaultdict(str)
+    leaving = 0
+    for item in snapshot.deployments:
+        mine = pods.get((item.namespace, item.name), ())
+        for pod in mine:
+            if pod.waiting or not pod.node:
+                waiting[item.demand] = waiting[item.demand] or pod.waiting or "a pod waits for a node"
+        if item.stage:
+            continue
+        reachable = sum(pod.ready and not is_lost(pod, snapshot) and not is_draining(pod) for pod in mine)
+        ready[item.demand] += reachable
+        by_strategy[item.demand, item.strategy.id] += reachable
+        served[item.demand] += reachable * rate.get((item.demand, item.strategy.id), 0.0)
+        keep = desired.deployments.get((item.namespace, item.name))
+        leaving += max(0, item.replicas - (keep.count if keep else 0))
+    return Service(
+        wanted_replicas=wanted,
+        ready_replicas=ready,
+        ready_by_strategy=by_strategy,
+        served_rate=served,
+        waiting=waiting,
+        leaving_replicas=leaving,
+    )

@@ -1,0 +1,1 @@
+"""What each of our objects says about itself: demands, pools, the fleet and its plans."""

@@ -1,0 +1,159 @@
+"""What a ModelDemand says."""
+
+from collections import Counter
+from typing import Any
+
+from atoll.domain.demand import Demand, DemandKey
+from atoll.domain.fleet import Mode
+from atoll.domain.objects import MODEL_DEMAND, Action, ObjectLike, Reference
+from atoll.domain.plan import PlannedDemand
+from atoll.domain.reason import Fault, Reason
+from atoll.reconcile.conditions import Condition, status_actions
+from atoll.reconcile.status.view import View
+
+_LISTED = 16
+"""Strategies listed; the rest is counted."""
+
+
+def demand_status(view: View, ref: Reference, live: ObjectLike) -> tuple[Action, ...]:
+    """The status write of one ModelDemand."""
+    key = DemandKey(namespace=ref.namespace, name=ref.name)
+    if live["metadata"].get("deletionTimestamp"):
+        return ()
+    faults = view.snapshot.faults.get(ref) or ((view.planning.faults[key],) if key in view.planning.faults else ())
+    if faults:
+        serving = view.service.ready_replicas[key]
+        return status_actions(MODEL_DEMAND, live, _faulty_fields(serving), _faulty(faults[0], serving), view.now)
+    demand = view.snapshot.demands.get(key)
+    if demand is None:
+        return ()  # of another fleet
+    planned = next((item for item in view.plan.demands if item.key == key), None) if view.plan else None
+    conditions = _demand_conditions(view, demand, planned)
+    return status_actions(MODEL_DEMAND, live, _demand_fields(view, demand, planned), conditions, view.now)
+
+
+def _faulty_fields(serving: int) -> dict[str, Any]:
+    return {"readyReplicas": serving}
+
+
+def _faulty(fault: Fault, serving: int) -> tuple[Condition, ...]:
+    """Conditions of an object that cannot be acted on; what served before goes on."""
+    message = str(fault) + (f" ({serving} replicas of the last valid state go on serving)" if serving else "")
+    return (
+        Condition(type="Ready", status=False, reason=fault.reason, message=message),
+        Condition(type="Planned", status=False, reason=fault.reason, message=str(fault)),
+        Condition(type="Routed", status=serving > 0, reason=Reason.ROUTED if serving else fault.reason),
+        Condition(type="Degraded", status=True, reason=fault.reason, message=str(fault)),
+    )
+
+
+def _demand_conditions(view: View, demand: Demand, planned: PlannedDemand | None) -> tuple[Condition, ...]:
+    plan_is = _planned_condition(view, demand, planned)
+    routed = _routed_condition(view, demand)
+    wanted, ready = view.service.wanted_replicas[demand.key], view.service.ready_replicas[demand.key]
+    short = planned is not None and planned.shortfall > 0.0
+    if not plan_is.status:
+        readiness = Condition(type="Ready", status=False, reason=plan_is.reason, message=plan_is.message)
+    elif demand.rate <= 0.0 and not wanted:
+        readiness = Condition(type="Ready", status=True, reason=Reason.NO_DEMAND, message="nothing is asked for")
+    elif ready < wanted:
+        readiness = _starting(view, demand, wanted, ready)
+    elif not routed.status:
+        readiness = Condition(type="Ready", status=False, reason=routed.reason, message=routed.message)
+    else:
+        message = f"{wanted} replicas serve {demand.rate:g} requests/s"
+        readiness = Condition(type="Ready", status=True, reason=Reason.SERVING, message=message)
+    unmet = planned.unmet if planned else ()
+    if short or unmet:
+        reason = Reason.SHORTFALL if short else Reason(unmet[0])
+        message = plan_is.message if short else "not kept: " + ", ".join(unmet)
+        degraded = Condition(type="Degraded", status=True, reason=reason, message=message)
+    else:
+        degraded = Condition(type="Degraded", status=False, reason=Reason.HEALTHY)
+    return readiness, plan_is, routed, degraded
+
+
+def _planned_condition(view: View, demand: Demand, planned: PlannedDemand | None) -> Condition:
+    def no(reason: Reason, message: str) -> Condition:
+        return Condition(type="Planned", status=False, reason=reason, message=message)
+
+    if planned is None or planned.uid != demand.uid or abs(planned.rate - demand.rate) > 1e-6 * max(1.0, demand.rate):
+        if view.planning.fleet_fault is not None:
+            return no(view.planning.fleet_fault.reason, str(view.planning.fleet_fault))
+        if view.snapshot.fleet.mode is Mode.PAUSED:
+            return no(
+                Reason.PAUSED, f"Fleet {view.snapshot.fleet.name} is Paused: set spec.mode to Automatic or Recommend"
+            )
+        proposal = view.planning.proposal(view.plan)
+        if proposal is not None and not proposal.approved:
+            name = proposal.name
+            return no(
+                Reason.AWAITING_APPROVAL,
+                f'approve it: kubectl patch fleetplan {name} --type=merge -p \'{{"spec":{{"approved":true}}}}\'',
+            )
+        return no(Reason.PLANNING, "the next plan will take it up")
+    if planned.shortfall > 0.0:
+        served = max(0.0, planned.rate - planned.shortfall)
+        return no(
+            Reason.SHORTFALL,
+            f"{served:.3g} of {planned.rate:.3g} requests/s can be served with what can be had: raise maxNodes of a "
+            "pool, allow more GPU kinds or regions, or lower the demand",
+        )
+    return Condition(type="Planned", status=True, reason=Reason.PLANNED, message=planned.reason)
+
+
+def _routed_condition(view: View, demand: Demand) -> Condition:
+    if demand.rate <= 0.0 and not view.service.wanted_replicas[demand.key]:
+        return Condition(type="Routed", status=True, reason=Reason.NO_DEMAND)
+    if not view.step.router_synced:
+        return Condition(
+            type="Routed",
+            status=False,
+            reason=Reason.ROUTER_NOT_SYNCED,
+            message="not every router has acknowledged the present configuration",
+        )
+    if not view.service.ready_replicas[demand.key]:
+        return Condition(
+            type="Routed", status=False, reason=Reason.REPLICAS_STARTING, message="no replica is Ready to be routed to"
+        )
+    return Condition(type="Routed", status=True, reason=Reason.ROUTED)
+
+
+def _starting(view: View, demand: Demand, wanted: int, ready: int) -> Condition:
+    waiting = view.service.waiting[demand.key]
+    reason = Reason.REPLICAS_PENDING if waiting else Reason.REPLICAS_STARTING
+    message = (
+        f"{ready} of {wanted} replicas are Ready; waits {view.step.waiting.get(demand.key, 'for replicas to start')}"
+    )
+    if waiting:
+        message += f" ({waiting})"
+    return Condition(type="Ready", status=False, reason=reason, message=message)
+
+
+def _demand_fields(view: View, demand: Demand, planned: PlannedDemand | None) -> dict[str, Any]:
+    replicas = planned.replicas if planned else ()
+    total: Counter[str] = Counter()
+    for item in replicas:
+        total[item.group.strategy.id] += item.group.count
+    unique = {item.group.strategy.id: item for item in replicas}
+    kinds = sorted({stage.gpu_kind for item in replicas for stage in item.group.strategy.stages})
+    return {
+        "demandRate": demand.rate,
+        "servedRate": view.service.served_rate[demand.key],
+        "shortfall": planned.shortfall if planned else 0.0,
+        "costPerHour": planned.cost_per_hour if planned else 0.0,
+        "replicas": view.service.wanted_replicas[demand.key],
+        "readyReplicas": view.service.ready_replicas[demand.key],
+        "gpuKinds": ",".join(kinds),
+        "strategies": [
+            {
+                "id": key,
+                "strategy": str(item.group.strategy),
+                "replicas": total[key],
+                "readyReplicas": view.service.ready_by_strategy[demand.key, key],
+                "rate": item.rate,
+            }
+            for key, item in sorted(unique.items())[:_LISTED]
+        ],
+        "strategiesTotal": len(unique),
+    }

@@ -1,0 +1,62 @@
+"""What a Fleet says."""
+
+from atoll.domain.fleet import Mode
+from atoll.domain.objects import FLEET, Action, ObjectLike
+from atoll.domain.reason import Reason
+from atoll.reconcile.conditions import Condition, status_actions
+from atoll.reconcile.status.view import View
+
+_LISTED = 16
+"""Short demands named; the rest is counted in the demands' own status."""
+
+
+def fleet_status(view: View, live: ObjectLike) -> tuple[Action, ...]:
+    """The status write of the Fleet."""
+    plan = view.plan
+    shortfall = sum(item.shortfall for item in plan.demands) if plan else 0.0
+    cost = plan.cost_per_hour if plan else 0.0
+    bound = plan.bound_per_hour if plan else 0.0
+    fields = {
+        "costPerHour": cost,
+        "boundPerHour": bound,
+        "gap": (cost - bound) / max(cost, 1e-9) if plan else 0.0,
+        "conditional": bool(plan and plan.conditional),
+        "shortfall": shortfall,
+        "demands": len(view.snapshot.demands),
+        "currentPlan": plan.name if plan else "",
+    }
+    return status_actions(FLEET, live, fields, _fleet_conditions(view), view.now)
+
+
+def _fleet_conditions(view: View) -> tuple[Condition, ...]:
+    plan, planning, step = view.plan, view.planning, view.step
+    short = [item for item in plan.demands if item.shortfall > 0.0] if plan else []
+    fault = planning.fleet_fault
+    proposal = planning.proposal(plan)
+    if fault is not None:
+        planned = Condition(type="Planned", status=False, reason=fault.reason, message=str(fault))
+    elif view.snapshot.fleet.mode is Mode.PAUSED:
+        planned = Condition(type="Planned", status=True, reason=Reason.PAUSED, message="nothing is planned or moved")
+    elif proposal is not None and not proposal.approved:
+        message = f"FleetPlan {proposal.name} waits for spec.approved"
+        planned = Condition(type="Planned", status=True, reason=Reason.AWAITING_APPROVAL, message=message)
+    else:
+        planned = Condition(type="Planned", status=True, reason=Reason.PLANNED, message=planning.trigger)
+    reason = Reason.ROUTED if step.router_synced else Reason.ROUTER_NOT_SYNCED
+    routed = Condition(type="Routed", status=step.router_synced, reason=reason)
+    if fault is not None:
+        degraded = Condition(type="Degraded", status=True, reason=fault.reason, message=str(fault))
+    elif short:
+        names = ", ".join(str(item.key) for item in short[:_LISTED])
+        degraded = Condition(type="Degraded", status=True, reason=Reason.SHORTFALL, message=f"short: {names}")
+    else:
+        degraded = Condition(type="Degraded", status=False, reason=Reason.HEALTHY)
+    wanted, ready = view.service.wanted_replicas.total(), view.service.ready_replicas.total()
+    if degraded.status:
+        readiness = Condition(type="Ready", status=False, reason=degraded.reason, message=degraded.message)
+    elif ready < wanted or not step.converged:
+        message = f"{ready} of {wanted} replicas are Ready"
+        readiness = Condition(type="Ready", status=False, reason=Reason.REPLICAS_STARTING, message=message)
+    else:
+        readiness = Condition(type="Ready", status=True, reason=Reason.SERVING, message=f"{ready} replicas are Ready")
+    return readiness, planned, routed, degraded

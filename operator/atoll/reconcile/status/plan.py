@@ -1,0 +1,44 @@
+"""What a FleetPlan says: where it stands."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from atoll.domain.fleet import Mode
+from atoll.domain.objects import FLEET_PLAN, Action, Reference
+from atoll.domain.plan import PlanPhase
+from atoll.domain.reason import Reason
+from atoll.reconcile.conditions import Condition, status_actions
+from atoll.reconcile.plans import phases
+from atoll.reconcile.status.view import View
+
+
+def plan_statuses(view: View) -> Iterable[Action]:
+    """The status writes of all FleetPlans of the fleet."""
+    snapshot, service = view.snapshot, view.service
+    stale_against = view.planning.basis if snapshot.fleet.mode is Mode.RECOMMEND else None
+    wanted = phases(snapshot.plans, basis=stale_against, converged=view.step.converged)
+    for plan in snapshot.plans:
+        live = snapshot.objects.get(Reference(kind=FLEET_PLAN.name, name=plan.name))
+        if live is None:
+            continue
+        phase = wanted.get(plan.name, plan.phase)
+        fields: dict[str, Any] = {"phase": phase.value}
+        if phase is PlanPhase.MOVING:
+            fields["progress"] = {
+                "wanted": service.wanted_replicas.total(),
+                "ready": service.ready_replicas.total(),
+                "leaving": service.leaving_replicas,
+            }
+        if phase is not plan.phase or phase is PlanPhase.MOVING:
+            yield from status_actions(FLEET_PLAN, live, fields, (_phase_condition(phase),), view.now)
+
+
+def _phase_condition(phase: PlanPhase) -> Condition:
+    reasons = {
+        PlanPhase.PROPOSED: (False, Reason.AWAITING_APPROVAL),
+        PlanPhase.MOVING: (False, Reason.ADOPTED),
+        PlanPhase.COMPLETED: (True, Reason.COMPLETED),
+        PlanPhase.SUPERSEDED: (False, Reason.SUPERSEDED),
+    }
+    status, reason = reasons[phase]
+    return Condition(type="Ready", status=status, reason=reason)

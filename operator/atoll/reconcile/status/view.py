@@ -1,0 +1,31 @@
+"""All that statuses are written from."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from atoll.domain.plan import Plan
+from atoll.domain.planning import Planning
+from atoll.domain.snapshot import Snapshot
+from atoll.reconcile.service import Service
+from atoll.reconcile.transition import Step
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """All that a status is written from.
+
+    Attributes:
+        snapshot: what was seen.
+        planning: the planner's latest decision.
+        plan: the plan in force; None before the first.
+        step: what the executor does now and waits for.
+        service: what is served.
+        now: the moment.
+    """
+
+    snapshot: Snapshot
+    planning: Planning
+    plan: Plan | None
+    step: Step
+    service: Service
+    now: datetime

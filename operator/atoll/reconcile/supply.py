@@ -1,0 +1,69 @@
+"""What nodes can be had: pools and nodes, less what others hold and what is masked."""
+
+from collections import Counter, defaultdict
+from datetime import datetime
+
+from atoll.domain.pool import NodePool, Offering, OfferingKey, Provisioning, Supply
+from atoll.domain.snapshot import ObservedNode, Snapshot
+from atoll.reconcile.ownership import demand_of, is_engine
+
+
+def supplies(snapshot: Snapshot, now: datetime) -> tuple[Supply, ...]:
+    """All supplies of the fleet's pools, in a stable order.
+
+    GPUs that pods of others hold are not obtainable: a node they share is a supply of its own with fewer free GPUs.
+    It costs nothing more to use, because its other pods keep it. A masked offering gives only the nodes that are there.
+    """
+    held = _held_by_others(snapshot)
+    nodes: dict[OfferingKey, list[ObservedNode]] = defaultdict(list)
+    for node in snapshot.nodes.values():
+        if node.offering is not None and node.ready and not node.notice:
+            nodes[node.offering].append(node)
+    found: list[Supply] = []
+    for name in sorted(snapshot.pools):
+        pool = snapshot.pools[name]
+        for offering in sorted(pool.offerings, key=lambda item: item.key):
+            mask = snapshot.masks.get(offering.key)
+            masked = mask is not None and now < mask.until
+            found.extend(_of_offering(pool, offering, nodes.get(offering.key, []), held, masked=masked))
+    return tuple(found)
+
+
+def _of_offering(
+    pool: NodePool, offering: Offering, nodes: list[ObservedNode], held: Counter[str], *, masked: bool
+) -> list[Supply]:
+    fixed = pool.provisioning is Provisioning.FIXED
+    shared = [node for node in nodes if held[node.name]]
+    if fixed or masked:
+        whole = min(len(nodes) - len(shared), offering.max_nodes)
+    else:
+        whole = max(0, offering.max_nodes - len(shared))
+    free: Counter[int] = Counter(max(0, node.gpus - held[node.name]) for node in shared)
+
+    def supply(gpus: int, price: float, obtainable: int) -> Supply:
+        return Supply(
+            offering=offering.key,
+            gpu_kind=pool.config.kind,
+            gpus=gpus,
+            price_per_hour=price,
+            obtainable=obtainable,
+            region=pool.region,
+            startup_seconds=pool.startup_seconds,
+        )
+
+    rows = [supply(pool.config.count, 0.0 if fixed else offering.price_per_hour, whole)]
+    rows.extend(supply(gpus, 0.0, count) for gpus, count in sorted(free.items(), reverse=True) if gpus)
+    return rows
+
+
+def _held_by_others(snapshot: Snapshot) -> Counter[str]:
+    """GPUs by node name that are not to be given away: those of others' pods, and of demands that are not planned.
+
+    A demand whose object became invalid keeps what serves it, so its GPUs are held too.
+    """
+    held: Counter[str] = Counter()
+    for pod in snapshot.pods:
+        demand = demand_of(pod.namespace, pod.labels) if is_engine(pod.labels) else None
+        if pod.node and pod.gpus and not pod.finished and (demand is None or demand not in snapshot.demands):
+            held[pod.node] += pod.gpus
+    return held

@@ -1,0 +1,77 @@
+"""What is left behind: pods that cannot end by themselves, and companions that nothing uses."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+
+from atoll.domain.demand import DemandKey
+from atoll.domain.objects import DISRUPTION_BUDGET, POD, SERVICE, Delete, Reference, reference
+from atoll.domain.snapshot import ObservedPod
+from atoll.reconcile.move import Move
+from atoll.reconcile.ownership import demand_of, is_engine
+from atoll.render import names
+
+_STAGES_START_TOGETHER_SECONDS = 60.0
+
+
+def delete_lost_pods(move: Move) -> None:
+    """Delete pods bound to a node that is gone, and all pods of a replica that lost a stage."""
+    gone = {
+        pod.uid: pod
+        for pod in move.snapshot.pods
+        if is_engine(pod.labels) and pod.node and pod.node not in move.snapshot.nodes
+    }
+    doomed = {uid: (pod, "its node is gone", True) for uid, pod in gone.items()}
+    by_replica: dict[tuple[str, ...], list[ObservedPod]] = defaultdict(list)
+    for key, item in move.live.items():
+        if item.replica >= 0:
+            by_replica[item.namespace, item.demand.name, str(item.replica)].extend(move.pods.get(key, ()))
+    for pods in by_replica.values():
+        for pod in broken_replica_pods(pods, gone.keys()):
+            doomed.setdefault(pod.uid, (pod, "another stage of its replica failed", False))
+    for pod, why, force in doomed.values():
+        target = Reference(kind=POD.name, namespace=pod.namespace, name=pod.name)
+        move.actions.append(Delete(target=target, uid=pod.uid, resource_version="", why=why, force=force))
+
+
+def broken_replica_pods(pods: Iterable[ObservedPod], gone: Iterable[str]) -> tuple[ObservedPod, ...]:
+    """Stage pods of one replica that must go because a sibling restarted or vanished.
+
+    Stages form one process group: a stage that starts anew cannot join one that is running. A sibling vanished if
+    another stage's pod is younger by more than a minute.
+    """
+    pods = tuple(pods)
+    if not pods:
+        return ()
+    lost = set(gone)
+    if any(pod.uid in lost or pod.restarts > 0 for pod in pods):
+        return pods
+    newest = max(pod.created for pod in pods)
+    return tuple(pod for pod in pods if (newest - pod.created).total_seconds() > _STAGES_START_TOGETHER_SECONDS)
+
+
+def delete_unused(move: Move) -> None:
+    """Delete Services and budgets of what neither runs nor is wanted."""
+    wanted = {reference(intent) for intent in move.desired.companions}
+    for ref, obj in sorted(move.snapshot.objects.items(), key=lambda item: item[0]):
+        if ref in wanted or ref.kind not in {SERVICE.name, DISRUPTION_BUDGET.name}:
+            continue
+        labels: Mapping[str, str] = obj["metadata"].get("labels") or {}
+        demand = demand_of(ref.namespace, labels)
+        if demand is None or demand not in move.snapshot.demands or _still_used(move, demand, labels):
+            continue
+        metadata = obj["metadata"]
+        if not metadata.get("deletionTimestamp"):
+            why = "nothing uses it any more"
+            move.actions.append(
+                Delete(target=ref, uid=metadata["uid"], resource_version=metadata["resourceVersion"], why=why)
+            )
+
+
+def _still_used(move: Move, demand: DemandKey, labels: Mapping[str, str]) -> bool:
+    """Whether a live Deployment of the demand has the strategy, or the template and replica, of these labels."""
+    asked = {key: labels[key] for key in (names.STRATEGY, names.TEMPLATE, names.REPLICA) if key in labels}
+    return any(
+        asked.items() <= {**item.selector, names.STRATEGY: item.strategy.id}.items()
+        for item in move.live.values()
+        if item.demand == demand
+    )

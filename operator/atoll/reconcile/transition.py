@@ -1,0 +1,57 @@
+"""The next safe step from what runs to what is desired.
+
+New before old: what is new must be Ready, and every router must have acknowledged it, before anything old is drained;
+drained means taken out of the router, left alone for the drain time, then stopped. Where there is no room for both, the
+lowest priority breaks first, and never more than the room that is missing. All state of a move is in the cluster
+(replica counts, the routable label and its time), so a crash changes nothing: the next step follows from the snapshot.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from atoll.domain.demand import DemandKey
+from atoll.domain.objects import Action
+from atoll.domain.snapshot import Snapshot
+from atoll.reconcile.grow import grow
+from atoll.reconcile.move import Move
+from atoll.reconcile.shrink import shrink
+from atoll.reconcile.tidy import delete_lost_pods, delete_unused
+from atoll.reconcile.wanted import Desired
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What to do now, and what is waited for.
+
+    Attributes:
+        actions: writes that are safe now, in order.
+        converged: nothing is left to do and nothing is waited for.
+        waiting: for what, by demand.
+        router_synced: every router has acknowledged the present configuration.
+    """
+
+    actions: tuple[Action, ...]
+    converged: bool
+    waiting: Mapping[DemandKey, str]
+    router_synced: bool
+
+
+def next_step(snapshot: Snapshot, desired: Desired, now: datetime) -> Step:
+    """The writes that are safe now; none when converged or when something must be waited for."""
+    move = Move(snapshot, desired, now)
+    for intent in desired.companions:
+        move.apply(intent, why="differs from what is desired")
+    delete_lost_pods(move)
+    grow(move)
+    shrink(move)
+    delete_unused(move)
+    for key, wanted in desired.deployments.items():
+        if move.serving(key) < wanted.count:
+            move.waiting.setdefault(wanted.demand, "for replicas to become Ready")
+    return Step(
+        actions=tuple(move.actions),
+        converged=not move.actions and not move.waiting and move.router_synced,
+        waiting=move.waiting,
+        router_synced=move.router_synced,
+    )

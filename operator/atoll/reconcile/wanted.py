@@ -1,0 +1,51 @@
+"""The objects that a plan means, as values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from atoll.domain.demand import DemandKey
+from atoll.domain.objects import ObjectLike
+from atoll.domain.pool import OfferingKey
+from atoll.reconcile.running import DeploymentId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedDeployment:
+    """One engine Deployment that the plan wants.
+
+    Attributes:
+        intent: the whole object, with the wanted number of replicas.
+        demand: whose it is.
+        offering: where its pods go.
+        gpus: of one pod.
+        count: replicas wanted.
+        replica: replica index of a multi-stage replica; -1 for a single-stage Deployment.
+    """
+
+    intent: ObjectLike
+    demand: DemandKey
+    offering: OfferingKey
+    gpus: int
+    count: int
+    replica: int = -1
+
+    @property
+    def unit(self) -> tuple[str, ...]:
+        """What must be created together: the stages of one replica, or a single-stage Deployment alone."""
+        name = self.intent["metadata"]["name"] if self.replica < 0 else str(self.replica)
+        return (self.demand.namespace, self.demand.name, name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desired:
+    """Every object that a plan means.
+
+    Attributes:
+        deployments: engine Deployments by namespace and name.
+        companions: Services, disruption budgets and router objects: they cost nothing and are there from the start.
+        router_version: configuration version that every router should have taken.
+    """
+
+    deployments: Mapping[DeploymentId, WantedDeployment]
+    companions: tuple[ObjectLike, ...]
+    router_version: str

