@@ -239,10 +239,11 @@ def validate(folder: Path, configuration: object) -> subprocess.CompletedProcess
 
 
 class NameServer:
-    """A DNS server that gives every A question the same addresses."""
+    """A DNS server that gives every A question the same addresses; ``unknown`` says that there is no such name."""
 
     def __init__(self) -> None:
         self.addresses: tuple[str, ...] = ()
+        self.unknown = False
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
         threading.Thread(target=self._serve, daemon=True).start()
@@ -275,6 +276,6 @@ class NameServer:
         end = question.index(b"\0", 12) + 5
         wanted = struct.unpack("!H", question[end - 4 : end - 2])[0]
         addresses = self.addresses if wanted == 1 else ()
-        header = question[:2] + struct.pack("!HHHHH", 0x8580, 1, len(addresses), 0, 0)
+        header = question[:2] + struct.pack("!HHHHH", 0x8583 if self.unknown else 0x8580, 1, len(addresses), 0, 0)
         records = [b"\xc0\x0c" + struct.pack("!HHIH", 1, 1, 1, 4) + socket.inet_aton(each) for each in addresses]
         return header + question[12:end] + b"".join(records)

@@ -55,6 +55,14 @@ def show(router: Router, *models: RoutedModel) -> RouterConfiguration:
     return configuration
 
 
+def start_with(router: Router, names: NameServer, service: RouterEndpoint) -> None:
+    """Start Envoy with one model behind one Service whose name this server resolves."""
+    files = router_configuration((qwen(service),), router.settings).files
+    bootstrap = {**json.loads(files[BOOTSTRAP_FILE]), "typed_dns_resolver_config": names.resolver}
+    router.show({**files, BOOTSTRAP_FILE: json.dumps(bootstrap)})
+    router.start()
+
+
 def test_requests_go_where_the_model_field_says(router: Router, fast: Engine, slow: Engine) -> None:
     phi = RoutedModel(
         key=DemandKey(namespace="prod", name="phi"), served_names=("phi-4", "phi"), endpoints=(endpoint(slow),)
@@ -194,10 +202,7 @@ def test_r11_a_replica_that_left_its_service_gets_nothing_new_though_it_is_healt
         staying = stack.enter_context(Engine("staying", "127.0.0.3", going.port))
         names.addresses = ("127.0.0.2",)
         service = RouterEndpoint(service_host="qwen.prod.svc.cluster.local", port=going.port, weight=1000)
-        files = router_configuration((qwen(service),), router.settings).files
-        bootstrap = {**json.loads(files[BOOTSTRAP_FILE]), "typed_dns_resolver_config": names.resolver}
-        router.show({**files, BOOTSTRAP_FILE: json.dumps(bootstrap)})
-        router.start()
+        start_with(router, names, service)
         stream = router.stream("prod/qwen")
 
         names.addresses = ("127.0.0.2", "127.0.0.3")
@@ -209,6 +214,20 @@ def test_r11_a_replica_that_left_its_service_gets_nothing_new_though_it_is_healt
         going.release.set()
         assert stream.read() == b"last"
         assert staying.served >= 20
+
+
+@pytest.mark.parametrize("unknown", [False, True], ids=["no address", "no such name"])
+def test_when_the_last_replica_leaves_its_service_nothing_is_sent_to_it(
+    router: Router, fast: Engine, unknown: bool
+) -> None:
+    with NameServer() as names:
+        names.addresses = ("127.0.0.1",)
+        service = RouterEndpoint(service_host="qwen.prod.svc.cluster.local", port=fast.port, weight=1000)
+        start_with(router, names, service)
+        assert router.ask({"model": "prod/qwen"}).engine == "fast"
+
+        names.addresses, names.unknown = (), unknown
+        eventually(lambda: router.ask({"model": "prod/qwen"}).status == 503, "the last replica is gone")
 
 
 def test_a_configuration_that_envoy_refuses_leaves_the_last_good_one(router: Router, fast: Engine) -> None:

@@ -29,6 +29,7 @@ DEEPEST = 32
 _SHOWN = 80
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _DNS_1123 = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_PLAIN = re.compile(r"[-A-Za-z0-9_./]{1,80}")
 _WORDS = {"float": "a number", "int": "an integer", "str": "text", "bool": "true or false", "object": "a map"}
 _WORDS |= {"array": "a list", "null": "nothing"}
 
@@ -114,6 +115,11 @@ def schema_of(struct: type[Schema]) -> OpenApi:
     return struct_schema(struct, defaults=True)
 
 
+def _step(key: str) -> str:
+    """One step of a path; a key that is no plain word is shown as the text that it is."""
+    return f".{key}" if _PLAIN.fullmatch(key) else f"[{shown(key)}]"
+
+
 def _text(value: object) -> str:
     if isinstance(value, date):  # YAML reads an unquoted timestamp as one
         return value.isoformat().replace("+00:00", "Z")
@@ -128,7 +134,9 @@ def _cleaned(value: object, path: str, depth: int) -> Any:
         for key in value:
             if not isinstance(key, str):
                 raise invalid(path, f"key {shown(key)} is not text: put it in quotes")
-        return {key: _cleaned(item, f"{path}.{key}", depth + 1) for key, item in value.items() if item is not None}
+        return {
+            key: _cleaned(item, f"{path}{_step(key)}", depth + 1) for key, item in value.items() if item is not None
+        }
     if isinstance(value, list | tuple):
         return [_cleaned(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):
@@ -157,7 +165,7 @@ def _fault(error: str, value: Any, struct: type[Schema], path: str) -> Fault:
         mend = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
         return Fault(
             reason=Reason.INVALID_SPEC,
-            field=f"{field}.{unknown[1][:_SHOWN]}",
+            field=f"{field}{_step(unknown[1])}",
             message=f"no such field; {mend}",
         )
     if missing := _MISSING.fullmatch(problem):

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from kubernetes.aio.client import Configuration
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
@@ -45,7 +46,7 @@ class Access:
                     client_configuration=configuration,
                     persist_config=False,
                 )
-        except (ConfigException, OSError, TypeError) as error:
+        except (ConfigException, yaml.YAMLError, OSError, TypeError) as error:
             where = self.kubeconfig or "service account of this pod (name a kubeconfig outside a cluster)"
             raise AccessError(f"cannot read credentials from {where}: {error}") from error
         return configuration

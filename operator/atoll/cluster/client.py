@@ -24,7 +24,7 @@ _PAGE = 500
 _KIBIBYTE = 1024
 _LARGEST_BYTES = 256 * _KIBIBYTE
 _LARGEST_CONFIG_MAP_BYTES = 900 * _KIBIBYTE
-"""Beyond 1 MiB the API server refuses a ConfigMap; kubernetes.md leaves it room."""
+"""Of the router. Beyond 1 MiB the API server refuses a ConfigMap; metadata needs the rest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -37,7 +37,7 @@ class Backoffs:
 
 
 def watch_settings(*, namespace: str, initial_streaming: bool) -> kopf.OperatorSettings:
-    """Settings of kopf 1.45.2, each for a fault that was measured with it (docs/decisions, "kopf").
+    """Settings of kopf 1.45.2, each against a fault that was measured with it.
 
     Args:
         namespace: of the Lease.

@@ -1,4 +1,4 @@
-"""How long the search may go on: until a deadline, or through a budget of work that gives the same answer every time."""
+"""How long the search may go on: until a deadline, or through a budget of work."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

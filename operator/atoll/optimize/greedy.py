@@ -130,7 +130,7 @@ def greedy(
         if choices is None:
             _serve(build, number, np.flatnonzero(sets.demand_of == number))
         elif choices[number]:
-            tried = []
+            tried: list[tuple[float, float, int, _Build]] = []
             for own in choices[number]:
                 trial = build.copy()
                 _serve(trial, number, own)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Any
 
 import highspy
 import numpy as np
@@ -62,7 +63,7 @@ class Solver:
     def __init__(self, matrix: Matrix) -> None:
         self._matrix = matrix
         self._all = np.arange(len(matrix.lower), dtype=np.int32)
-        self._highs = highspy.Highs()
+        self._highs: Any = highspy.Highs()  # type: ignore[no-untyped-call]  # highspy has no annotations there
         for name, value in (
             ("output_flag", False),
             ("threads", 1),

@@ -34,8 +34,11 @@ def cover(price: Floats, obtainable: Ints, slots: Floats, load: Floats, nodes: I
     return True
 
 
-def thin(price: Floats, obtainable: Ints, slots: Floats, load: Floats, nodes: Ints, floor: Ints) -> None:
-    """Take out, or exchange for cheaper ones, in place, nodes above a floor that the load does not need."""
+def thin(price: Floats, obtainable: Ints, slots: Floats, load: Floats, *, nodes: Ints, floor: Ints) -> None:
+    """Take out, or exchange for cheaper ones, in place, nodes above a floor that the load does not need.
+
+    Arguments as in ``cover``; ``floor`` is the fewest nodes by supply.
+    """
     spare = nodes @ slots - load
     dear_first = sorted(np.flatnonzero(nodes > floor).tolist(), key=lambda p: -price[p])
     cheap_first = np.argsort(price, kind="stable").tolist()
@@ -75,7 +78,7 @@ def close_nodes(sets: Sets, nodes: Ints, load: Floats, floor: Ints | None = None
         own = nodes[supplies]
         least = np.zeros_like(own) if floor is None else floor[supplies]
         slots = sets.slots[supplies][:, list(rows)]
-        thin(sets.price[supplies], sets.obtainable[supplies], slots, load[list(rows)], own, least)
+        thin(sets.price[supplies], sets.obtainable[supplies], slots, load[list(rows)], nodes=own, floor=least)
         nodes[supplies] = own
 
 

@@ -25,7 +25,8 @@ class Plan:
 
 def served(sets: Sets, counts: Ints) -> Floats:
     """Share of each demand that these replicas serve; above 1 where they serve more."""
-    return np.bincount(sets.demand_of, weights=counts * sets.share, minlength=len(sets.demands))
+    weights = counts * sets.share
+    return np.bincount(sets.demand_of, weights=weights, minlength=len(sets.demands)).astype(np.float64)
 
 
 def unserved(sets: Sets, counts: Ints) -> Floats:

@@ -75,5 +75,5 @@ def _nodes_at(sets: Sets, offering: OfferingKey, widths: list[int]) -> dict[int,
     price, obtainable = sets.price[supplies], sets.obtainable[supplies]
     if not cover(price, obtainable, slots, load, nodes):
         return None
-    thin(price, obtainable, slots, load, nodes, np.zeros_like(nodes))
+    thin(price, obtainable, slots, load, nodes=nodes, floor=np.zeros_like(nodes))
     return dict(zip(supplies.tolist(), nodes.tolist(), strict=True))

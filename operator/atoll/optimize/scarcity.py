@@ -1,4 +1,4 @@
-"""How unserved demand and broken soft limits are measured: one definition for the program, the heuristics and the check.
+"""How unserved demand and broken soft limits are measured: one definition for program and heuristics.
 
 Levels are minimised one after the other, never added up, so no weight has to dominate another (no big-M):
 ``shortfall/<priority>`` from the highest priority down, ``limits``, ``budget``, then ``cost``.

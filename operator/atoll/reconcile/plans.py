@@ -16,28 +16,29 @@ def current_plan(plans: Iterable[Plan]) -> Plan | None:
     return max((plan for plan in approved if _RANK[plan.phase] == best), key=lambda plan: (plan.created, plan.name))
 
 
-def phases(plans: Iterable[Plan], *, basis: str | None, converged: bool) -> dict[str, PlanPhase]:
+def phases(plans: Iterable[Plan], *, basis: str, decided: str, converged: bool) -> dict[str, PlanPhase]:
     """The phase that each plan should have now, by name, where it differs from the phase that it has.
+
+    A proposal made for another basis is stale: approving it must not move anything. A rollback is never stale.
 
     Args:
         plans: all plans of the fleet.
-        basis: of this moment; None where it is not known yet (then no proposal is judged stale).
+        basis: of this moment.
+        decided: name of the planner's latest decision; that proposal is not stale whatever basis it was written with.
         converged: the current plan is reached.
     """
     plans = tuple(plans)
     stale = {
         plan.name
         for plan in plans
-        if plan.phase is PlanPhase.PROPOSED and basis is not None and plan.basis != basis and not plan.rollback_of
+        if plan.phase is PlanPhase.PROPOSED and plan.basis != basis and plan.name != decided and not plan.rollback_of
     }
     current = current_plan(plan for plan in plans if plan.name not in stale)
     wanted = {}
     for plan in plans:
-        if plan.name in stale:
-            wanted[plan.name] = PlanPhase.SUPERSEDED
-        elif current is not None and plan.name == current.name:
+        if current is not None and plan.name == current.name:
             wanted[plan.name] = PlanPhase.COMPLETED if converged else PlanPhase.MOVING
-        elif plan.phase is PlanPhase.PROPOSED and not plan.approved:
+        elif plan.phase is PlanPhase.PROPOSED and not plan.approved and plan.name not in stale:
             wanted[plan.name] = PlanPhase.PROPOSED
         else:
             wanted[plan.name] = PlanPhase.SUPERSEDED

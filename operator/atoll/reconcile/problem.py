@@ -2,57 +2,43 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
 from atoll.domain.demand import Demand, DemandKey
 from atoll.domain.objects import MODEL_DEMAND, Reference
 from atoll.domain.pool import Supply
-from atoll.domain.problem import DemandRow, Problem
+from atoll.domain.problem import DemandRow
 from atoll.domain.reason import Fault
 from atoll.domain.snapshot import Snapshot
-from atoll.domain.strategy import Strategy, Template
-from atoll.reconcile.running import lost_pods, running
+from atoll.domain.strategy import Template
+from atoll.reconcile.running import lost_pods
 from atoll.reconcile.supply import supplies
 
 
-def build_problem(snapshot: Snapshot, templates: Mapping[DemandKey, tuple[Template, ...]], now: datetime) -> Problem:
-    """The problem of this moment; a demand without an entry in ``templates`` is left out."""
-    rows = tuple(
+def build_rows(
+    demands: Iterable[Demand], templates: Mapping[DemandKey, tuple[Template, ...]]
+) -> tuple[DemandRow, ...]:
+    """Each demand as the solver sees it."""
+    return tuple(
         DemandRow(
-            key=key,
+            key=demand.key,
             rate=demand.rate,
-            templates=templates[key],
+            templates=templates[demand.key],
             priority=demand.priority,
             placement=demand.placement,
         )
-        for key, demand in sorted(snapshot.demands.items())
-        if key in templates
-    )
-    present = {row.key for row in rows}
-    return Problem(
-        demands=rows,
-        supplies=supplies(snapshot, now),
-        running=tuple(group for group in running(snapshot, now) if group.demand in present),
-        policy=snapshot.fleet.solve,
+        for demand in demands
     )
 
 
-def widths(items: tuple[Supply, ...]) -> dict[str, int]:
+def widths(items: Iterable[Supply]) -> dict[str, int]:
     """GPUs of the largest node on offer, by GPU kind; a kind of which nothing can be had is still a kind."""
     found: dict[str, int] = {}
     for supply in items:
         found[supply.gpu_kind] = max(supply.gpus, found.get(supply.gpu_kind, 0))
     return found
-
-
-def running_strategies(snapshot: Snapshot, now: datetime) -> dict[DemandKey, tuple[Strategy, ...]]:
-    """Strategies that run for each demand: stage one never prunes them."""
-    found: dict[DemandKey, dict[str, Strategy]] = {}
-    for group in running(snapshot, now):
-        found.setdefault(group.demand, {})[group.strategy.id] = group.strategy
-    return {key: tuple(strategies.values()) for key, strategies in found.items()}
 
 
 def inputs_of(snapshot: Snapshot, now: datetime) -> dict[str, str]:

@@ -24,7 +24,7 @@ def add_one_kind(program: pyo.ConcreteModel, sets: Sets) -> None:
     program.on_chosen_kind = pyo.Constraint(list(on_kind))
     for name, columns in on_kind.items():
         program.on_chosen_kind[name] = linear([*columns, (-most[name], program.chosen[name])]) <= 0.0
-    names = sorted({name for name, _ in on_kind})
-    program.one_kind = pyo.Constraint(names)
-    for name in names:
-        program.one_kind[name] = linear([(1.0, v) for (of, _), v in program.chosen.items() if of == name]) <= 1.0
+    demands = sorted({demand for demand, _ in on_kind})
+    program.one_kind = pyo.Constraint(demands)
+    for demand in demands:
+        program.one_kind[demand] = linear([(1.0, v) for (of, _), v in program.chosen.items() if of == demand]) <= 1.0

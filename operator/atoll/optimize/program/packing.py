@@ -26,5 +26,5 @@ def add_packing(program: pyo.ConcreteModel, sets: Sets) -> None:
         place = sets.groups[group]
         names.append((place.gpu_kind, place.domain.region, place.domain.zone, str(place.capacity_type), width))
     program.packing = pyo.Constraint(names)
-    for name, row in zip(names, terms, strict=True):
-        program.packing[name] = linear(row) <= 0.0
+    for name, asked in zip(names, terms, strict=True):
+        program.packing[name] = linear(asked) <= 0.0

@@ -16,9 +16,9 @@ from atoll.domain.workload import Objectives, Workload
 from atoll.optimize.templates.curves import CurveKey, tabulate
 from atoll.optimize.templates.dominance import undominated
 from atoll.optimize.templates.lengths import context_limit, prompts
-from atoll.optimize.templates.partition import BATCHES, partition, sequence_room
 from atoll.optimize.templates.pipelines import Pipelines, Setting, pipelines
-from atoll.optimize.templates.rate import Best, Bounds, largest_rate, spread
+from atoll.optimize.templates.rate import Best, spread
+from atoll.optimize.templates.search import best_partitions, rated
 from atoll.optimize.templates.space import Layout, layouts
 from atoll.optimize.templates.startup import startup_seconds
 from atoll.performance.estimate import Performance
@@ -99,8 +99,8 @@ def _templates(question: _Question, performance: Performance) -> TemplateSet:
     kinds = {name: gpu_kind(name) for name in widths}
     found = list(layouts(question.architecture, question.quantisations, kinds, widths))
     running = _rated_running(question, performance)
-    rated = _rated_layouts(found, question, performance)
-    feasible = [item.template for item in rated if item.feasible]
+    candidates = _rated_layouts(found, question, performance)
+    feasible = [item.template for item in candidates if item.feasible]
     kept = frozenset(item.template.strategy.id for item in running)
     fresh = [template for template in feasible if template.strategy.id not in kept]
     templates = undominated(
@@ -110,7 +110,7 @@ def _templates(question: _Question, performance: Performance) -> TemplateSet:
     )
     return TemplateSet(
         templates=templates,
-        fault=None if any(template.rate > 0.0 for template in templates) else _fault(question, rated),
+        fault=None if any(template.rate > 0.0 for template in templates) else _fault(question, candidates),
     )
 
 
@@ -120,23 +120,13 @@ def _rated_layouts(found: Sequence[Layout], question: _Question, performance: Pe
     if not stages:
         return []
     setting = _setting(stages, question, performance)
-    lines = pipelines(stages, setting.curves).repeated(len(BATCHES))
-    layers = partition(lines, np.tile(BATCHES, len(stages)), setting)
-    room = sequence_room(lines, layers, setting)
-    fits = (layers.sum(axis=1) == question.architecture.layers) & (room > 0.0)
-    bounds = Bounds(
-        objectives=question.objectives,
-        kv_sequences=np.where(fits, room, -1.0),
-        sequences=np.full(len(room), float(MOST_SEQUENCES)),
-    )
-    best = largest_rate(lines, layers, bounds, setting)
-    # Among partitions that fit: first those that meet the objectives, then the largest rate, then the first.
-    value = np.where(fits, np.where(best.feasible, best.operation.rate, -1.0 - best.operation.tpot), -np.inf)
-    chosen = value.reshape(len(stages), len(BATCHES)).argmax(axis=1) + np.arange(len(stages)) * len(BATCHES)
+    lines = pipelines(stages, setting.curves)
+    layers = best_partitions(lines, question.objectives, MOST_SEQUENCES, setting)
+    best = rated(lines, layers, question.objectives, np.full(len(stages), float(MOST_SEQUENCES)), setting)
     context = context_limit(question.workload, question.architecture)
-    rated = []
-    for layout, row in zip(found, chosen, strict=True):
-        if not fits[row]:
+    templates = []
+    for row, layout in enumerate(found):
+        if not layers[row].any():
             continue
         strategy = Strategy(
             engine=question.engine,
@@ -148,8 +138,8 @@ def _rated_layouts(found: Sequence[Layout], question: _Question, performance: Pe
             max_sequences=_admitted(float(best.operation.sequences[row])),
             max_context=context,
         )
-        rated.append(_rated(strategy, int(row), lines, best, setting))
-    return rated
+        templates.append(_rated(strategy, row, lines, best, setting))
+    return templates
 
 
 def _rated_running(question: _Question, performance: Performance) -> list[_Rated]:
@@ -165,12 +155,8 @@ def _rated_running(question: _Question, performance: Performance) -> list[_Rated
     layers = np.zeros_like(lines.curve)
     for row, strategy in enumerate(question.always):
         layers[row, : len(strategy.stages)] = [stage.layers for stage in strategy.stages]
-    bounds = Bounds(
-        objectives=question.objectives,
-        kv_sequences=sequence_room(lines, layers, setting),
-        sequences=np.array([float(strategy.max_sequences) for strategy in question.always]),
-    )
-    best = largest_rate(lines, layers, bounds, setting)
+    most = np.array([float(strategy.max_sequences) for strategy in question.always])
+    best = rated(lines, layers, question.objectives, most, setting)
     return [_rated(strategy, row, lines, best, setting) for row, strategy in enumerate(question.always)]
 
 
@@ -220,17 +206,17 @@ def _admitted(sequences: float) -> int:
     return min(MOST_SEQUENCES, 1 << math.ceil(math.log2(max(needed, 1.0))))
 
 
-def _fault(question: _Question, rated: Sequence[_Rated]) -> Fault:
+def _fault(question: _Question, candidates: Sequence[_Rated]) -> Fault:
     """Say what could be reached, so that the demand's owner can mend it."""
     name, objectives = question.architecture.name, question.objectives
-    if not rated:
+    if not candidates:
         kinds = ", ".join(kind for kind, _ in question.offered) or "no GPU kind that placement allows"
         message = (
             f"{name} as {', '.join(question.quantisations)} fits no strategy on what pools offer ({kinds}); "
             "add pools of larger GPUs or nodes, or allow another quantisation or GPU kind"
         )
         return Fault(reason=Reason.NO_POOL_FITS, message=message)
-    idle = [item.template for item in rated]
+    idle = [item.template for item in candidates]
     ttft = min(idle, key=lambda template: template.ttft_seconds)
     tpot = min(idle, key=lambda template: template.tpot_seconds)
     message = (

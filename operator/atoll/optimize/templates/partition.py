@@ -27,7 +27,7 @@ def partition(lines: Pipelines, batch: Array, setting: Setting) -> Indices:
         setting: shared by all strategies.
     """
     layers = setting.architecture.layers
-    per_layer, fixed = _slot_terms(lines, batch, setting)
+    per_layer, fixed = slot_terms(lines, batch, setting)
     most = np.minimum(_memory_layers(lines, batch, setting), layers)
     fits = (most.sum(axis=1) >= layers) & np.all((most >= 1) | ~lines.present, axis=1)
     low = np.zeros(len(batch))
@@ -53,7 +53,7 @@ def sequence_room(lines: Pipelines, layers: Indices, setting: Setting) -> Array:
     return np.where(context >= 0.0, room, -1.0)
 
 
-def _slot_terms(lines: Pipelines, batch: Array, setting: Setting) -> tuple[Array, Array]:
+def slot_terms(lines: Pipelines, batch: Array, setting: Setting) -> tuple[Array, Array]:
     """Seconds of a slot per layer, and besides the layers, by strategy and stage."""
     curves, prompts = setting.curves, setting.prompts
     starts = batch / setting.workload.output.mean

@@ -32,14 +32,18 @@ class Pipelines:
     last: Mask
     depth: Indices
 
+    def taken(self, rows: Indices) -> "Pipelines":
+        """The strategies at some rows, in that order."""
+        return Pipelines(
+            curve=self.curve[rows],
+            present=self.present[rows],
+            last=self.last[rows],
+            depth=self.depth[rows],
+        )
+
     def repeated(self, times: int) -> "Pipelines":
         """Each strategy ``times`` over, neighbours alike."""
-        return Pipelines(
-            curve=np.repeat(self.curve, times, axis=0),
-            present=np.repeat(self.present, times, axis=0),
-            last=np.repeat(self.last, times, axis=0),
-            depth=np.repeat(self.depth, times),
-        )
+        return self.taken(np.repeat(np.arange(len(self.depth)), times))
 
 
 def pipelines(stages: Sequence[Sequence[CurveKey]], curves: Curves) -> Pipelines:

@@ -80,11 +80,13 @@ class Best:
     Attributes:
         feasible: whether the objectives can be met at all, idle.
         operation: at the largest rate; of an idle replica where not feasible.
+        batch: sequences of one micro-batch there.
         limit: what stops it from delivering more.
     """
 
     feasible: Mask
     operation: Operation
+    batch: Array
     limit: tuple[Limit, ...]
 
 
@@ -104,7 +106,12 @@ def largest_rate(lines: Pipelines, layers: Indices, bounds: Bounds, setting: Set
         middle = (low + high) / 2
         kept = _kept(operate(middle), bounds)
         low, high = np.where(kept, middle, low), np.where(kept, high, middle)
-    return Best(feasible=idle, operation=operate(low), limit=_limits(operate(high), bounds, unbounded))
+    return Best(
+        feasible=idle,
+        operation=operate(low),
+        batch=2.0**low,
+        limit=_limits(operate(high), bounds, unbounded),
+    )
 
 
 def operation(lines: Pipelines, layers: Indices, batch: Array, setting: Setting, percentile: float) -> Operation:

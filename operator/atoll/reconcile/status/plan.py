@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-from atoll.domain.fleet import Mode
 from atoll.domain.objects import FLEET_PLAN, Action, Reference
 from atoll.domain.plan import PlanPhase
 from atoll.domain.reason import Reason
@@ -15,8 +14,13 @@ from atoll.reconcile.status.view import View
 def plan_statuses(view: View) -> Iterable[Action]:
     """The status writes of all FleetPlans of the fleet."""
     snapshot, service = view.snapshot, view.service
-    stale_against = view.planning.basis if snapshot.fleet.mode is Mode.RECOMMEND else None
-    wanted = phases(snapshot.plans, basis=stale_against, converged=view.step.converged)
+    planning = view.planning
+    wanted = phases(
+        snapshot.plans,
+        basis=planning.basis,
+        decided=planning.decision.name if planning.decision else "",
+        converged=view.step.converged,
+    )
     for plan in snapshot.plans:
         live = snapshot.objects.get(Reference(kind=FLEET_PLAN.name, name=plan.name))
         if live is None:

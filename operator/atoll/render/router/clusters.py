@@ -8,8 +8,11 @@ HEALTH_INTERVAL_SECONDS = 0.5
 HEALTH_TIMEOUT_SECONDS = 0.4
 """With one failure enough, a lost node is out in under 2 s without any change of configuration (router.md)."""
 
+_BROKEN_AT = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
 _MOST = 100_000
-"""Requests and connections per served model: the engines queue, the router does not; Envoy's default is 1024."""
+"""Per served model: the engines queue, the router does not.
+
+Envoy's defaults are 1024, and 3 retries at one time: a lost node with hundreds of requests in flight needs more."""
 
 _CLUSTER_TYPE = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 _DNS_TYPE = "type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster"
@@ -58,9 +61,7 @@ def _cluster(model: RoutedModel) -> dict[str, Any]:
             }
         ],
         "outlier_detection": {"max_ejection_percent": 50},
-        "circuit_breakers": {
-            "thresholds": [{"max_connections": _MOST, "max_pending_requests": _MOST, "max_requests": _MOST}]
-        },
+        "circuit_breakers": {"thresholds": [dict.fromkeys(_BROKEN_AT, _MOST)]},
     }
 
 

@@ -34,7 +34,7 @@ def route_configuration(models: tuple[RoutedModel, ...]) -> dict[str, Any]:
                     "retriable_status_codes": [503],
                     "num_retries": 2,
                     "retry_host_predicate": [_PREVIOUS_HOSTS],
-                    "host_selection_retry_max_attempts": 3,
+                    "host_selection_retry_max_attempts": 10,
                 },
                 "routes": [
                     direct_response(

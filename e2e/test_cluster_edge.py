@@ -1,0 +1,330 @@
+"""The operator's edge on a real API server: what it writes, who may write, and that its cache follows whatever happens."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+import yaml
+
+from atoll.cluster.access import Access
+from atoll.cluster.client import Client
+from atoll.cluster.discovery import missing_kinds, missing_permissions, needed_permissions, server_version
+from atoll.cluster.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
+from atoll.cluster.events import EventMemory
+from atoll.cluster.execute import Result, execute
+from atoll.domain.objects import (
+    CONFIG_MAP,
+    DEPLOYMENT,
+    FLEET,
+    PERFORMANCE_PROFILE,
+    POD,
+    Apply,
+    Delete,
+    Emit,
+    EventType,
+    Kind,
+    Reference,
+    Scale,
+    reference,
+)
+from atoll.handlers.cache import Cache
+from atoll.handlers.leader import Leader
+from atoll.handlers.watch import CACHED, Watch, WatchEndedError
+from atoll.local.controlplane import ControlPlane
+
+pytestmark = pytest.mark.timeout(240)
+
+SYSTEM = "atoll-system"
+NAMESPACE = "edge"
+MANAGED = {"app.kubernetes.io/managed-by": "atoll"}
+CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+async def until(condition: Callable[[], Any], *, what: str, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
+        await asyncio.sleep(0.05)
+
+
+def deployment(name: str, *, replicas: int = 0, **labels: str) -> dict[str, Any]:
+    container = {"name": "engine", "image": "engine", "env": [{"name": key, "value": "1"} for key in labels]}
+    return {
+        "apiVersion": DEPLOYMENT.api_version,
+        "kind": DEPLOYMENT.name,
+        "metadata": {"name": name, "namespace": NAMESPACE, "labels": {**MANAGED, **labels}},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": {"app": name}}, "spec": {"containers": [container]}},
+        },
+    }
+
+
+def config(name: str, text: str = "a") -> dict[str, Any]:
+    metadata = {"name": name, "namespace": NAMESPACE, "labels": MANAGED}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"k": text}}
+
+
+@pytest_asyncio.fixture
+async def client(control_plane: ControlPlane) -> AsyncIterator[Client]:
+    """A client of the operator's user, with an empty namespace to play in."""
+    api = control_plane.api()
+    for name in (NAMESPACE, SYSTEM):
+        api.apply(f"/api/v1/namespaces/{name}", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    client = Client(Access(kubeconfig=control_plane.operator_kubeconfig))
+    yield client
+    for kind in (DEPLOYMENT, CONFIG_MAP):
+        for item in (await client.list(kind, labels="app.kubernetes.io/managed-by=atoll")).items:
+            if item["metadata"]["namespace"] == NAMESPACE:
+                await client.delete(
+                    Delete(target=reference(item), uid=item["metadata"]["uid"], resource_version="", why="test ended")
+                )
+    await client.close()
+    api.close()
+
+
+@contextlib.asynccontextmanager
+async def watching(client: Client, **given: Any) -> AsyncIterator[tuple[Cache, list[Kind], Watch]]:
+    woken: list[Kind] = []
+    watch = Watch(client=client, cache=Cache(), wake=woken.append, namespace=SYSTEM, **given)
+    stop = asyncio.Event()
+    task = asyncio.create_task(watch.run(stop))
+    try:
+        yield watch.cache, woken, watch
+    finally:
+        stop.set()
+        await asyncio.wait_for(task, 15)
+
+
+async def test_the_api_server_is_understood(client: Client) -> None:
+    assert (await server_version(client)).streams_lists
+    assert await missing_kinds(client) == ()
+    assert await missing_permissions(client, needed_permissions(SYSTEM, "atoll-operator")) == ()
+
+
+async def test_applying_the_same_twice_writes_once_and_a_field_set_at_creation_can_be_removed(client: Client) -> None:
+    created = await client.create(deployment("x", kept="1", gone="1"))
+    uid = created["metadata"]["uid"]
+    first = await client.apply(deployment("x", kept="1", gone="1"), uid=uid)
+    again = await client.apply(
+        deployment("x", kept="1", gone="1"), uid=uid, resource_version=first["metadata"]["resourceVersion"]
+    )
+    assert again["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+    changed = await client.apply(deployment("x", kept="1"), uid=uid)
+    assert "gone" not in changed["metadata"]["labels"]
+    (container,) = changed["spec"]["template"]["spec"]["containers"]
+    assert [variable["name"] for variable in container["env"]] == ["kept"]
+    ours = [entry for entry in changed["metadata"]["managedFields"] if entry["manager"] == "atoll"]
+    assert [(entry["operation"], entry.get("subresource")) for entry in ours] == [("Apply", None)]
+
+
+async def test_nothing_is_written_to_an_object_that_is_not_the_one_that_was_seen(client: Client) -> None:
+    created = await client.create(deployment("x"))
+    target, uid = reference(created), created["metadata"]["uid"]
+    other = "00000000-0000-0000-0000-000000000000"
+    for attempt in (
+        client.create(deployment("x", replicas=9)),
+        client.apply(deployment("x", replicas=9), uid=uid, resource_version="1"),
+        client.apply(deployment("x", replicas=9), uid=other),
+        client.apply(deployment("never-there", replicas=9), uid=other),
+        client.scale(Scale(target=target, uid=uid, resource_version="1", replicas=9, why="")),
+        client.scale(Scale(target=target, uid=other, resource_version="", replicas=9, why="")),
+        client.delete(Delete(target=target, uid=uid, resource_version="1", why="")),
+        client.delete(Delete(target=target, uid=other, resource_version="", why="")),
+    ):
+        with pytest.raises(ConflictError, match=f"Deployment {NAMESPACE}/"):
+            await attempt
+    live = await client.get(target)
+    assert live is not None
+    assert live["spec"]["replicas"] == 0
+    assert await client.get(Reference(kind="Deployment", namespace=NAMESPACE, name="never-there")) is None
+
+
+async def test_a_scale_and_a_deletion_of_what_was_seen_are_done(client: Client) -> None:
+    created = await client.create(deployment("x"))
+    target, uid = reference(created), created["metadata"]["uid"]
+    live = await client.get(target)
+    assert live is not None
+    await client.scale(
+        Scale(target=target, uid=uid, resource_version=live["metadata"]["resourceVersion"], replicas=2, why="")
+    )
+    live = await client.get(target)
+    assert live is not None
+    assert live["spec"]["replicas"] == 2
+    await client.delete(Delete(target=target, uid=uid, resource_version="", why=""))
+    with pytest.raises(NotFoundError):
+        await client.delete(Delete(target=target, uid=uid, resource_version="", why=""))
+
+
+async def test_one_refused_object_stops_no_other_and_an_event_is_told_once(client: Client) -> None:
+    bad = deployment("bad") | {"spec": {}}
+    emit = Emit(
+        target=Reference(kind=FLEET.name, name="default"),
+        uid="u",
+        type=EventType.NORMAL,
+        reason=f"Edge{time.time_ns()}",
+        message="hello",
+    )
+    actions = [Apply(intent=bad, why=""), Apply(intent=deployment("good"), why=""), emit, emit]
+    outcomes = await execute(actions, client, may_write=lambda: True, memory=EventMemory())
+    assert [o.result for o in outcomes] == [Result.FAILED, Result.DONE, Result.DONE, Result.SKIPPED]
+    assert f"create Deployment {NAMESPACE}/bad: 422 Invalid" in outcomes[0].error
+    again = await execute([emit], client, may_write=lambda: True, memory=EventMemory())
+    assert [o.result for o in again] == [Result.STALE]  # after a restart the event is there already
+
+
+async def test_a_name_that_kubernetes_refuses_is_invalid(client: Client) -> None:
+    with pytest.raises(InvalidError, match=r"create ConfigMap edge/No!: 422"):
+        await client.create(config("No!"))
+
+
+async def test_of_two_operators_one_leads_and_the_other_takes_over_when_it_is_released(
+    control_plane: ControlPlane, client: Client
+) -> None:
+    lost: list[str] = []
+    other = Client(Access(kubeconfig=control_plane.operator_kubeconfig))
+    leaders = [
+        Leader(each, identity=name, namespace=SYSTEM, on_loss=lost.append)
+        for each, name in ((client, "one"), (other, "two"))
+    ]
+    tasks = [asyncio.create_task(leader.run()) for leader in leaders]
+    await until(lambda: any(leader.may_write() for leader in leaders), what="one leads")
+    first, second = sorted(leaders, key=Leader.may_write, reverse=True)
+    assert not second.may_write()
+    control_plane.restart("kube-apiserver")
+    await until(first.may_write, what="the same leads after the API server was restarted")
+    assert not second.may_write()
+    tasks[leaders.index(first)].cancel()
+    await first.release()
+    assert not first.may_write()
+    await until(second.may_write, what="the other takes over", seconds=15)
+    tasks[leaders.index(second)].cancel()
+    await second.release()
+    assert not lost
+    await other.close()
+
+
+async def test_the_cache_follows_through_a_restart_of_the_api_server(
+    control_plane: ControlPlane, client: Client
+) -> None:
+    async with watching(client) as (cache, woken, watch):
+        await until(lambda: cache.synced(CACHED), what="synced")
+        assert FLEET in woken
+        first = await client.create(config("first"))
+        await until(lambda: reference(first) in cache.view()["ConfigMap"], what="the new object is seen")
+        woken.clear()
+        control_plane.restart("kube-apiserver")
+        await client.delete(
+            Delete(target=reference(first), uid=first["metadata"]["uid"], resource_version="", why="test")
+        )
+        second = await client.create(config("second"))
+        await until(
+            lambda: set(cache.view()["ConfigMap"]) == {reference(second)},
+            what="both changes are seen after the restart",
+        )
+        assert CONFIG_MAP in woken
+        assert watch.state.since is not None
+
+
+async def test_what_vanished_unseen_leaves_the_cache_with_the_next_list(client: Client) -> None:
+    async with watching(client, resync_seconds=1.0) as (cache, woken, _):
+        await until(lambda: cache.synced(CACHED), what="synced")
+        ghost = {"metadata": {"name": "ghost", "namespace": NAMESPACE, "uid": "g", "resourceVersion": "1"}}
+        cache.upsert(POD, ghost)
+        woken.clear()
+        await until(lambda: POD in woken, what="the list removes it")
+        assert Reference(kind="Pod", namespace=NAMESPACE, name="ghost") not in cache.view()["Pod"]
+
+
+async def test_the_watch_tells_of_the_lease(client: Client) -> None:
+    leader = Leader(client, identity="one", namespace=SYSTEM, on_loss=lambda _: None)
+    async with watching(client) as (_, _woken, watch):
+        task = asyncio.create_task(leader.run())
+        await until(lambda: watch.state.lease_seen_at is not None, what="the renewal comes back")
+        task.cancel()
+    await leader.release()
+
+
+async def test_without_permission_it_says_what_is_missing_and_goes_on_when_it_is_granted(
+    control_plane: ControlPlane, client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kubeconfig = weak_kubeconfig(control_plane, tmp_path)
+    weak = Client(Access(kubeconfig=kubeconfig))
+    with pytest.raises(ForbiddenError, match="list pods: 403 Forbidden"):
+        await weak.list(POD)
+    binding = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/edge"
+    async with watching(weak) as (cache, _, _watch):
+        await until(lambda: "cannot list, trying again" in caplog.text, what="the refusal is said")
+        assert "permissions are missing" in caplog.text
+        assert "watch pods" in caplog.text
+        grant(control_plane, binding)
+        await until(lambda: cache.synced(CACHED), what="it goes on")
+    with control_plane.api() as api:
+        api.delete(binding)
+    await weak.close()
+
+
+async def test_a_missing_definition_is_waited_for_and_a_deleted_one_ends_the_watch(
+    control_plane: ControlPlane, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = f"{CRD}/{PERFORMANCE_PROFILE.plural}.atoll.dev"
+    with control_plane.api() as api:
+        definition = api.get(path)
+        assert definition is not None
+        wanted = {key: definition[key] for key in ("apiVersion", "kind", "spec")}
+        wanted["metadata"] = {"name": definition["metadata"]["name"]}
+        api.delete(path)
+        await until(lambda: api.get(path) is None, what="the definition is gone")
+        watch = Watch(client=client, cache=Cache(), wake=lambda _: None, namespace=SYSTEM)
+        task = asyncio.create_task(watch.run(asyncio.Event()))
+        try:
+            await until(
+                lambda: "not installed: performanceprofiles.atoll.dev" in caplog.text, what="the definition is named"
+            )
+            assert not task.done()
+            api.apply(path, wanted)
+            await until(lambda: watch.cache.synced(CACHED), what="it starts by itself")
+            api.delete(path)
+            with pytest.raises(WatchEndedError, match=r"not installed: performanceprofiles\.atoll\.dev|404"):
+                await asyncio.wait_for(task, 60)
+            assert not watch.cache.synced(CACHED)
+        finally:
+            await until(lambda: api.get(path) is None, what="the definition is gone again")
+            api.apply(path, wanted)
+
+
+def weak_kubeconfig(plane: ControlPlane, folder: Path) -> Path:
+    """A kubeconfig of a service account that may do nothing."""
+    accounts = f"/api/v1/namespaces/{SYSTEM}/serviceaccounts"
+    with plane.api() as api:
+        api.apply(
+            f"{accounts}/edge",
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "edge", "namespace": SYSTEM}},
+        )
+        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+        token = api.create(f"{accounts}/edge/token", request)["status"]["token"]
+    content = yaml.safe_load(plane.kubeconfig.read_text(encoding="utf-8"))
+    content["users"][0]["user"] = {"token": token}
+    path = folder / "weak"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
+def grant(plane: ControlPlane, path: str) -> None:
+    with plane.api() as api:
+        api.apply(
+            path,
+            {
+                "apiVersion": "rbac.authorization.k8s.io/v1",
+                "kind": "ClusterRoleBinding",
+                "metadata": {"name": "edge"},
+                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"},
+                "subjects": [{"kind": "ServiceAccount", "name": "edge", "namespace": SYSTEM}],
+            },
+        )

@@ -1,0 +1,128 @@
+"""The planner: looks whether anything that a plan depends on has changed, and if so has it decided anew."""
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from atoll.cluster.execute import Outcome
+from atoll.domain.fleet import Mode
+from atoll.domain.objects import Action
+from atoll.domain.planning import Planning
+from atoll.domain.reason import Fault
+from atoll.domain.snapshot import Snapshot
+from atoll.handlers.metrics import Metrics
+from atoll.optimize.decide import Case, Decision
+from atoll.reconcile.adopt import adopt, basis_of
+from atoll.reconcile.plans import current_plan
+from atoll.reconcile.planwrites import plan_actions, prune
+from atoll.reconcile.problem import inputs_of, trigger, without_faulty
+from atoll.reconcile.running import running
+from atoll.reconcile.supply import supplies
+
+logger = logging.getLogger(__name__)
+
+
+class Solver(Protocol):
+    """Decides a case in a process of its own; never raises for what happens there."""
+
+    async def decide(self, case: Case) -> Decision | Fault:
+        """The decision, or why there is none."""
+        ...
+
+
+Write = Callable[[Sequence[Action]], Awaitable[tuple[Outcome, ...]]]
+"""Carries actions out, as long as we hold the Lease."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Planner:
+    """Decides; writes FleetPlans and nothing else.
+
+    Attributes:
+        solver: both stages, in another process.
+        write: carries actions out.
+        metrics: to count in.
+        planning: the latest decision; None before the first.
+    """
+
+    solver: Solver
+    write: Write
+    metrics: Metrics
+    planning: Planning | None = None
+    _inputs: dict[str, str] | None = field(default=None)
+
+    async def look(self, snapshot: Snapshot, now: datetime) -> None:
+        """One look: decide anew where an input has changed."""
+        if snapshot.fleet.mode is Mode.PAUSED and self.planning is not None:
+            return
+        inputs = inputs_of(snapshot, now)
+        why = trigger(self._inputs, inputs)
+        if not why:
+            await self._write_plan(snapshot)
+            return
+        case = Case(
+            demands=tuple(snapshot.demands.values()),
+            supplies=supplies(snapshot, now),
+            running=running(snapshot, now),
+            policy=snapshot.fleet.solve,
+        )
+        logger.info("solving (%s): %d demands, %d supplies", why, len(case.demands), len(case.supplies))
+        answer = await self.solver.decide(case)
+        self._inputs = inputs
+        self.metrics.replans.labels(reason=why).inc()
+        self.planning = self._judge(snapshot, answer, why, now)
+        await self._write_plan(snapshot)
+
+    def _judge(self, snapshot: Snapshot, answer: Decision | Fault, why: str, now: datetime) -> Planning:
+        if isinstance(answer, Fault):
+            logger.error("no decision: %s", answer, extra={"reason": answer.reason.value})
+            before = self.planning
+            self._inputs = None  # try again at the next look
+            return Planning(
+                basis=before.basis if before else "",
+                solved_at=now,
+                faults=before.faults if before else {},
+                decision=before.decision if before else None,
+                fleet_fault=answer,
+                trigger=why,
+            )
+        planned = without_faulty(snapshot, answer.faults)
+        current = current_plan(snapshot.plans)
+        decision = adopt(
+            answer.problem,
+            answer.allocation,
+            demands=planned.demands,
+            fleet=snapshot.fleet,
+            previous_cost_per_hour=current.cost_per_hour if current else 0.0,
+        )
+        allocation = answer.allocation
+        self.metrics.solve_seconds.labels(fleet=snapshot.fleet.name).observe(allocation.solve_seconds)
+        logger.info(
+            "decided %s: %.2f US$/h, bound %.2f, gap %.2f %%, by %s in %.1f s",
+            decision.name,
+            decision.cost_per_hour,
+            decision.bound_per_hour,
+            100.0 * decision.gap,
+            allocation.solver,
+            allocation.solve_seconds,
+        )
+        return Planning(
+            basis=basis_of(answer.problem),
+            solved_at=now,
+            faults=answer.faults,
+            decision=decision,
+            solve_seconds=allocation.solve_seconds,
+            solver=allocation.solver,
+            trigger=why,
+        )
+
+    async def _write_plan(self, snapshot: Snapshot) -> None:
+        """Write the decision as a FleetPlan where it is not the current plan yet, and prune the history."""
+        actions = list(prune(snapshot))
+        proposal = self.planning.proposal(current_plan(snapshot.plans)) if self.planning else None
+        if proposal is not None:
+            actions += plan_actions(proposal, snapshot)
+        if actions:
+            await self.write(actions)

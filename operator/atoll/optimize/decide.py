@@ -1,0 +1,111 @@
+"""Both stages at once: from what is wanted and what can be had to an allocation. Runs in the solver's process."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from atoll.domain.demand import Demand, DemandKey
+from atoll.domain.pool import Supply
+from atoll.domain.problem import Allocation, Problem, ReplicaGroup, SolvePolicy
+from atoll.domain.reason import Fault, Reason
+from atoll.domain.strategy import Strategy, Template
+from atoll.optimize.solve import solve
+from atoll.optimize.templates import templates_for
+from atoll.performance.estimate import Performance
+from atoll.reconcile.problem import build_rows, widths
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Everything that a decision depends on.
+
+    Attributes:
+        demands: valid ones, in a stable order.
+        supplies: what nodes can be had.
+        running: replicas that run, without those that are lost.
+        policy: how to solve.
+        incumbents: known answers to begin with.
+    """
+
+    demands: tuple[Demand, ...]
+    supplies: tuple[Supply, ...]
+    running: tuple[ReplicaGroup, ...]
+    policy: SolvePolicy
+    incumbents: tuple[Allocation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What was decided.
+
+    Attributes:
+        problem: as it was solved; faulty demands are not in it.
+        allocation: the answer.
+        faults: demands that nothing can serve, with the reason.
+    """
+
+    problem: Problem
+    allocation: Allocation
+    faults: Mapping[DemandKey, Fault]
+
+
+def decide(case: Case, performance: Performance) -> Decision:
+    """Stage one for every demand, then stage two for all together."""
+    problem, faults = pose(case, performance)
+    return Decision(problem=problem, allocation=solve(problem, incumbents=case.incumbents), faults=faults)
+
+
+def pose(case: Case, performance: Performance) -> tuple[Problem, dict[DemandKey, Fault]]:
+    """The problem with its templates, and the demands that have none."""
+    running: dict[DemandKey, dict[str, Strategy]] = {}
+    for group in case.running:
+        running.setdefault(group.demand, {})[group.strategy.id] = group.strategy
+    templates: dict[DemandKey, tuple[Template, ...]] = {}
+    faults: dict[DemandKey, Fault] = {}
+    for demand in case.demands:
+        allowed = tuple(supply for supply in case.supplies if _allows(demand, supply))
+        if not allowed and demand.rate > 0.0:
+            faults[demand.key] = _no_pool(demand, case.supplies)
+            continue
+        found = templates_for(demand, widths(allowed), performance, always=tuple(running.get(demand.key, {}).values()))
+        if found.fault is not None:
+            faults[demand.key] = found.fault
+        else:
+            templates[demand.key] = found.templates
+    kept = tuple(demand for demand in case.demands if demand.key in templates)
+    problem = Problem(
+        demands=build_rows(kept, templates),
+        supplies=case.supplies,
+        running=tuple(group for group in case.running if group.demand in templates),
+        policy=case.policy,
+    )
+    return problem, faults
+
+
+def _allows(demand: Demand, supply: Supply) -> bool:
+    placement = demand.placement
+    return (
+        (not placement.regions or supply.region in placement.regions)
+        and (not placement.gpu_kinds or supply.gpu_kind in placement.gpu_kinds)
+        and (not placement.capacity_types or supply.capacity_type in placement.capacity_types)
+    )
+
+
+def _no_pool(demand: Demand, supplies: tuple[Supply, ...]) -> Fault:
+    placement = demand.placement
+    asked = {
+        "regions": sorted(placement.regions),
+        "gpuKinds": sorted(placement.gpu_kinds),
+        "capacityTypes": sorted(placement.capacity_types),
+    }
+    offered = {
+        "regions": sorted({supply.region for supply in supplies}),
+        "gpuKinds": sorted({supply.gpu_kind for supply in supplies}),
+        "capacityTypes": sorted({str(supply.capacity_type) for supply in supplies}),
+    }
+    if not supplies:
+        message = "no GPUNodePool of the fleet offers anything: declare one (kubectl get gnp)"
+    else:
+        wanted = "; ".join(f"{name} {', '.join(map(str, asked[name]))}" for name in asked if asked[name])
+        there = "; ".join(f"{name} {', '.join(map(str, offered[name]))}" for name in offered)
+        message = f"no pool fits {wanted}: the pools offer {there}"
+    return Fault(reason=Reason.NO_POOL_FITS, field="spec.placement", message=message)

@@ -1,0 +1,117 @@
+"""The best partition of each layout: first balanced ones, then layers shifted between the two kinds."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atoll.domain.workload import Objectives
+from atoll.optimize.templates.partition import BATCHES, partition, sequence_room, slot_terms
+from atoll.optimize.templates.pipelines import Pipelines, Setting
+from atoll.optimize.templates.rate import Best, Bounds, largest_rate
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+SHIFTS = (8, 4, 2, 1)
+"""Layers moved from the one kind to the other, in turn, each way."""
+
+
+def best_partitions(lines: Pipelines, objectives: Objectives, most_sequences: int, setting: Setting) -> Indices:
+    """Layers by strategy and stage; a row of zeros where memory does not suffice.
+
+    A pipeline balanced for the micro-batch at which it runs gives the largest rate as long as TPOT, KV or compute bounds
+    it; that micro-batch is found by trying a grid and then the best one reached. Where TTFT bounds it, the sum over the
+    stages counts, not the slowest: so layers move towards the faster kind as long as that pays.
+
+    Args:
+        lines: the pipelines; the stages of one kind stand together.
+        objectives: TTFT and TPOT.
+        most_sequences: most sequences admitted in one replica.
+        setting: shared by all strategies.
+    """
+    count = len(lines.depth)
+    grid = lines.repeated(len(BATCHES))
+    spreads = partition(grid, np.tile(BATCHES, count), setting)
+    values, batches = _values(grid, spreads, objectives, most_sequences, setting)
+    chosen = values.reshape(count, -1).argmax(axis=1) + np.arange(count) * len(BATCHES)
+    best = _Found(layers=spreads[chosen], value=values[chosen], batch=batches[chosen])
+
+    def improve(rows: Indices, tried: Indices) -> None:
+        value, batch = _values(lines.taken(rows), tried, objectives, most_sequences, setting)
+        better = value > best.value[rows]
+        best.layers[rows[better]] = tried[better]
+        best.value[rows[better]] = value[better]
+        best.batch[rows[better]] = batch[better]
+
+    fitting = np.flatnonzero(np.isfinite(best.value))
+    improve(fitting, partition(lines.taken(fitting), best.batch[fitting], setting))
+    mixed = np.flatnonzero(np.any(_second(lines), axis=1) & np.isfinite(best.value))
+    some = lines.taken(mixed)
+    for move in (sign * shift for shift in SHIFTS for sign in (1, -1)):
+        terms = slot_terms(some, best.batch[mixed], setting)
+        improve(mixed, _shifted(some, best.layers[mixed], move, terms))
+    return np.where(np.isfinite(best.value)[:, None], best.layers, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Found:
+    """The best partition so far by layout: layers, value and micro-batch reached."""
+
+    layers: Indices
+    value: Array
+    batch: Array
+
+
+def rated(lines: Pipelines, layers: Indices, objectives: Objectives, most_sequences: Array, setting: Setting) -> Best:
+    """What each strategy delivers with its layers as they are."""
+    room = np.where(layers.sum(axis=1) == setting.architecture.layers, sequence_room(lines, layers, setting), -1.0)
+    bounds = Bounds(objectives=objectives, kv_sequences=room, sequences=most_sequences)
+    return largest_rate(lines, layers, bounds, setting)
+
+
+def _values(lines: Pipelines, layers: Indices, objectives: Objectives, most_sequences: int, setting: Setting) -> Array:
+    """Rate where the objectives are met, else the less the further they are missed; minus infinity without memory."""
+    whole = layers.sum(axis=1) == setting.architecture.layers
+    fitting = np.flatnonzero(whole & (sequence_room(lines, layers, setting) > 0.0))
+    values, batch = np.full(len(layers), -np.inf), np.ones(len(layers))
+    if len(fitting):
+        sequences = np.full(len(fitting), float(most_sequences))
+        best = rated(lines.taken(fitting), layers[fitting], objectives, sequences, setting)
+        missed = np.maximum(
+            best.operation.ttft / objectives.ttft_seconds,
+            best.operation.tpot / objectives.tpot_seconds,
+        )
+        values[fitting] = np.where(best.feasible, best.operation.rate, -missed)
+        batch[fitting] = best.batch
+    return values, batch
+
+
+def _second(lines: Pipelines) -> Mask:
+    """Stages of the second kind."""
+    return np.asarray((lines.curve != lines.curve[:, :1]) & lines.present)
+
+
+def _shifted(lines: Pipelines, layers: Indices, move: int, terms: tuple[Array, Array]) -> Indices:
+    """Give so many more layers to the second kind, one at a time: from the slowest stage to the one that stays fastest.
+
+    Args:
+        lines: pipelines of two kinds.
+        layers: by strategy and stage.
+        move: layers; below zero they go to the first kind.
+        terms: seconds of a slot per layer and besides, by strategy and stage.
+    """
+    per_layer, fixed = terms
+    second = _second(lines)
+    first = lines.present & ~second
+    giving, taking = (first, second) if move > 0 else (second, first)
+    layers = layers.copy()
+    rows = np.arange(len(layers))
+    for _ in range(abs(move)):
+        seconds = layers * per_layer + fixed
+        giver = np.where(giving & (layers > 1), seconds, -np.inf).argmax(axis=1)
+        taker = np.where(taking, seconds + per_layer, np.inf).argmin(axis=1)
+        moved = giving[rows, giver] & (layers[rows, giver] > 1)
+        layers[rows, giver] -= moved
+        layers[rows, taker] += moved
+    return layers

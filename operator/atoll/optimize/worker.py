@@ -1,0 +1,188 @@
+"""The solver in a process of its own: a crash, a hang or hunger for memory never reaches the operator.
+
+The child is ``python -m atoll.optimize.worker``; it imports Pyomo and HiGHS ahead of the first problem, limits its
+own memory and dies with its parent. Problems and answers are pickles with their length in front, over the child's
+standard input and output; parent and child are the same code, so pickle is safe here.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import importlib
+import os
+import pickle
+import resource
+import signal
+import struct
+import sys
+import traceback
+from asyncio.subprocess import PIPE, Process
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from atoll.domain.problem import Allocation, Problem
+from atoll.domain.reason import Fault, Reason
+
+TARGET = "atoll.optimize.solve:solve"
+"""What the child calls with a problem."""
+
+GRACE_SECONDS = 5.0
+"""Beyond the policy's deadline: building the program, placing, and HiGHS' slack in keeping its limit."""
+
+START_SECONDS = 60.0
+"""For a new child to be ready: importing Pyomo takes about a second, more on a busy machine."""
+
+MEMORY_BYTES = 8 << 30
+"""Address space of the child; the largest programs measured took 1.5 GiB."""
+
+_LENGTH = struct.Struct(">Q")
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SolveOutcome:
+    """What became of a problem: an allocation, or why there is none.
+
+    Attributes:
+        allocation: the answer.
+        fault: why there is none.
+    """
+
+    allocation: Allocation | None = None
+    fault: Fault | None = None
+
+
+class SolverWorker:
+    """A child process that solves one problem at a time; it is started when first needed and again after a failure."""
+
+    def __init__(
+        self, *, grace_seconds: float = GRACE_SECONDS, memory_bytes: int = MEMORY_BYTES, target: str = TARGET
+    ) -> None:
+        """Prepare; nothing is started yet.
+
+        Args:
+            grace_seconds: beyond a problem's deadline until the child is killed, seconds.
+            memory_bytes: address space that the child may have.
+            target: ``module:function`` that the child calls; another than the solver in tests only.
+        """
+        self._grace_seconds = grace_seconds
+        self._memory_bytes = memory_bytes
+        self._target = target
+        self._child: Process | None = None
+        self._turn = asyncio.Lock()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child; nothing while there is none."""
+        return None if self._child is None else self._child.pid
+
+    async def start(self) -> None:
+        """Have a child ready before the first problem; does nothing if there is one."""
+        async with self._turn:
+            await self._ready()
+
+    async def solve(self, problem: Problem) -> SolveOutcome:
+        """Solve a problem in the child; never raises for what the child does.
+
+        A child that is late by more than the grace, or that breaks off, is killed, and the next problem gets a new
+        one.
+        """
+        async with self._turn:
+            try:
+                child = await self._ready()
+                async with asyncio.timeout(problem.policy.deadline_seconds + self._grace_seconds):
+                    await _send(child, pickle.dumps(problem, protocol=pickle.HIGHEST_PROTOCOL))
+                    outcome = pickle.loads(await _receive(child))  # noqa: S301  # our own child
+            except TimeoutError:
+                await self._kill()
+                late = problem.policy.deadline_seconds + self._grace_seconds
+                message = f"the solver gave no answer within {late:g} s and was restarted"
+                return SolveOutcome(fault=Fault(reason=Reason.SOLVER_TIMEOUT, message=message))
+            except (OSError, asyncio.IncompleteReadError, pickle.UnpicklingError, EOFError) as error:
+                status = await self._kill()
+                message = f"the solver's process ended with status {status} ({type(error).__name__}) and was restarted"
+                return SolveOutcome(fault=Fault(reason=Reason.SOLVER_FAILED, message=message))
+            except BaseException:
+                # Cancelled half-way: the pipes hold half a message, so this child is of no use to anyone.
+                await self._kill()
+                raise
+            if isinstance(outcome, Allocation):
+                return SolveOutcome(allocation=outcome)
+            return SolveOutcome(fault=Fault(reason=Reason.SOLVER_FAILED, message=str(outcome)))
+
+    async def close(self) -> None:
+        """End the child; a problem that is being solved ends first or at its deadline."""
+        async with self._turn:
+            await self._kill()
+
+    async def _ready(self) -> Process:
+        if self._child is not None and self._child.returncode is None:
+            return self._child
+        await self._kill()
+        self._child = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "atoll.optimize.worker",
+            self._target,
+            str(self._memory_bytes),
+            str(os.getpid()),
+            stdin=PIPE,
+            stdout=PIPE,
+            limit=1 << 26,
+        )
+        async with asyncio.timeout(START_SECONDS):
+            await _receive(self._child)
+        return self._child
+
+    async def _kill(self) -> int | None:
+        child, self._child = self._child, None
+        if child is None:
+            return None
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+        return await asyncio.shield(child.wait())
+
+
+async def _send(child: Process, message: bytes) -> None:
+    assert child.stdin is not None  # noqa: S101  # asked for as a pipe
+    child.stdin.write(_LENGTH.pack(len(message)) + message)
+    await child.stdin.drain()
+
+
+async def _receive(child: Process) -> bytes:
+    assert child.stdout is not None  # noqa: S101  # asked for as a pipe
+    (length,) = _LENGTH.unpack(await child.stdout.readexactly(_LENGTH.size))
+    return await child.stdout.readexactly(length)
+
+
+def _serve(target: str, memory_bytes: int, parent: int) -> None:
+    """The child: answer problems until standard input ends."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    # Whatever a library prints must not get into the answers.
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    module, _, name = target.partition(":")
+    function = getattr(importlib.import_module(module), name)
+    _write(answers, b"ready")
+    while header := sys.stdin.buffer.read(_LENGTH.size):
+        (length,) = _LENGTH.unpack(header)
+        problem = pickle.loads(sys.stdin.buffer.read(length))  # noqa: S301  # from our own parent
+        try:
+            outcome = function(problem)
+        except Exception as error:  # noqa: BLE001  # whatever it is, the operator must hear of it
+            traceback.print_exc()
+            outcome = f"{type(error).__name__}: {error}"
+        _write(answers, pickle.dumps(outcome, protocol=pickle.HIGHEST_PROTOCOL))
+
+
+def _write(answers: BinaryIO, message: bytes) -> None:
+    answers.write(_LENGTH.pack(len(message)) + message)
+    answers.flush()
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,50 @@
+"""Which writes make a decision stand in the cluster as a FleetPlan, and which forget old ones."""
+
+from dataclasses import replace
+
+from atoll.api.fleetplan_io import plan_objects
+from atoll.domain.objects import FLEET_PLAN, Action, Apply, Delete, ObjectLike, Reference
+from atoll.domain.plan import Plan, PlanPhase
+from atoll.domain.snapshot import Snapshot
+from atoll.reconcile.plans import prunable
+
+
+def plan_actions(plan: Plan, snapshot: Snapshot) -> list[Action]:
+    """What makes a plan stand in the cluster: nothing where it does, else its head, then its shards.
+
+    A superseded plan of the same content is deleted first: the decision is made, and dated, anew.
+    """
+    head = snapshot.objects.get(Reference(kind=FLEET_PLAN.name, name=plan.name))
+    if head is None:
+        objects = plan_objects(plan, fleet_uid=snapshot.fleet.uid)
+        return [Apply(intent=objects[0], why="decided")]
+    known = next((item for item in snapshot.plans if item.name == plan.name), None)
+    if known is not None and known.phase is PlanPhase.SUPERSEDED:
+        return [_delete(head, "decided anew")]
+    if known is not None:
+        return []
+    uid = head["metadata"].get("uid", "")
+    shards = plan_objects(replace(plan, uid=uid), fleet_uid=snapshot.fleet.uid)[1:]
+    present = snapshot.objects
+    missing = [item for item in shards if Reference(kind=FLEET_PLAN.name, name=item["metadata"]["name"]) not in present]
+    return [Apply(intent=item, why="decided") for item in missing]
+
+
+def prune(snapshot: Snapshot) -> list[Action]:
+    """Deletes of the plans beyond the history that the fleet keeps; shards go with their head."""
+    found = []
+    for plan in prunable(snapshot.plans, snapshot.fleet.plan_history):
+        head = snapshot.objects.get(Reference(kind=FLEET_PLAN.name, name=plan.name))
+        if head is not None:
+            found.append(_delete(head, "beyond planHistory"))
+    return list[Action](found)
+
+
+def _delete(head: ObjectLike, why: str) -> Delete:
+    metadata = head["metadata"]
+    return Delete(
+        target=Reference(kind=FLEET_PLAN.name, name=metadata["name"]),
+        uid=metadata["uid"],
+        resource_version=metadata["resourceVersion"],
+        why=why,
+    )

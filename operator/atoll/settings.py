@@ -1,0 +1,79 @@
+"""Settings of one operator process: from the environment, frozen at the start."""
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from atoll.render.router.routing import RouterSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How the operator runs; what the fleet should be is in Fleet.
+
+    Attributes:
+        kubeconfig: to use outside a cluster; None for the pod's service account.
+        context: of the kubeconfig; empty for its current one.
+        namespace: of the operator's own objects: Lease, router.
+        fleet: name of the Fleet that it looks after.
+        identity: that it holds the Lease by.
+        probe_port: of metrics and probes; 0 for any free port.
+        probe_host: address they listen on; empty for all.
+        router: where the router runs and listens.
+        debounce_seconds: from a change to the look at it, seconds.
+        tick_seconds: between two looks while nothing changes, seconds.
+        solver_memory_mib: most memory of the solver's process, MiB.
+        log_level: Python's name of the least level logged.
+        log_json: one JSON object a line instead of text.
+    """
+
+    kubeconfig: Path | None = None
+    context: str = ""
+    namespace: str = "atoll-system"
+    fleet: str = "default"
+    identity: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")
+    probe_port: int = 8081
+    probe_host: str = ""
+    router: RouterSettings = field(default_factory=RouterSettings)
+    debounce_seconds: float = 0.3
+    tick_seconds: float = 5.0
+    solver_memory_mib: int = 4096
+    log_level: str = "INFO"
+    log_json: bool = True
+
+
+def settings_from(environment: Mapping[str, str]) -> Settings:
+    """Settings from ``ATOLL_*`` variables; what is not set has its default.
+
+    Raises ValueError naming the variable, its value and what is expected.
+    """
+    defaults = Settings()
+    namespace = environment.get("ATOLL_NAMESPACE", defaults.namespace)
+    kubeconfig = environment.get("ATOLL_KUBECONFIG", "")
+    return Settings(
+        kubeconfig=Path(kubeconfig) if kubeconfig else None,
+        context=environment.get("ATOLL_CONTEXT", ""),
+        namespace=namespace,
+        fleet=environment.get("ATOLL_FLEET", defaults.fleet),
+        identity=environment.get("ATOLL_IDENTITY", defaults.identity),
+        probe_port=int(_number(environment, "ATOLL_PROBE_PORT", defaults.probe_port)),
+        probe_host=environment.get("ATOLL_PROBE_HOST", defaults.probe_host),
+        router=RouterSettings(namespace=namespace),
+        debounce_seconds=_number(environment, "ATOLL_DEBOUNCE_SECONDS", defaults.debounce_seconds),
+        tick_seconds=_number(environment, "ATOLL_TICK_SECONDS", defaults.tick_seconds),
+        solver_memory_mib=int(_number(environment, "ATOLL_SOLVER_MEMORY_MIB", defaults.solver_memory_mib)),
+        log_level=environment.get("ATOLL_LOG_LEVEL", defaults.log_level),
+        log_json=environment.get("ATOLL_LOG_JSON", "true") == "true",
+    )
+
+
+def _number(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name)
+    if text is None:
+        return default
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{name}={text!r}: expected a number, such as {default:g}") from None
