@@ -1,4 +1,4 @@
-"""The operator's edge on a real API server: what it writes, who may write, and that its cache follows whatever happens."""
+"""The operator's edge on a real API server: what it writes, who may write, and that its cache follows."""
 
 import asyncio
 import contextlib
@@ -21,6 +21,7 @@ from atoll.domain.objects import (
     CONFIG_MAP,
     DEPLOYMENT,
     FLEET,
+    OUR_KINDS,
     PERFORMANCE_PROFILE,
     POD,
     Apply,
@@ -35,6 +36,7 @@ from atoll.domain.objects import (
 from atoll.handlers.cache import Cache
 from atoll.handlers.leader import Leader
 from atoll.handlers.watch import CACHED, Watch, WatchEndedError
+from atoll.local.api import Api
 from atoll.local.controlplane import ControlPlane
 
 pytestmark = pytest.mark.timeout(240)
@@ -43,6 +45,7 @@ SYSTEM = "atoll-system"
 NAMESPACE = "edge"
 MANAGED = {"app.kubernetes.io/managed-by": "atoll"}
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+DEFINITIONS = Path(__file__).parent.parent / "crds"
 
 
 async def until(condition: Callable[[], Any], *, what: str, seconds: float = 60) -> None:
@@ -71,13 +74,23 @@ def config(name: str, text: str = "a") -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"k": text}}
 
 
+def apply_definition(api: Api, plural: str) -> None:
+    definition = yaml.safe_load((DEFINITIONS / f"{plural}.yaml").read_text(encoding="utf-8"))
+    api.apply(f"{CRD}/{definition['metadata']['name']}", definition)
+
+
 @pytest_asyncio.fixture
 async def client(control_plane: ControlPlane) -> AsyncIterator[Client]:
-    """A client of the operator's user, with an empty namespace to play in."""
-    api = control_plane.api()
-    for name in (NAMESPACE, SYSTEM):
-        api.apply(f"/api/v1/namespaces/{name}", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    """A client of the operator's user on a cluster with our definitions, and a namespace to play in."""
+    with control_plane.api() as api:
+        for name in (NAMESPACE, SYSTEM):
+            namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+            api.apply(f"/api/v1/namespaces/{name}", namespace)
+        for kind in OUR_KINDS:
+            apply_definition(api, kind.plural)
     client = Client(Access(kubeconfig=control_plane.operator_kubeconfig))
+    while await missing_kinds(client):  # noqa: ASYNC110  # only the API server knows when it serves them
+        await asyncio.sleep(0.05)
     yield client
     for kind in (DEPLOYMENT, CONFIG_MAP):
         for item in (await client.list(kind, labels="app.kubernetes.io/managed-by=atoll")).items:
@@ -86,7 +99,16 @@ async def client(control_plane: ControlPlane) -> AsyncIterator[Client]:
                     Delete(target=reference(item), uid=item["metadata"]["uid"], resource_version="", why="test ended")
                 )
     await client.close()
-    api.close()
+
+
+async def settled(client: Client, target: Reference) -> dict[str, Any]:
+    """A Deployment once its controller writes to it no more."""
+    while True:
+        live = await client.get(target)
+        assert live is not None
+        if any(c.get("reason") == "NewReplicaSetAvailable" for c in live.get("status", {}).get("conditions") or ()):
+            return live
+        await asyncio.sleep(0.05)
 
 
 @contextlib.asynccontextmanager
@@ -108,15 +130,17 @@ async def test_the_api_server_is_understood(client: Client) -> None:
     assert await missing_permissions(client, needed_permissions(SYSTEM, "atoll-operator")) == ()
 
 
-async def test_applying_the_same_twice_writes_once_and_a_field_set_at_creation_can_be_removed(client: Client) -> None:
-    created = await client.create(deployment("x", kept="1", gone="1"))
+async def test_applying_the_same_twice_writes_once(client: Client) -> None:
+    created = await client.create(config("x"))
     uid = created["metadata"]["uid"]
-    first = await client.apply(deployment("x", kept="1", gone="1"), uid=uid)
-    again = await client.apply(
-        deployment("x", kept="1", gone="1"), uid=uid, resource_version=first["metadata"]["resourceVersion"]
-    )
+    first = await client.apply(config("x"), uid=uid)
+    again = await client.apply(config("x"), uid=uid, resource_version=first["metadata"]["resourceVersion"])
     assert again["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
-    changed = await client.apply(deployment("x", kept="1"), uid=uid)
+
+
+async def test_a_field_that_was_set_at_creation_can_be_removed(client: Client) -> None:
+    created = await client.create(deployment("x", kept="1", gone="1"))
+    changed = await client.apply(deployment("x", kept="1"), uid=created["metadata"]["uid"])
     assert "gone" not in changed["metadata"]["labels"]
     (container,) = changed["spec"]["template"]["spec"]["containers"]
     assert [variable["name"] for variable in container["env"]] == ["kept"]
@@ -149,11 +173,8 @@ async def test_nothing_is_written_to_an_object_that_is_not_the_one_that_was_seen
 async def test_a_scale_and_a_deletion_of_what_was_seen_are_done(client: Client) -> None:
     created = await client.create(deployment("x"))
     target, uid = reference(created), created["metadata"]["uid"]
-    live = await client.get(target)
-    assert live is not None
-    await client.scale(
-        Scale(target=target, uid=uid, resource_version=live["metadata"]["resourceVersion"], replicas=2, why="")
-    )
+    version = (await settled(client, target))["metadata"]["resourceVersion"]
+    await client.scale(Scale(target=target, uid=uid, resource_version=version, replicas=2, why=""))
     live = await client.get(target)
     assert live is not None
     assert live["spec"]["replicas"] == 2
@@ -197,7 +218,7 @@ async def test_of_two_operators_one_leads_and_the_other_takes_over_when_it_is_re
     await until(lambda: any(leader.may_write() for leader in leaders), what="one leads")
     first, second = sorted(leaders, key=Leader.may_write, reverse=True)
     assert not second.may_write()
-    control_plane.restart("kube-apiserver")
+    await asyncio.to_thread(control_plane.restart, "kube-apiserver")
     await until(first.may_write, what="the same leads after the API server was restarted")
     assert not second.may_write()
     tasks[leaders.index(first)].cancel()
@@ -219,7 +240,7 @@ async def test_the_cache_follows_through_a_restart_of_the_api_server(
         first = await client.create(config("first"))
         await until(lambda: reference(first) in cache.view()["ConfigMap"], what="the new object is seen")
         woken.clear()
-        control_plane.restart("kube-apiserver")
+        await asyncio.to_thread(control_plane.restart, "kube-apiserver")
         await client.delete(
             Delete(target=reference(first), uid=first["metadata"]["uid"], resource_version="", why="test")
         )
@@ -251,8 +272,9 @@ async def test_the_watch_tells_of_the_lease(client: Client) -> None:
     await leader.release()
 
 
+@pytest.mark.usefixtures("client")
 async def test_without_permission_it_says_what_is_missing_and_goes_on_when_it_is_granted(
-    control_plane: ControlPlane, client: Client, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    control_plane: ControlPlane, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     kubeconfig = weak_kubeconfig(control_plane, tmp_path)
     weak = Client(Access(kubeconfig=kubeconfig))
@@ -275,28 +297,20 @@ async def test_a_missing_definition_is_waited_for_and_a_deleted_one_ends_the_wat
 ) -> None:
     path = f"{CRD}/{PERFORMANCE_PROFILE.plural}.atoll.dev"
     with control_plane.api() as api:
-        definition = api.get(path)
-        assert definition is not None
-        wanted = {key: definition[key] for key in ("apiVersion", "kind", "spec")}
-        wanted["metadata"] = {"name": definition["metadata"]["name"]}
         api.delete(path)
         await until(lambda: api.get(path) is None, what="the definition is gone")
         watch = Watch(client=client, cache=Cache(), wake=lambda _: None, namespace=SYSTEM)
         task = asyncio.create_task(watch.run(asyncio.Event()))
-        try:
-            await until(
-                lambda: "not installed: performanceprofiles.atoll.dev" in caplog.text, what="the definition is named"
-            )
-            assert not task.done()
-            api.apply(path, wanted)
-            await until(lambda: watch.cache.synced(CACHED), what="it starts by itself")
-            api.delete(path)
-            with pytest.raises(WatchEndedError, match=r"not installed: performanceprofiles\.atoll\.dev|404"):
-                await asyncio.wait_for(task, 60)
-            assert not watch.cache.synced(CACHED)
-        finally:
-            await until(lambda: api.get(path) is None, what="the definition is gone again")
-            api.apply(path, wanted)
+        await until(
+            lambda: "not installed: performanceprofiles.atoll.dev" in caplog.text, what="the definition is named"
+        )
+        assert not task.done()
+        apply_definition(api, PERFORMANCE_PROFILE.plural)
+        await until(lambda: watch.cache.synced(CACHED), what="it starts by itself")
+        api.delete(path)
+        with pytest.raises(WatchEndedError, match=r"not installed: performanceprofiles\.atoll\.dev"):
+            await asyncio.wait_for(task, 60)
+        assert not watch.cache.synced(CACHED)
 
 
 def weak_kubeconfig(plane: ControlPlane, folder: Path) -> Path:

@@ -119,7 +119,7 @@ async def test_fields_set_at_creation_become_ours_to_remove(client: Client, serv
     assert [request.method for request in server.seen] == ["PATCH"] * 3
     adoption = server.bodies[1]["metadata"]
     assert adoption == {"resourceVersion": "8", "managedFields": [{**created, "operation": "Apply"}, foreign]}
-    assert server.bodies[2]["metadata"]["resourceVersion"] == "9"
+    assert server.bodies[2]["metadata"] == {**CONFIG["metadata"], "uid": "u"}
 
 
 async def test_a_scale_and_a_deletion_carry_what_was_seen(client: Client, server: FakeServer) -> None:

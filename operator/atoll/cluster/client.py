@@ -1,6 +1,7 @@
 """Typed requests on plain objects: every write has our field manager, and names the one object it may touch."""
 
 import asyncio
+import contextlib
 import json
 import math
 import time
@@ -9,13 +10,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from atoll.cluster.access import Access
-from atoll.cluster.errors import NotFoundError, ThrottledError, TooLargeError, UnavailableError
+from atoll.cluster.errors import ConflictError, NotFoundError, ThrottledError, TooLargeError, UnavailableError
 from atoll.cluster.throttle import TokenBucket
 from atoll.cluster.transport import Request, Transport
 from atoll.domain.objects import CONFIG_MAP, KINDS, Delete, Kind, ObjectLike, Reference, Scale, reference
 
 FIELD_MANAGER = "atoll"
 _APPLY = "application/apply-patch+yaml"
+_MERGE = "application/merge-patch+json"
+_ADOPTION_TRIES = 3
 _READ_SECONDS = 30.0
 _WRITE_SECONDS = 10.0
 _URGENT_SECONDS = 4.0
@@ -129,22 +132,17 @@ class Client:
         apply moves them to our "Apply" (as client-go's csaupgrade does), so it may take three requests.
         """
         target = reference(intent)
-        body = _with_identity(intent, uid, resource_version)
-        answer = await self._patch(_path(target), f"apply {target}", body, urgent=urgent)
-        adopted = _adopt_created_fields(answer)
-        if adopted is None:
-            return answer
-        change = {"metadata": {"managedFields": adopted, "resourceVersion": answer["metadata"]["resourceVersion"]}}
-        answer = await self._write(
-            "PATCH",
-            _path(target),
-            f"adopt fields of {target}",
-            change,
-            content="application/merge-patch+json",
-            urgent=urgent,
-        )
-        body = _with_identity(intent, uid, answer["metadata"]["resourceVersion"])
-        return await self._patch(_path(target), f"apply {target}", body, urgent=urgent)
+        what = f"apply {target}"
+        answer = await self._patch(_path(target), what, _with_identity(intent, uid, resource_version), urgent=urgent)
+        for _ in range(_ADOPTION_TRIES):
+            adopted = _adopt_created_fields(answer)
+            if adopted is None:
+                return answer
+            metadata = {"managedFields": adopted, "resourceVersion": answer["metadata"]["resourceVersion"]}
+            with contextlib.suppress(ConflictError):  # controllers write to it at the same time: look again
+                await self._write("PATCH", _path(target), what, {"metadata": metadata}, content=_MERGE, urgent=urgent)
+            answer = await self._patch(_path(target), what, _with_identity(intent, uid, ""), urgent=urgent)
+        return answer
 
     async def apply_status(self, intent: ObjectLike, *, uid: str = "") -> dict[str, Any]:
         """Server-side apply of the status subresource."""

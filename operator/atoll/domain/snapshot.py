@@ -50,6 +50,7 @@ class ObservedPod:
         created: when.
         restarts: of its containers, in all.
         waiting: reason its container waits for, such as ``ImagePullBackOff``; empty for none.
+        address: its IP; empty while it has none.
     """
 
     namespace: str
@@ -65,6 +66,7 @@ class ObservedPod:
     created: datetime
     restarts: int = 0
     waiting: str = ""
+    address: str = ""
 
     @property
     def finished(self) -> bool:

@@ -44,7 +44,7 @@ def _pod(obj: ObjectLike, metadata: Mapping[str, Any]) -> dict[str, Any]:
             "containers": [{"name": "all", "resources": {"requests": {GPU: str(gpus)} if gpus else {}}}],
         },
         "status": {
-            **_some(status, "phase"),
+            **_some(status, "phase", "podIP"),
             "conditions": _conditions(status, "Ready", "PodScheduled"),
             "containerStatuses": [
                 {

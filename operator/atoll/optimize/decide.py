@@ -92,10 +92,10 @@ def _allows(demand: Demand, supply: Supply) -> bool:
 
 def _no_pool(demand: Demand, supplies: tuple[Supply, ...]) -> Fault:
     placement = demand.placement
-    asked = {
+    asked: dict[str, list[str]] = {
         "regions": sorted(placement.regions),
         "gpuKinds": sorted(placement.gpu_kinds),
-        "capacityTypes": sorted(placement.capacity_types),
+        "capacityTypes": sorted(str(item) for item in placement.capacity_types),
     }
     offered = {
         "regions": sorted({supply.region for supply in supplies}),
@@ -105,7 +105,7 @@ def _no_pool(demand: Demand, supplies: tuple[Supply, ...]) -> Fault:
     if not supplies:
         message = "no GPUNodePool of the fleet offers anything: declare one (kubectl get gnp)"
     else:
-        wanted = "; ".join(f"{name} {', '.join(map(str, asked[name]))}" for name in asked if asked[name])
-        there = "; ".join(f"{name} {', '.join(map(str, offered[name]))}" for name in offered)
+        wanted = "; ".join(f"{name} {', '.join(values)}" for name, values in asked.items() if values)
+        there = "; ".join(f"{name} {', '.join(values)}" for name, values in offered.items())
         message = f"no pool fits {wanted}: the pools offer {there}"
     return Fault(reason=Reason.NO_POOL_FITS, field="spec.placement", message=message)

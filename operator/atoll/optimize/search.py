@@ -17,7 +17,7 @@ from atoll.optimize.pooling import pooled
 from atoll.optimize.program.build import FAMILIES, Family, build
 from atoll.optimize.program.objective import tie_per_gpu
 from atoll.optimize.scarcity import BUDGET, COST, FIX_TOLERANCE, LIMITS, shortfall_level
-from atoll.optimize.sets import Floats, Ints, Sets
+from atoll.optimize.sets import Floats, Sets
 
 SMALL = 1500
 """Columns up to which the whole program is searched at once; beyond, the promising columns come first."""
@@ -57,10 +57,11 @@ class Search:
         sets: Sets,
         effort: Effort,
         families: tuple[Family, ...] = FAMILIES,
-        choices: Sequence[Sequence[Ints]] | None = None,
+        *,
+        rounding: bool = True,
     ) -> None:
         self._sets = sets
-        self._choices = choices
+        self._rounding = rounding
         self._effort = effort
         self._families = families
         self._matrix: Matrix = compile_program(build(sets, families))
@@ -145,7 +146,7 @@ class Search:
     def _minimise_cost(self, found: Found) -> None:
         """Relaxation, promising columns, pooled domains for the bound, and the whole program with what time is left."""
         relaxed = self._relax(found, share=0.5)
-        if relaxed.values is not None:
+        if relaxed.values is not None and self._rounding:
             self._round(found, relaxed.values[self._matrix.columns["x"]])
         if self._is_done(found):
             return
@@ -164,7 +165,7 @@ class Search:
         """Complete the whole replicas of a relaxation's solution greedily."""
         counts = np.floor(x + 1e-6).astype(np.int64)
         nodes = nodes_for(self._sets, self._sets.load_of(counts))
-        if nodes is not None and self._choices is None:
+        if nodes is not None:
             whole = Plan(counts=counts, nodes=nodes, origin="program")
             self._keep(found, greedy(self._sets, start=whole, origin="program"))
 

@@ -82,33 +82,44 @@ class SolverWorker:
             await self._ready()
 
     async def solve(self, problem: Problem) -> SolveOutcome:
-        """Solve a problem in the child; never raises for what the child does.
+        """Solve a problem in the child; never raises for what the child does."""
+        answer = await self.call(problem, deadline_seconds=problem.policy.deadline_seconds)
+        if isinstance(answer, Fault):
+            return SolveOutcome(fault=answer)
+        if isinstance(answer, Allocation):
+            return SolveOutcome(allocation=answer)
+        message = f"the solver answered with a {type(answer).__name__}, not with an allocation"
+        return SolveOutcome(fault=Fault(reason=Reason.SOLVER_FAILED, message=message))
 
-        A child that is late by more than the grace, or that breaks off, is killed, and the next problem gets a new
-        one.
+    async def call(self, *arguments: object, deadline_seconds: float) -> object | Fault:
+        """Have the child call its target; a fault if that raises, breaks off or is late by more than the grace.
+
+        A child that is late or has broken off is killed, and the next call gets a new one.
+
+        Args:
+            arguments: of the target; they are pickled.
+            deadline_seconds: in which the target means to be done, seconds.
         """
         async with self._turn:
             try:
+                message = pickle.dumps(arguments, protocol=pickle.HIGHEST_PROTOCOL)
                 child = await self._ready()
-                async with asyncio.timeout(problem.policy.deadline_seconds + self._grace_seconds):
-                    await _send(child, pickle.dumps(problem, protocol=pickle.HIGHEST_PROTOCOL))
-                    outcome = pickle.loads(await _receive(child))  # noqa: S301  # our own child
+                async with asyncio.timeout(deadline_seconds + self._grace_seconds):
+                    await _send(child, message)
+                    return _answer(pickle.loads(await _receive(child)))  # noqa: S301  # our own child
             except TimeoutError:
                 await self._kill()
-                late = problem.policy.deadline_seconds + self._grace_seconds
-                message = f"the solver gave no answer within {late:g} s and was restarted"
-                return SolveOutcome(fault=Fault(reason=Reason.SOLVER_TIMEOUT, message=message))
-            except (OSError, asyncio.IncompleteReadError, pickle.UnpicklingError, EOFError) as error:
+                late = f"no answer within {deadline_seconds + self._grace_seconds:g} s"
+                return Fault(reason=Reason.SOLVER_TIMEOUT, message=f"the solver gave {late} and was restarted")
+            except Exception as error:  # noqa: BLE001  # whatever the child does must not reach the operator
                 status = await self._kill()
-                message = f"the solver's process ended with status {status} ({type(error).__name__}) and was restarted"
-                return SolveOutcome(fault=Fault(reason=Reason.SOLVER_FAILED, message=message))
+                ended = "could not be asked" if status is None else f"ended with status {status}"
+                kind = f"{type(error).__name__}: {error}"
+                return Fault(reason=Reason.SOLVER_FAILED, message=f"the solver's process {ended} ({kind})")
             except BaseException:
                 # Cancelled half-way: the pipes hold half a message, so this child is of no use to anyone.
                 await self._kill()
                 raise
-            if isinstance(outcome, Allocation):
-                return SolveOutcome(allocation=outcome)
-            return SolveOutcome(fault=Fault(reason=Reason.SOLVER_FAILED, message=str(outcome)))
 
     async def close(self) -> None:
         """End the child; a problem that is being solved ends first or at its deadline."""
@@ -155,9 +166,15 @@ async def _receive(child: Process) -> bytes:
     return await child.stdout.readexactly(length)
 
 
+def _answer(message: tuple[str, object]) -> object | Fault:
+    state, value = message
+    return value if state == "done" else Fault(reason=Reason.SOLVER_FAILED, message=f"the solver failed: {value}")
+
+
 def _serve(target: str, memory_bytes: int, parent: int) -> None:
     """The child: answer problems until standard input ends."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -170,13 +187,13 @@ def _serve(target: str, memory_bytes: int, parent: int) -> None:
     _write(answers, b"ready")
     while header := sys.stdin.buffer.read(_LENGTH.size):
         (length,) = _LENGTH.unpack(header)
-        problem = pickle.loads(sys.stdin.buffer.read(length))  # noqa: S301  # from our own parent
+        arguments = pickle.loads(sys.stdin.buffer.read(length))  # noqa: S301  # from our own parent
         try:
-            outcome = function(problem)
+            outcome = pickle.dumps(("done", function(*arguments)), protocol=pickle.HIGHEST_PROTOCOL)
         except Exception as error:  # noqa: BLE001  # whatever it is, the operator must hear of it
             traceback.print_exc()
-            outcome = f"{type(error).__name__}: {error}"
-        _write(answers, pickle.dumps(outcome, protocol=pickle.HIGHEST_PROTOCOL))
+            outcome = pickle.dumps(("failed", f"{type(error).__name__}: {error}"))
+        _write(answers, outcome)
 
 
 def _write(answers: BinaryIO, message: bytes) -> None:

@@ -136,6 +136,7 @@ def observe_pod(raw: ObjectLike) -> ObservedPod:
         created=parse_moment(metadata.get("creationTimestamp")) or EPOCH,
         restarts=sum(int(item.get("restartCount", 0)) for item in containers),
         waiting=next((reason for reason in waiting if reason), ""),
+        address=status.get("podIP") or "",
     )
 
 

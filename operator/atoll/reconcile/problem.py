@@ -17,9 +17,7 @@ from atoll.reconcile.running import lost_pods
 from atoll.reconcile.supply import supplies
 
 
-def build_rows(
-    demands: Iterable[Demand], templates: Mapping[DemandKey, tuple[Template, ...]]
-) -> tuple[DemandRow, ...]:
+def build_rows(demands: Iterable[Demand], templates: Mapping[DemandKey, tuple[Template, ...]]) -> tuple[DemandRow, ...]:
     """Each demand as the solver sees it."""
     return tuple(
         DemandRow(

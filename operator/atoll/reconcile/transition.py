@@ -37,11 +37,20 @@ class Step:
     router_synced: bool
 
 
-def next_step(snapshot: Snapshot, desired: Desired, now: datetime) -> Step:
-    """The writes that are safe now; none when converged or when something must be waited for."""
+def next_step(snapshot: Snapshot, desired: Desired, now: datetime, *, hold: bool = False) -> Step:
+    """The writes that are safe now; none when converged or when something must be waited for.
+
+    Args:
+        snapshot: what was seen.
+        desired: what the plan means.
+        now: the moment.
+        hold: there is no plan to carry out (none yet, or somebody deleted it): no replica is touched.
+    """
     move = Move(snapshot, desired, now)
     for intent in desired.companions:
         move.apply(intent, why="differs from what is desired")
+    if hold:
+        return Step(actions=tuple(move.actions), converged=False, waiting={}, router_synced=move.router_synced)
     delete_lost_pods(move)
     grow(move)
     shrink(move)

@@ -1,4 +1,4 @@
-"""What it costs to hand activations from stage to stage."""
+"""What a step costs beside its arithmetic: the engine's own time, and handing activations from stage to stage."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,6 +6,8 @@ from numpy.typing import NDArray
 from atoll.domain.architecture import Architecture
 
 Array = NDArray[np.float64]
+STEP_SECONDS = 2e-3
+"""Shortest step of an engine: scheduling and launches that do not overlap. Stated assumption for vLLM 0.24."""
 HOP_SECONDS = 0.5e-3
 """Latency of one hop between pods of a zone: TCP round trip and the wake-up of a worker. Stated assumption."""
 NETWORK_BYTES_PER_SECOND = 1.25e9

@@ -19,15 +19,13 @@ from numpy.typing import NDArray
 from atoll.domain.strategy import Limit
 from atoll.domain.workload import Objectives
 from atoll.optimize.templates.curves import OCTAVES, at_batch
-from atoll.optimize.templates.hops import hop_seconds, transfer_seconds
+from atoll.optimize.templates.hops import STEP_SECONDS, hop_seconds, transfer_seconds
 from atoll.optimize.templates.pipelines import Pipelines, Setting
 from atoll.performance.memory import CHUNK_TOKENS
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
-STEP_SECONDS = 2e-3
-"""Shortest step of an engine: scheduling and launches that do not overlap. Stated assumption for vLLM 0.24."""
 IDLE_LOG2 = -6.0
 """log2 of the micro-batch of a replica that is all but idle."""
 BISECTIONS = 30

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atoll.domain.workload import Objectives
-from atoll.optimize.templates.partition import BATCHES, partition, sequence_room, slot_terms
+from atoll.optimize.templates.partition import BATCHES, Slot, partition, sequence_room, slot_of
 from atoll.optimize.templates.pipelines import Pipelines, Setting
 from atoll.optimize.templates.rate import Best, Bounds, largest_rate
 
@@ -20,8 +20,8 @@ SHIFTS = (8, 4, 2, 1)
 def best_partitions(lines: Pipelines, objectives: Objectives, most_sequences: int, setting: Setting) -> Indices:
     """Layers by strategy and stage; a row of zeros where memory does not suffice.
 
-    A pipeline balanced for the micro-batch at which it runs gives the largest rate as long as TPOT, KV or compute bounds
-    it; that micro-batch is found by trying a grid and then the best one reached. Where TTFT bounds it, the sum over the
+    A pipeline balanced for the micro-batch at which it runs gives the largest rate while TPOT, KV or compute bounds it;
+    that micro-batch is found by trying a grid and then the best one reached. Where TTFT bounds it, the sum over the
     stages counts, not the slowest: so layers move towards the faster kind as long as that pays.
 
     Args:
@@ -49,8 +49,8 @@ def best_partitions(lines: Pipelines, objectives: Objectives, most_sequences: in
     mixed = np.flatnonzero(np.any(_second(lines), axis=1) & np.isfinite(best.value))
     some = lines.taken(mixed)
     for move in (sign * shift for shift in SHIFTS for sign in (1, -1)):
-        terms = slot_terms(some, best.batch[mixed], setting)
-        improve(mixed, _shifted(some, best.layers[mixed], move, terms))
+        slot = slot_of(some, best.batch[mixed], setting)
+        improve(mixed, _shifted(some, best.layers[mixed], move, slot))
     return np.where(np.isfinite(best.value)[:, None], best.layers, 0)
 
 
@@ -70,8 +70,14 @@ def rated(lines: Pipelines, layers: Indices, objectives: Objectives, most_sequen
     return largest_rate(lines, layers, bounds, setting)
 
 
-def _values(lines: Pipelines, layers: Indices, objectives: Objectives, most_sequences: int, setting: Setting) -> Array:
-    """Rate where the objectives are met, else the less the further they are missed; minus infinity without memory."""
+def _values(
+    lines: Pipelines, layers: Indices, objectives: Objectives, most_sequences: int, setting: Setting
+) -> tuple[Array, Array]:
+    """Value of each partition and the micro-batch at which it runs.
+
+    The value is the rate where the objectives are met, the less the further they are missed, minus infinity without
+    memory.
+    """
     whole = layers.sum(axis=1) == setting.architecture.layers
     fitting = np.flatnonzero(whole & (sequence_room(lines, layers, setting) > 0.0))
     values, batch = np.full(len(layers), -np.inf), np.ones(len(layers))
@@ -92,25 +98,23 @@ def _second(lines: Pipelines) -> Mask:
     return np.asarray((lines.curve != lines.curve[:, :1]) & lines.present)
 
 
-def _shifted(lines: Pipelines, layers: Indices, move: int, terms: tuple[Array, Array]) -> Indices:
+def _shifted(lines: Pipelines, layers: Indices, move: int, slot: Slot) -> Indices:
     """Give so many more layers to the second kind, one at a time: from the slowest stage to the one that stays fastest.
 
     Args:
         lines: pipelines of two kinds.
         layers: by strategy and stage.
         move: layers; below zero they go to the first kind.
-        terms: seconds of a slot per layer and besides, by strategy and stage.
+        slot: seconds of a slot.
     """
-    per_layer, fixed = terms
     second = _second(lines)
     first = lines.present & ~second
     giving, taking = (first, second) if move > 0 else (second, first)
     layers = layers.copy()
     rows = np.arange(len(layers))
     for _ in range(abs(move)):
-        seconds = layers * per_layer + fixed
-        giver = np.where(giving & (layers > 1), seconds, -np.inf).argmax(axis=1)
-        taker = np.where(taking, seconds + per_layer, np.inf).argmin(axis=1)
+        giver = np.where(giving & (layers > 1), slot.seconds(layers), -np.inf).argmax(axis=1)
+        taker = np.where(taking, slot.seconds(layers + 1), np.inf).argmin(axis=1)
         moved = giving[rows, giver] & (layers[rows, giver] > 1)
         layers[rows, giver] -= moved
         layers[rows, taker] += moved

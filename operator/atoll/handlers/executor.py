@@ -1,0 +1,97 @@
+"""The executor: takes the next safe step towards the current plan, and says where everything stands."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+
+from atoll.cluster.execute import Outcome, Result
+from atoll.domain.fleet import Mode
+from atoll.domain.objects import Action, Apply, Delete, Scale, reference
+from atoll.domain.planning import Planning
+from atoll.domain.snapshot import Snapshot
+from atoll.handlers.metrics import Metrics
+from atoll.handlers.planner import Write
+from atoll.reconcile.desired import desired_objects
+from atoll.reconcile.plans import current_plan
+from atoll.reconcile.problem import without_faulty
+from atoll.reconcile.service import service_of
+from atoll.reconcile.status.view import View
+from atoll.reconcile.status.write import status_writes
+from atoll.reconcile.transition import Step, next_step
+from atoll.render.router.routing import RouterSettings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Executor:
+    """Moves the fleet; all that it remembers is in the cluster.
+
+    Attributes:
+        write: carries actions out.
+        router: where the router runs.
+        metrics: to count in.
+    """
+
+    write: Write
+    router: RouterSettings
+    metrics: Metrics
+
+    async def look(self, snapshot: Snapshot, planning: Planning, now: datetime) -> Step:
+        """One step: decide, write, tell."""
+        snapshot = without_faulty(snapshot, planning.faults)
+        plan = planning.in_force(current_plan(snapshot.plans))
+        desired, faults = desired_objects(snapshot, plan, self.router)
+        if faults:
+            snapshot = without_faulty(snapshot, faults)
+            desired, _ = desired_objects(snapshot, plan, self.router)
+        step = next_step(snapshot, desired, now, hold=plan is None)
+        if snapshot.fleet.mode is not Mode.PAUSED:
+            _log(await self.write(step.actions))
+        view = View(
+            snapshot=snapshot,
+            planning=planning,
+            plan=plan,
+            step=step,
+            service=service_of(snapshot, plan, desired),
+            now=now,
+        )
+        _log(await self.write(status_writes(view)))
+        self._measure(view)
+        return step
+
+    def _measure(self, view: View) -> None:
+        fleet, plan = view.snapshot.fleet.name, view.plan
+        if plan is None:
+            return
+        self.metrics.cost.labels(fleet=fleet).set(plan.cost_per_hour)
+        self.metrics.bound.labels(fleet=fleet).set(plan.bound_per_hour)
+        self.metrics.gap.labels(fleet=fleet).set(plan.gap)
+        for item in plan.demands:
+            demand = view.snapshot.demands.get(item.key)
+            if demand is not None:
+                labels = {"namespace": item.key.namespace, "served_model": demand.served_name}
+                self.metrics.demand.labels(**labels).set(demand.rate)
+                self.metrics.shortfall.labels(**labels).set(item.shortfall)
+                self.metrics.demand_cost.labels(**labels).set(item.cost_per_hour)
+
+
+def _log(outcomes: tuple[Outcome, ...]) -> None:
+    for outcome in outcomes:
+        if outcome.result is Result.FAILED:
+            reason = outcome.reason.value if outcome.reason else ""
+            logger.warning("%s", outcome.error, extra={"reason": reason})
+        elif outcome.result is Result.DONE and isinstance(outcome.action, Apply | Scale | Delete):
+            logger.info("%s", _said(outcome.action))
+
+
+def _said(action: Action) -> str:
+    match action:
+        case Apply():
+            return f"applied {reference(action.intent)}: {action.why}"
+        case Scale():
+            return f"scaled {action.target} to {action.replicas}: {action.why}"
+        case Delete():
+            return f"deleted {action.target}: {action.why}"
+        case _:
+            return ""

@@ -1,0 +1,64 @@
+"""Carry actions out as the leader, and let the cache know what came of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from atoll.cluster.client import Client
+from atoll.cluster.events import EventMemory
+from atoll.cluster.execute import Outcome, Result, execute
+from atoll.domain.objects import KINDS, Action, Apply, ApplyStatus, Delete, Emit, Scale
+from atoll.handlers.cache import Cache
+from atoll.handlers.leader import Leader
+from atoll.handlers.metrics import Metrics
+from atoll.handlers.watch import CACHED
+
+
+@dataclass(slots=True, kw_only=True)
+class Writer:
+    """The one way from a decision to the API server.
+
+    Attributes:
+        client: to write with.
+        leader: says whether we may.
+        cache: is told the answers, so that the next decision knows of our own writes.
+        metrics: to count in.
+    """
+
+    client: Client
+    leader: Leader
+    cache: Cache
+    metrics: Metrics
+    _memory: EventMemory = field(default_factory=EventMemory)
+
+    async def write(self, actions: Sequence[Action]) -> tuple[Outcome, ...]:
+        """Try every action once, in order."""
+        if not actions:
+            return ()
+        outcomes = await execute(actions, self.client, may_write=self.leader.may_write, memory=self._memory)
+        for outcome in outcomes:
+            self._count(outcome)
+            self._remember(outcome)
+        return outcomes
+
+    def _count(self, outcome: Outcome) -> None:
+        verb, kind = _named(outcome.action)
+        self.metrics.writes.labels(verb=verb, kind=kind, result=outcome.result.value).inc()
+
+    def _remember(self, outcome: Outcome) -> None:
+        """An answer shows the object as it is now; one that is being deleted stays until the watch says it is gone."""
+        if outcome.obj is not None and outcome.result is Result.DONE and KINDS[outcome.obj["kind"]] in CACHED:
+            self.cache.observe_write(outcome.obj)
+
+
+def _named(action: Action) -> tuple[str, str]:
+    match action:
+        case Apply():
+            return ("apply" if action.live_uid else "create"), str(action.intent["kind"])
+        case ApplyStatus():
+            return "status", str(action.intent["kind"])
+        case Scale():
+            return "scale", action.target.kind
+        case Delete():
+            return "delete", action.target.kind
+        case Emit():
+            return "event", action.target.kind

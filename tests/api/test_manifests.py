@@ -1,0 +1,123 @@
+"""Folders of YAML, read without a cluster: a fault is of one object, named by file and line."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from api import samples
+from api.plans import plan
+from atoll.api.fleetplan_io import plan_objects
+from atoll.api.manifests import Manifests, load_manifests
+from atoll.domain.reason import Reason
+
+
+def write(folder: Path, name: str, *objects: object) -> Path:
+    file = folder / name
+    file.write_text("---\n".join(yaml.safe_dump(obj) for obj in objects))
+    return file
+
+
+def load(path: Path) -> Manifests:
+    return load_manifests([path])
+
+
+def test_all_kinds_of_all_files_are_found(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", samples.model_demand(), samples.gpu_node_pool())
+    (tmp_path / "inner").mkdir()
+    write(tmp_path / "inner", "b.yml", samples.fleet())
+    (tmp_path / "c.json").write_text(json.dumps(samples.performance_profile()))
+    (tmp_path / "notes.txt").write_text("not: [yaml")
+    found = load(tmp_path)
+    assert [str(demand.key) for demand in found.demands] == ["team-a/chat"]
+    assert [pool.name for pool in found.pools] == ["l4"]
+    assert [fleet.name for fleet in found.fleets] == ["gold"]
+    assert [profile.name for profile in found.profiles] == ["qwen3-32b-h100"]
+    assert (found.faults, found.notes) == ((), ())
+
+
+@pytest.mark.parametrize("kind", ["List", "GPUNodePoolList"])
+def test_items_of_lists_are_objects(tmp_path: Path, kind: str) -> None:
+    item = samples.gpu_node_pool()
+    version = "v1" if kind == "List" else item["apiVersion"]
+    if kind != "List":
+        del item["kind"], item["apiVersion"]
+    write(tmp_path, "a.yaml", {"apiVersion": version, "kind": kind, "items": [item]})
+    assert [pool.name for pool in load(tmp_path).pools] == ["l4"]
+
+
+def test_broken_yaml_names_file_and_line_and_other_files_are_read(tmp_path: Path) -> None:
+    write(tmp_path, "good.yaml", samples.fleet())
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("kind: Fleet\nmetadata:\n  name: [unclosed\nspec: {}\n")
+    found = load(tmp_path)
+    assert len(found.fleets) == 1
+    assert found.faults[0].origin == f"{bad}:4"
+    assert "no valid YAML" in str(found.faults[0])
+
+
+@pytest.mark.parametrize(
+    "text", [b"\xff\xfe\x00", b"a: &a [*a]\nkind: x", b"? [1]\n: 2", b"!!python/object:os.x {}", b"5"]
+)
+def test_hostile_files_are_faults_or_notes(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "a.yaml").write_bytes(text)
+    found = load(tmp_path)
+    assert len(found.faults) + len(found.notes) == 1
+
+
+def test_a_bad_object_leaves_the_others(tmp_path: Path) -> None:
+    bad = samples.model_demand()
+    bad["metadata"]["name"] = "bad"
+    bad["spec"]["demand"]["requestsPerSecond"] = -1
+    file = write(tmp_path, "a.yaml", samples.fleet(), bad, samples.model_demand())
+    found = load(file)
+    assert len(found.demands) == 1
+    line = file.read_text().splitlines().index("---") + 2
+    assert str(found.faults[0]) == (
+        f"{file}:{line}: ModelDemand team-a/bad: spec.demand.requestsPerSecond: -1 is refused: Expected a number >= 0.0"
+    )
+
+
+def test_not_a_number_in_yaml_is_refused(tmp_path: Path) -> None:
+    bad = samples.model_demand()
+    bad["spec"]["demand"]["requestsPerSecond"] = float("nan")
+    assert "is not finite" in str(load(write(tmp_path, "a.yaml", bad)).faults[0])
+
+
+def test_of_two_demands_with_one_served_name_the_first_is_kept(tmp_path: Path) -> None:
+    second = samples.model_demand()
+    second["metadata"] = {"name": "second", "creationTimestamp": "2026-12-01T00:00:00Z"}
+    found = load(write(tmp_path, "a.yaml", samples.model_demand(), second))
+    assert [demand.key.name for demand in found.demands] == ["chat"]
+    assert found.faults[0].fault.reason is Reason.SERVED_NAME_TAKEN
+    assert "held by team-a/chat" in found.faults[0].fault.message
+    assert found.faults[0].target == "ModelDemand default/second"
+
+
+def test_an_object_given_twice_is_a_fault_of_the_second(tmp_path: Path) -> None:
+    write(tmp_path, "a.yaml", samples.fleet())
+    write(tmp_path, "b.yaml", samples.fleet())
+    found = load(tmp_path)
+    assert len(found.fleets) == 1
+    assert f"given before, at {tmp_path / 'a.yaml'}:1" in str(found.faults[0])
+
+
+def test_other_kinds_are_passed_over_with_a_note(tmp_path: Path) -> None:
+    deployment = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}}
+    found = load(write(tmp_path, "a.yaml", deployment, plan_objects(plan())[0]))
+    assert found.faults == ()
+    assert "Deployment web is not one of Atoll's kinds" in found.notes[0]
+    assert "Atoll's own output" in found.notes[1]
+
+
+def test_unquoted_timestamps_are_text(tmp_path: Path) -> None:
+    obj = samples.model_demand()
+    text = yaml.safe_dump(obj).replace("'2026-11-21T10:00:00Z'", "2026-11-21T10:00:00Z")
+    (tmp_path / "a.yaml").write_text(text)
+    assert load(tmp_path).demands[0].created == "2026-11-21T10:00:00Z"
+
+
+def test_a_path_that_does_not_exist_is_the_caller_s_mistake(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="give files or folders"):
+        load(tmp_path / "nowhere")
