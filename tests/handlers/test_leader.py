@@ -166,6 +166,22 @@ async def test_a_released_lease_is_taken_at_the_next_look(server: LeaseServer) -
     assert (second.may_write(), server.holder) == (True, "other")
 
 
+async def test_it_is_released_also_when_a_renewal_was_cut_off(server: LeaseServer) -> None:
+    leader = _leader(server)
+    await _rounds(leader, 1)
+    server.edit("me")
+    await leader.release()
+    assert server.holder == ""
+
+
+async def test_what_another_took_is_not_released(server: LeaseServer) -> None:
+    leader = _leader(server)
+    await _rounds(leader, 1)
+    server.edit("other")
+    await leader.release()
+    assert server.holder == "other"
+
+
 async def test_who_does_not_hold_it_releases_nothing(server: LeaseServer) -> None:
     first, second = _leader(server), _leader(server, "other")
     await _rounds(first, 1)

@@ -26,6 +26,7 @@ POD_OBJECT: dict[str, Any] = {
     "status": {
         "phase": "Pending",
         "podIP": "10.0.0.1",
+        "hostIP": "10.0.0.2",
         "conditions": [
             {"type": "Ready", "status": "False", "reason": "R", "message": "m", "lastProbeTime": None},
             {"type": "PodScheduled", "status": "True"},
@@ -60,6 +61,7 @@ def test_a_pod_keeps_what_decisions_read_and_nothing_else() -> None:
         },
         "status": {
             "phase": "Pending",
+            "podIP": "10.0.0.1",
             "conditions": [
                 {"type": "Ready", "status": "False", "reason": "R"},
                 {"type": "PodScheduled", "status": "True"},

@@ -134,6 +134,7 @@ def _cleaned(value: object, path: str, depth: int) -> Any:
         for key in value:
             if not isinstance(key, str):
                 raise invalid(path, f"key {shown(key)} is not text: put it in quotes")
+            _refuse_surrogates(key, path)
         return {
             key: _cleaned(item, f"{path}{_step(key)}", depth + 1) for key, item in value.items() if item is not None
         }
@@ -143,9 +144,19 @@ def _cleaned(value: object, path: str, depth: int) -> Any:
         raise invalid(path, f"{value} is not finite: give a number")
     if isinstance(value, date):
         return _text(value)
-    if value is None or isinstance(value, str | int | float):
+    if isinstance(value, str):
+        _refuse_surrogates(value, path)
+        return value
+    if value is None or isinstance(value, int | float):
         return value
     raise invalid(path, f"{shown(value)} is not JSON")
+
+
+def _refuse_surrogates(text: str, path: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise invalid(path, f"{shown(text)} is not valid Unicode") from None
 
 
 _AT = re.compile(r"(?s)(.*?)(?: - at (?:`key` in )?`\$(.*)`)?")

@@ -43,20 +43,20 @@ def plan_objects(plan: Plan, *, fleet_uid: str = "") -> tuple[dict[str, Any], ..
         fleet_uid: of the Fleet that owns it; empty where none is declared. Shards are owned by the head, whose uid is
             ``plan.uid``: where that is empty yet, they get no owner.
     """
-    pages = list(_pages(plan))
+    name, pages = plan.name, list(_pages(plan))
     head = _spec(plan, shards=len(pages) - 1, items=pages[0])
-    owner = (FLEET.name, plan.fleet, fleet_uid)
-    objects = [_object(plan.name, plan, filled(head), owner)]
+    labels = {"atoll.dev/fleet": plan.fleet, "atoll.dev/plan": name}
+    objects = [_object(name, labels, filled(head), owner=(FLEET.name, plan.fleet, fleet_uid))]
     for index, items in enumerate(pages[1:], start=1):
         shard = FleetPlanSpec(
             fleet=plan.fleet,
             basis=plan.basis,
-            shard=ShardIndex(of=plan.name, index=index),
+            shard=ShardIndex(of=name, index=index),
             nodes=tuple(item for item in items if isinstance(item, NodesItem)),
             demands=tuple(item for item in items if isinstance(item, DemandItem)),
         )
-        owner = (FLEET_PLAN.name, plan.name, plan.uid)
-        objects.append(_object(f"{plan.name}-{index}", plan, sparse(shard), owner))
+        owner = (FLEET_PLAN.name, name, plan.uid)
+        objects.append(_object(f"{name}-{index}", labels, sparse(shard), owner=owner))
     return tuple(objects)
 
 
@@ -195,9 +195,11 @@ def _spec(plan: Plan, *, shards: int, items: list[NodesItem | DemandItem]) -> Fl
     )
 
 
-def _object(name: str, plan: Plan, spec: Mapping[str, Any], owner: tuple[str, str, str]) -> dict[str, Any]:
+def _object(
+    name: str, labels: Mapping[str, str], spec: Mapping[str, Any], *, owner: tuple[str, str, str]
+) -> dict[str, Any]:
     kind, owner_name, uid = owner
-    found: dict[str, Any] = {"name": name, "labels": {"atoll.dev/fleet": plan.fleet, "atoll.dev/plan": plan.name}}
+    found: dict[str, Any] = {"name": name, "labels": dict(labels)}
     if uid:
         found["ownerReferences"] = [{"apiVersion": ATOLL, "kind": kind, "name": owner_name, "uid": uid}]
     return {"apiVersion": ATOLL, "kind": FLEET_PLAN.name, "metadata": found, "spec": dict(spec)}

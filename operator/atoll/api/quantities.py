@@ -25,12 +25,6 @@ def seconds(duration: str) -> float:
     return float(sum(Fraction(number) * _SECONDS[unit] for number, unit in _DURATION.findall(duration)))
 
 
-def duration(value: float) -> str:
-    """Seconds as a Go duration, to the millisecond."""
-    millis = round(value * 1000)
-    return f"{millis // 1000}s" if millis % 1000 == 0 else f"{millis}ms"
-
-
 def millicores(quantity: int | str) -> int:
     """A cpu quantity, thousandths of a core, rounded down."""
     return int(_number(quantity) * 1000)

@@ -99,10 +99,19 @@ class Leader:
         state, self._state = self._state, LeaseState(identity=self._state.identity)
         if state.renewed_at is None or state.seen is None:
             return
-        body = lease_object(state, self._namespace, datetime.now(UTC), self._terms, released=True)
         with contextlib.suppress(ClusterError, AccessError):
-            await self._client.apply(body, uid=state.seen.uid, resource_version=state.seen.version, urgent=True)
+            try:
+                await self._apply_release(state, state.seen)
+            except ConflictError:  # a renewal that was cut off may have been done all the same: look
+                obj = await self._client.get(self.reference)
+                if obj is None or read_lease(obj).holder != state.identity:
+                    return
+                await self._apply_release(state, read_lease(obj))
             logger.info("the Lease is released")
+
+    async def _apply_release(self, state: LeaseState, seen: SeenLease) -> None:
+        body = lease_object(state, self._namespace, datetime.now(UTC), self._terms, released=True)
+        await self._client.apply(body, uid=seen.uid, resource_version=seen.version, urgent=True)
 
     async def _round(self) -> str:
         """Renew, or look and do what follows from it; answers who took the Lease from us, if someone did."""

@@ -1,0 +1,25 @@
+"""The ``atoll`` command and its sub-commands."""
+
+import typer
+
+from atoll.cli import plan
+
+app = typer.Typer(
+    name="atoll",
+    help="Serve many LLMs on many kinds of GPU at the proven lowest cost.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("plan", epilog=plan.EPILOG)(plan.plan)
+
+
+@app.callback()
+def root() -> None:
+    """Serve many LLMs on many kinds of GPU at the proven lowest cost."""
+
+
+def main() -> None:
+    """Entry point of the ``atoll`` command."""
+    app()

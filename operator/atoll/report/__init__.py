@@ -1,0 +1,1 @@
+"""What people read: tables for the terminal and documented JSON, from the same values."""

@@ -1,0 +1,155 @@
+"""Small fleets for tests of stage two, and their optimum by enumeration."""
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from atoll.domain.architecture import Quantisation
+from atoll.domain.demand import DemandKey, Placement
+from atoll.domain.gpu import CapacityType
+from atoll.domain.pool import OfferingKey, Supply
+from atoll.domain.problem import DemandRow, Problem, ReplicaGroup, ReplicaSite, SolvePolicy
+from atoll.domain.strategy import EngineName, Limit, PerformanceSource, Stage, Strategy, Template
+
+SPOT = CapacityType.SPOT
+ON_DEMAND = CapacityType.ON_DEMAND
+
+
+def key(name: str) -> DemandKey:
+    return DemandKey(namespace="shop", name=name)
+
+
+def template(*kinds: str, tp: int = 1, rate: float = 1.0, startup: float = 120.0) -> Template:
+    """A template with one stage per kind named."""
+    strategy = Strategy(
+        engine=EngineName.VLLM,
+        tp=tp,
+        stages=tuple(Stage(gpu_kind=kind, layers=32 // len(kinds)) for kind in kinds),
+        quantisation=Quantisation.BF16,
+        max_sequences=64,
+        max_context=8192,
+    )
+    return Template(
+        strategy=strategy,
+        rate=rate,
+        ttft_seconds=0.5,
+        tpot_seconds=0.05,
+        sequences=32.0,
+        limit=Limit.TPOT,
+        sources=dict.fromkeys(kinds, PerformanceSource.ROOFLINE),
+        expected_error=0.3,
+        startup_seconds=startup,
+    )
+
+
+def supply(
+    kind: str,
+    gpus: int,
+    price: float,
+    *,
+    nodes: int = 4,
+    zone: str = "a",
+    capacity_type: CapacityType = ON_DEMAND,
+    pool: str = "",
+) -> Supply:
+    offering = OfferingKey(pool=pool or f"{kind}-{gpus}".lower(), zone=zone, capacity_type=capacity_type)
+    return Supply(offering=offering, gpu_kind=kind, gpus=gpus, price_per_hour=price, obtainable=nodes, region="north")
+
+
+def row(name: str, rate: float, *templates: Template, priority: int = 0, **placement: Any) -> DemandRow:
+    return DemandRow(key=key(name), rate=rate, templates=templates, priority=priority, placement=Placement(**placement))
+
+
+def problem(
+    rows: Iterable[DemandRow], supplies: Iterable[Supply], running: Iterable[ReplicaGroup] = (), **policy: Any
+) -> Problem:
+    settings: dict[str, Any] = {"work_budget": 2000, **policy}
+    return Problem(
+        demands=tuple(rows), supplies=tuple(supplies), running=tuple(running), policy=SolvePolicy(**settings)
+    )
+
+
+def running(name: str, chosen: Template, *supplies: Supply, count: int = 1) -> ReplicaGroup:
+    site = ReplicaSite(offerings=tuple(item.offering for item in supplies))
+    return ReplicaGroup(demand=key(name), strategy=chosen.strategy, site=site, count=count)
+
+
+def cheapest(case: Problem, *, most: int = 3) -> tuple[tuple[float, ...], float]:
+    """Least levels above cost and then least cost, by trying everything.
+
+    Shares nothing with the solver: replicas are given to demands in every number up to ``most``, nodes are opened in
+    every number, and stage pods are seated by trying every seat. Soft limits are left to other tests.
+    """
+    choices = []
+    for demand in case.demands:
+        for candidate in demand.templates:
+            places = {(s.region, s.zone, s.capacity_type) for s in case.supplies if _admits(demand, candidate, s)}
+            choices += [(demand, candidate, place) for place in sorted(places)]
+    best: tuple[tuple[float, ...], float] | None = None
+    prices: dict[object, float] = {}
+    for counts in itertools.product(range(most + 1), repeat=len(choices)):
+        rates: Counter[DemandKey] = Counter()
+        pods: dict[tuple[str, tuple[str, str, CapacityType]], Counter[int]] = defaultdict(Counter)
+        for count, (demand, candidate, place) in zip(counts, choices, strict=True):
+            rates[demand.key] += count * candidate.rate
+            for kind, stages in candidate.strategy.need.items():
+                pods[kind, place][candidate.strategy.tp] += count * stages
+        levels = _penalties(case, rates)
+        if best is not None and levels > best[0]:
+            continue
+        cost = 0.0
+        for group, widths in pods.items():
+            asked = (group, tuple(sorted((+widths).items())))
+            if asked not in prices:
+                prices[asked] = _price(case, group, sorted((+widths).elements(), reverse=True))
+            cost += prices[asked]
+        if cost < float("inf") and (best is None or (levels, cost) < best):
+            best = (levels, cost)
+    assert best is not None
+    return best
+
+
+def _admits(demand: DemandRow, candidate: Template, supply: Supply) -> bool:
+    return any(stage.gpu_kind == supply.gpu_kind for stage in candidate.strategy.stages) and (
+        not demand.placement.capacity_types or supply.capacity_type in demand.placement.capacity_types
+    )
+
+
+def _penalties(case: Problem, rates: Mapping[DemandKey, float]) -> tuple[float, ...]:
+    """Penalty by priority, high to low, from the statement in the design: slopes 1, 2, 4, 8, 16 between the breaks."""
+    totals = {demand.priority: 0.0 for demand in case.demands if demand.rate > 0}
+    for demand in case.demands:
+        if demand.rate <= 0:
+            continue
+        missing = max(0.0, 1.0 - rates[demand.key] / demand.rate)
+        for low, high, slope in ((0, 5, 1), (5, 10, 2), (10, 25, 4), (25, 50, 8), (50, 100, 16)):
+            totals[demand.priority] += slope * max(0.0, min(missing, high / 100) - low / 100)
+    return tuple(round(totals[priority], 6) for priority in sorted(totals, reverse=True))
+
+
+def _price(case: Problem, group: tuple[str, tuple[str, str, CapacityType]], widths: list[int]) -> float:
+    kind, (region, zone, capacity_type) = group
+    own = [
+        s
+        for s in case.supplies
+        if (s.gpu_kind, s.region, s.zone, s.capacity_type) == (kind, region, zone, capacity_type)
+    ]
+    best = float("inf")
+    for numbers in itertools.product(*(range(s.obtainable + 1) for s in own)):
+        cost = sum(n * s.price_per_hour for n, s in zip(numbers, own, strict=True))
+        free = [s.gpus for n, s in zip(numbers, own, strict=True) for _ in range(n)]
+        if cost < best and _seats(widths, free):
+            best = cost
+    return best
+
+
+def _seats(widths: list[int], free: list[int]) -> bool:
+    if not widths:
+        return True
+    for node, gpus in enumerate(free):
+        if gpus >= widths[0] and gpus not in free[:node]:
+            rest = [*free[:node], gpus - widths[0], *free[node + 1 :]]
+            if _seats(widths[1:], rest):
+                return True
+    return False

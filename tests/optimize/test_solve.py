@@ -1,0 +1,236 @@
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from optimize.fleets import ON_DEMAND, SPOT, cheapest, key, problem, row, running, supply, template
+
+from atoll.domain.problem import Allocation, Problem
+from atoll.domain.reason import Reason
+from atoll.optimize.check import check
+from atoll.optimize.greedy import greedy
+from atoll.optimize.plan import fits
+from atoll.optimize.sets import sets_of
+from atoll.optimize.solve import solve
+
+L4 = supply("L4", 1, 1.0, nodes=8)
+L4_QUAD = supply("L4", 4, 3.0, nodes=4)
+H100 = supply("H100", 8, 20.0, nodes=2)
+
+
+def levels_and_cost(allocation: Allocation) -> tuple[tuple[float, ...], float]:
+    above = [level for level in allocation.levels if level.name.startswith("shortfall/")]
+    return tuple(round(level.value, 6) for level in above), allocation.cost_per_hour
+
+
+def test_two_demands_share_one_node() -> None:
+    case = problem([row("a", 1.0, template("L4", tp=2)), row("b", 1.0, template("L4", tp=2))], [L4_QUAD])
+    answer = solve(case)
+    assert check(case, answer) == ()
+    assert answer.cost_per_hour == 3.0
+    assert answer.bound_per_hour == pytest.approx(3.0, rel=1e-4)
+    assert [level.proven for level in answer.levels] == [True, True, True, True]
+
+
+def test_no_demand_needs_nothing() -> None:
+    answer = solve(problem([], [L4]))
+    assert (answer.replicas, answer.nodes, answer.cost_per_hour, answer.bound_per_hour) == ((), (), 0.0, 0.0)
+
+
+def test_zero_demand_keeps_no_replica_although_least_replicas_are_asked() -> None:
+    quick = template("L4")
+    case = problem([row("a", 0.0, quick, min_replicas=2)], [L4], [running("a", quick, L4, count=2)])
+    answer = solve(case)
+    assert (answer.replicas, answer.cost_per_hour, dict(answer.unmet)) == ((), 0.0, {})
+
+
+def test_nothing_obtainable_is_a_shortfall_not_an_error() -> None:
+    case = problem([row("a", 3.0, template("L4"))], [dataclasses.replace(L4, obtainable=0)])
+    answer = solve(case)
+    assert check(case, answer) == ()
+    assert dict(answer.shortfall) == {key("a"): 3.0}
+    assert not answer.conditional
+
+
+def test_demand_without_templates_is_wholly_short_and_others_are_served() -> None:
+    case = problem([row("a", 3.0), row("b", 2.0, template("L4"))], [L4])
+    answer = solve(case)
+    assert dict(answer.shortfall) == {key("a"): 3.0}
+    assert answer.cost_per_hour == 2.0
+
+
+def test_higher_priority_is_served_first() -> None:
+    case = problem(
+        [row("low", 2.0, template("L4")), row("high", 2.0, template("L4"), priority=10)],
+        [supply("L4", 1, 1.0, nodes=3)],
+    )
+    answer = solve(case)
+    assert dict(answer.shortfall) == {key("low"): 1.0}
+    assert [level.name for level in answer.levels] == ["shortfall/10", "shortfall/0", "limits", "budget", "cost"]
+    assert all(level.proven for level in answer.levels)
+
+
+def test_within_a_priority_many_are_trimmed_before_one_is_dropped() -> None:
+    case = problem(
+        [row(name, 4.0, template("L4")) for name in ("a", "b", "c")],
+        [supply("L4", 1, 1.0, nodes=9)],
+    )
+    answer = solve(case)
+    assert dict(answer.shortfall) == {key("a"): 1.0, key("b"): 1.0, key("c"): 1.0}
+
+
+def test_scarce_fleet_does_not_pay_for_what_serves_nobody() -> None:
+    case = problem([row("a", 9.0, template("L4", rate=1.0))], [supply("L4", 1, 1.0, nodes=2), H100])
+    answer = solve(case)
+    assert answer.cost_per_hour == 2.0
+    assert check(case, answer) == ()
+
+
+def test_spot_share_is_kept_although_spot_is_cheaper() -> None:
+    spot = supply("L4", 1, 0.3, nodes=9, capacity_type=SPOT)
+    case = problem([row("a", 4.0, template("L4"), spot_share=0.5)], [L4, spot])
+    answer = solve(case)
+    types = {g.site.offerings[0].capacity_type: g.count for g in answer.replicas}
+    assert types == {ON_DEMAND: 2, SPOT: 2}
+
+
+def test_spot_share_that_cannot_be_kept_is_named() -> None:
+    spot = supply("L4", 1, 0.3, nodes=9, capacity_type=SPOT)
+    case = problem([row("a", 4.0, template("L4"), spot_share=0.5)], [spot])
+    answer = solve(case)
+    assert dict(answer.shortfall) == {}
+    assert dict(answer.unmet) == {key("a"): (Reason.SPOT_SHARE_UNMET,)}
+
+
+def test_replicas_are_spread_over_domains() -> None:
+    zones = [supply("L4", 1, price, zone=zone) for zone, price in (("a", 1.0), ("b", 2.0), ("c", 3.0))]
+    case = problem([row("a", 2.0, template("L4"), min_domains=2)], zones)
+    answer = solve(case)
+    assert sorted(group.site.zone for group in answer.replicas) == ["a", "b"]
+    assert answer.cost_per_hour == 3.0
+
+
+def test_domains_and_replicas_that_cannot_be_had_are_named_and_the_demand_is_served() -> None:
+    case = problem([row("a", 1.0, template("L4"), min_domains=2, min_replicas=3)], [supply("L4", 1, 1.0, nodes=2)])
+    answer = solve(case)
+    assert dict(answer.shortfall) == {}
+    assert set(answer.unmet[key("a")]) == {Reason.MIN_DOMAINS_UNMET, Reason.MIN_REPLICAS_UNMET}
+    assert sum(group.count for group in answer.replicas) == 2
+
+
+def test_budget_never_takes_service_away() -> None:
+    case = problem([row("a", 4.0, template("L4"))], [L4], budget_per_hour=2.5)
+    answer = solve(case)
+    assert dict(answer.shortfall) == {}
+    assert answer.unmet[key("a")] == (Reason.OVER_BUDGET,)
+    assert next(level.value for level in answer.levels if level.name == "budget") == pytest.approx(1.5)
+
+
+def test_owned_nodes_come_first_and_no_more_of_them_than_needed() -> None:
+    owned = supply("L4", 4, 0.0, nodes=3, pool="owned")
+    case = problem([row("a", 3.0, template("L4"), template("L4", tp=4, rate=3.5))], [owned, L4])
+    answer = solve(case)
+    assert answer.cost_per_hour == 0.0
+    assert sum(g.count * g.strategy.gpus for g in answer.replicas) == 3
+
+
+def test_stages_of_one_replica_are_in_one_zone() -> None:
+    split = template("L4", "H100", rate=1.0)
+    case = problem([row("a", 1.0, split)], [supply("L4", 1, 1.0, zone="a"), supply("H100", 1, 9.0, zone="b")])
+    assert dict(solve(case).shortfall) == {key("a"): 1.0}
+    beside = problem([row("a", 1.0, split)], [supply("L4", 1, 1.0, zone="a"), supply("H100", 1, 9.0, zone="a")])
+    answer = solve(beside)
+    assert [o.pool for o in answer.replicas[0].site.offerings] == ["l4-1", "h100-1"]
+
+
+def test_partly_used_nodes_are_packed_exactly() -> None:
+    case = problem([row("a", 3.0, template("L4", tp=2))], [supply("L4", 7, 1.0, nodes=1)])
+    answer = solve(case)
+    assert answer.replicas[0].count == 3
+    short = solve(problem([row("a", 4.0, template("L4", tp=2))], [supply("L4", 7, 1.0, nodes=1)]))
+    assert dict(short.shortfall) == {key("a"): pytest.approx(1.0)}
+
+
+def test_same_problem_same_answer_with_a_work_budget() -> None:
+    rows = [row(str(n), 2.3 + n, template("L4"), template("L4", tp=2, rate=2.1)) for n in range(3)]
+    case = problem(rows, [L4, L4_QUAD, H100], work_budget=3)
+    first, second = solve(case), solve(case)
+    assert dataclasses.replace(first, solve_seconds=0.0) == dataclasses.replace(second, solve_seconds=0.0)
+
+
+def test_deadline_already_over_still_gives_a_checked_answer() -> None:
+    case = problem([row("a", 3.0, template("L4"))], [L4], work_budget=0, deadline_seconds=0.0)
+    answer = solve(case)
+    assert check(case, answer) == ()
+    assert dict(answer.shortfall) == {}
+
+
+def test_known_answer_is_not_worsened() -> None:
+    rows = [row(str(n), 2.3 + n, template("L4"), template("L4", tp=2, rate=2.1)) for n in range(3)]
+    full = solve(problem(rows, [L4, L4_QUAD, H100]))
+    hurried = problem(rows, [L4, L4_QUAD, H100], work_budget=0, deadline_seconds=0.0)
+    assert solve(hurried, incumbents=[full]).cost_per_hour <= full.cost_per_hour + 1e-9
+
+
+@st.composite
+def small_problems(draw: st.DrawFn) -> Problem:
+    kinds = ["L4", "H100"]
+    supplies = [
+        supply(
+            draw(st.sampled_from(kinds)),
+            draw(st.sampled_from([1, 2, 3, 4])),
+            float(draw(st.integers(0, 9))),
+            nodes=draw(st.integers(0, 2)),
+            zone=draw(st.sampled_from("ab")),
+            pool=f"p{number}",
+        )
+        for number in range(draw(st.integers(1, 3)))
+    ]
+    rows = []
+    for number in range(draw(st.integers(1, 2))):
+        templates = {}
+        for _ in range(draw(st.integers(0, 2))):
+            chosen = template(
+                *draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=2)),
+                tp=draw(st.sampled_from([1, 2])),
+                rate=draw(st.sampled_from([0.7, 1.0, 2.5])),
+            )
+            templates[chosen.strategy] = chosen
+        rate = draw(st.sampled_from([0.0, 0.3, 1.0, 2.0]))
+        rows.append(row(f"m{number}", rate, *templates.values(), priority=draw(st.integers(0, 1))))
+    return problem(rows, supplies)
+
+
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(small_problems())
+def test_small_problems_reach_the_optimum_found_by_enumeration(case: Problem) -> None:
+    answer = solve(case)
+    assert check(case, answer) == ()
+    want_levels, want_cost = cheapest(case)
+    levels, cost = levels_and_cost(answer)
+    assert levels == pytest.approx(want_levels, abs=2e-5)
+    assert cost == pytest.approx(want_cost, rel=2e-4, abs=1e-9)
+    assert answer.bound_per_hour <= want_cost + 1e-9
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(small_problems())
+def test_bound_holds_however_early_the_search_ends(case: Problem) -> None:
+    hurried = dataclasses.replace(case, policy=dataclasses.replace(case.policy, work_budget=0, deadline_seconds=0.0))
+    answer = solve(hurried)
+    want_levels, want_cost = cheapest(case)
+    levels, _ = levels_and_cost(answer)
+    assert check(case, answer) == ()
+    assert levels >= tuple(value - 2e-5 for value in want_levels)
+    if levels == want_levels:
+        assert answer.bound_per_hour <= want_cost + 1e-9
+
+
+@settings(max_examples=100, deadline=None)
+@given(small_problems())
+def test_greedy_plan_always_fits(case: Problem) -> None:
+    sets = sets_of(case)
+    plan = greedy(sets)
+    assert fits(sets, plan)
+    assert (plan.counts <= np.maximum(sets.upper, 0)).all()
