@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from optimize.fleets import ON_DEMAND, SPOT, cheapest, key, problem, row, running, supply, template
 
 from atoll.domain.problem import Allocation, Problem
 from atoll.domain.reason import Reason
@@ -13,6 +12,7 @@ from atoll.optimize.greedy import greedy
 from atoll.optimize.plan import fits
 from atoll.optimize.sets import sets_of
 from atoll.optimize.solve import solve
+from optimize.fleets import ON_DEMAND, SPOT, cheapest, key, problem, row, running, supply, template
 
 L4 = supply("L4", 1, 1.0, nodes=8)
 L4_QUAD = supply("L4", 4, 3.0, nodes=4)

@@ -22,7 +22,7 @@ class CoralConfig:
         zone: one zone of it.
         config: GPU kind and count.
         price_per_hour: on-demand, US$/h.
-        spot_price_per_hour: spot, US$/h; None where none is published.
+        spot_price_per_hour: spot, US$/h; None where none is published for the region itself.
         interruption: Spot Advisor's bucket, such as ``5-10%``; empty where unknown.
         resources: allocatable.
         note: what stands in and why; empty for a real instance type at its own price.
@@ -62,7 +62,7 @@ def _parse(row: Row) -> CoralConfig:
         zone=row["zone"],
         config=GpuConfig(kind=row["gpu_kind"], count=count),
         price_per_hour=round(float(share) * found.on_demand, 6),
-        spot_price_per_hour=_spot(found, share),
+        spot_price_per_hour=_spot(found, share) if found.region == row["region"] else None,
         interruption=found.interruption,
         resources=_share_of(base, share),
         note=row["note"],

@@ -1,0 +1,76 @@
+"""Layers per stage: the search finds the best of all splits, and memory bounds it."""
+
+from dataclasses import replace
+from itertools import product
+
+import numpy as np
+import pytest
+
+from atoll.catalogue.architectures import architecture
+from atoll.domain.strategy import EngineName, Stage, Strategy
+from atoll.domain.workload import Objectives
+from atoll.optimize.templates import templates_for
+from atoll.optimize.templates.generate import MOST_SEQUENCES
+from atoll.optimize.templates.partition import Slot
+from atoll.performance.estimate import ShippedPerformance
+from optimize.templates.sample import CORAL, coral_demand
+
+ESTIMATES = ShippedPerformance()
+LAYERS = 10
+
+
+@pytest.mark.parametrize("pair", [("A10G-24GB", "L40S-48GB"), ("A100-80GB", "H100-80GB"), ("L4-24GB", "H100-80GB")])
+@pytest.mark.parametrize("name", ["openai/gpt-oss-20b", "Qwen/Qwen3-32B", "Qwen/Qwen3-235B-A22B"])
+def test_no_split_beats_the_one_found(name: str, pair: tuple[str, str]) -> None:
+    whole = architecture(name)
+    served = replace(whole, layers=LAYERS, full_attention_layers=whole.full_attention_layers and LAYERS // 2)
+    ttft, tpot, _ = CORAL[name]
+    share = LAYERS / whole.layers
+    wanted = replace(
+        coral_demand(name),
+        architecture=served,
+        objectives=Objectives(ttft_seconds=ttft * share, tpot_seconds=tpot * share, percentile=90.0),
+    )
+    found = templates_for(wanted, dict.fromkeys(pair, 8), ESTIMATES).templates
+    three = [t for t in found if len(t.strategy.stages) <= 3]
+    assert three
+    for template in three:
+        kinds = [stage.gpu_kind for stage in template.strategy.stages]
+        splits = [
+            Strategy(
+                engine=EngineName.VLLM,
+                tp=template.strategy.tp,
+                stages=tuple(Stage(gpu_kind=kind, layers=held) for kind, held in zip(kinds, split, strict=True)),
+                quantisation=template.strategy.quantisation,
+                max_sequences=MOST_SEQUENCES,
+                max_context=template.strategy.max_context,
+            )
+            for split in product(range(1, LAYERS + 1), repeat=len(kinds))
+            if sum(split) == LAYERS
+        ]
+        every = templates_for(wanted, {}, ESTIMATES, always=splits).templates
+        assert max(one.rate for one in every) == pytest.approx(template.rate, rel=1e-3)
+
+
+def test_most_layers_in_a_time_invert_the_time_of_layers() -> None:
+    slot = Slot(
+        layer=np.array([[0.003, 0.001]]),
+        fixed=np.array([[0.0, 0.002]]),
+        prefill=np.array([[0.001, 0.0005]]),
+        floor=np.array([[0.002, 0.0025]]),
+    )
+    for layers in range(1, 30):
+        held = np.array([[layers, layers]])
+        for stage in (0, 1):
+            time = slot.seconds(held)[:, stage]
+            assert slot.carried(time)[0, stage] == layers
+            assert slot.carried(time * 0.999)[0, stage] == layers - 1
+
+
+def test_the_stage_with_less_memory_holds_fewer_layers() -> None:
+    found = templates_for(coral_demand("Qwen/Qwen3-235B-A22B"), {"L40S-48GB": 8, "A100-80GB": 8}, ESTIMATES).templates
+    mixed = [t for t in found if len(t.strategy.need) == 2]
+    assert mixed
+    for template in mixed:
+        small = max(s.layers for s in template.strategy.stages if s.gpu_kind == "L40S-48GB")
+        assert small < min(s.layers for s in template.strategy.stages if s.gpu_kind == "A100-80GB") + 1
