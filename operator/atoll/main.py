@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
 import httpx
 
@@ -24,6 +25,7 @@ from atoll.handlers.metrics import Metrics, ProbeServer
 from atoll.handlers.planner import Planner
 from atoll.handlers.watch import CACHED, Watch
 from atoll.handlers.writer import Writer
+from atoll.optimize.ask import TARGET, decide
 from atoll.optimize.worker import SolverWorker
 from atoll.settings import Settings, settings_from
 
@@ -43,10 +45,10 @@ async def operate(settings: Settings) -> None:
     lease_client = Client(access)
     leader = Leader(lease_client, identity=settings.identity, namespace=settings.namespace, on_loss=_exit_at_once)
     client = Client(access, write_seconds=leader.seconds_left)
-    solver = SolverWorker(memory_bytes=settings.solver_memory_mib * _MIB)
+    solver = SolverWorker(memory_bytes=settings.solver_memory_mib * _MIB, target=TARGET)
     writer = Writer(client=client, leader=leader, cache=cache, metrics=metrics)
     loops = Loops(
-        planner=Planner(solver=solver, write=writer.write, metrics=metrics),
+        planner=Planner(decide=partial(decide, worker=solver), write=writer.write, metrics=metrics),
         executor=Executor(write=writer.write, router=settings.router, metrics=metrics),
         gatherer=Gatherer(
             cache=cache,
@@ -92,7 +94,7 @@ async def operate(settings: Settings) -> None:
 async def _lead(leader: Leader, cache: Cache, loops: Loops) -> None:
     """Decide and act only as the leader, and only once everything was seen."""
     await leader.acquired()
-    while not cache.synced(CACHED):
+    while not cache.synced(CACHED):  # noqa: ASYNC110  # the cache is plain data: it signals nobody
         await asyncio.sleep(0.1)
     await loops.run()
 

@@ -15,7 +15,8 @@ from atoll.cli.exits import Exit
 from atoll.domain.fleet import Fleet
 from atoll.domain.snapshot import Snapshot
 from atoll.optimize.baseline import one_kind_per_served_model
-from atoll.optimize.decide import Case, pose
+from atoll.optimize.case import Case
+from atoll.optimize.decide import pose
 from atoll.optimize.solve import solve
 from atoll.performance.estimate import ShippedPerformance
 from atoll.reconcile.adopt import adopt

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
 
 from atoll.cluster.execute import Outcome
 from atoll.domain.fleet import Mode
@@ -13,7 +12,7 @@ from atoll.domain.planning import Planning
 from atoll.domain.reason import Fault
 from atoll.domain.snapshot import Snapshot
 from atoll.handlers.metrics import Metrics
-from atoll.optimize.decide import Case, Decision
+from atoll.optimize.case import Case, Decision
 from atoll.reconcile.adopt import adopt, basis_of
 from atoll.reconcile.plans import current_plan
 from atoll.reconcile.planwrites import plan_actions, prune
@@ -24,13 +23,8 @@ from atoll.reconcile.supply import supplies
 logger = logging.getLogger(__name__)
 
 
-class Solver(Protocol):
-    """Decides a case in a process of its own; never raises for what happens there."""
-
-    async def decide(self, case: Case) -> Decision | Fault:
-        """The decision, or why there is none."""
-        ...
-
+Decide = Callable[[Case], Awaitable[Decision | Fault]]
+"""Decides a case in a process of its own: the decision, or why there is none; never raises for what happens there."""
 
 Write = Callable[[Sequence[Action]], Awaitable[tuple[Outcome, ...]]]
 """Carries actions out, as long as we hold the Lease."""
@@ -41,13 +35,13 @@ class Planner:
     """Decides; writes FleetPlans and nothing else.
 
     Attributes:
-        solver: both stages, in another process.
+        decide: both stages, in another process.
         write: carries actions out.
         metrics: to count in.
         planning: the latest decision; None before the first.
     """
 
-    solver: Solver
+    decide: Decide
     write: Write
     metrics: Metrics
     planning: Planning | None = None
@@ -69,7 +63,7 @@ class Planner:
             policy=snapshot.fleet.solve,
         )
         logger.info("solving (%s): %d demands, %d supplies", why, len(case.demands), len(case.supplies))
-        answer = await self.solver.decide(case)
+        answer = await self.decide(case)
         self._inputs = inputs
         self.metrics.replans.labels(reason=why).inc()
         self.planning = self._judge(snapshot, answer, why, now)

@@ -1,57 +1,15 @@
-"""Both stages at once: from what is wanted and what can be had to an allocation. Runs in the solver's process."""
-
-from collections.abc import Mapping
-from dataclasses import dataclass
+"""Both stages for a whole fleet, as the solver's process runs them."""
 
 from atoll.domain.demand import Demand, DemandKey
 from atoll.domain.pool import Supply
-from atoll.domain.problem import Allocation, Problem, ReplicaGroup, SolvePolicy
+from atoll.domain.problem import Allocation, Problem
 from atoll.domain.reason import Fault, Reason
 from atoll.domain.strategy import Strategy, Template
+from atoll.optimize.case import Case
 from atoll.optimize.solve import solve
 from atoll.optimize.templates import templates_for
-from atoll.performance.estimate import Performance
+from atoll.performance.estimate import Performance, ShippedPerformance
 from atoll.reconcile.problem import build_rows, widths
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """Everything that a decision depends on.
-
-    Attributes:
-        demands: valid ones, in a stable order.
-        supplies: what nodes can be had.
-        running: replicas that run, without those that are lost.
-        policy: how to solve.
-        incumbents: known answers to begin with.
-    """
-
-    demands: tuple[Demand, ...]
-    supplies: tuple[Supply, ...]
-    running: tuple[ReplicaGroup, ...]
-    policy: SolvePolicy
-    incumbents: tuple[Allocation, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What was decided.
-
-    Attributes:
-        problem: as it was solved; faulty demands are not in it.
-        allocation: the answer.
-        faults: demands that nothing can serve, with the reason.
-    """
-
-    problem: Problem
-    allocation: Allocation
-    faults: Mapping[DemandKey, Fault]
-
-
-def decide(case: Case, performance: Performance) -> Decision:
-    """Stage one for every demand, then stage two for all together."""
-    problem, faults = pose(case, performance)
-    return Decision(problem=problem, allocation=solve(problem, incumbents=case.incumbents), faults=faults)
 
 
 def pose(case: Case, performance: Performance) -> tuple[Problem, dict[DemandKey, Fault]]:
@@ -79,6 +37,11 @@ def pose(case: Case, performance: Performance) -> tuple[Problem, dict[DemandKey,
         policy=case.policy,
     )
     return problem, faults
+
+
+def answer(asked: Case | Problem) -> tuple[Problem, dict[DemandKey, Fault]] | Allocation:
+    """What the solver's process does: stage one of a case, stage two of a problem."""
+    return pose(asked, ShippedPerformance()) if isinstance(asked, Case) else solve(asked)
 
 
 def _allows(demand: Demand, supply: Supply) -> bool:

@@ -29,7 +29,7 @@ def read_masks(pool: Mapping[str, Any]) -> dict[OfferingKey, Mask]:
             pool=pool["metadata"]["name"], zone=item["zone"], capacity_type=CapacityType(item["capacityType"])
         )
         found[key] = Mask(
-            offering=key, until=until, strikes=int(item.get("strikes", 1)), reason=str(item.get("reason", ""))
+            offering=key, until=until, strikes=int(item.get("strikes", 1)), reason=str(item.get("maskedReason", ""))
         )
     return found
 

@@ -1,0 +1,41 @@
+"""What is to be decided, and what was: the messages between the operator and the solver's process."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from atoll.domain.demand import Demand, DemandKey
+from atoll.domain.pool import Supply
+from atoll.domain.problem import Allocation, Problem, ReplicaGroup, SolvePolicy
+from atoll.domain.reason import Fault
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """Everything that a decision depends on.
+
+    Attributes:
+        demands: valid ones, in a stable order.
+        supplies: what nodes can be had.
+        running: replicas that run, without those that are lost.
+        policy: how to solve.
+    """
+
+    demands: tuple[Demand, ...]
+    supplies: tuple[Supply, ...]
+    running: tuple[ReplicaGroup, ...]
+    policy: SolvePolicy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What was decided.
+
+    Attributes:
+        problem: as it was solved; faulty demands are not in it.
+        allocation: the answer.
+        faults: demands that nothing can serve, with the reason.
+    """
+
+    problem: Problem
+    allocation: Allocation
+    faults: Mapping[DemandKey, Fault]
