@@ -53,3 +53,8 @@ def kind_of_product(product: str) -> GpuKind | None:
 @cache
 def _kind_names_by_product() -> dict[str, str]:
     return {label: row["name"] for row in rows("gpu_kinds.csv") for label in row["labels"].split()}
+
+
+def product_of_kind(name: str) -> str:
+    """A label ``nvidia.com/gpu.product`` that nodes of a GPU kind have; the kind's name where none is known."""
+    return next((label for label, kind in _kind_names_by_product().items() if kind == name), name)

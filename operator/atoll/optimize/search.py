@@ -24,7 +24,10 @@ SMALL = 1500
 
 PROMISING = 4000
 """Columns of least reduced cost per share of demand that the first slice is given: on ladder instance 6,5,1,0 the
-optimum over 4000 of 25364 is 0.5 % from the best known value, over 1500 it is 4.5 % (2026-07, one thread)."""
+optimum over 4000 of 25364 is 0.5 % from the best known value, over 1500 it is 4.5 % (HiGHS 1.15.1, one thread)."""
+
+ROOT_SECONDS_PER_COLUMN = 4e-4
+"""What HiGHS needs before the whole program gives more than its relaxation: 10 s at 25364 columns (same instance)."""
 
 BOUND_TOLERANCE = 1e-6
 """Share by which a bound is lowered before it is published: HiGHS proves within tolerances."""
@@ -150,12 +153,14 @@ class Search:
             self._round(found, relaxed.values[self._matrix.columns["x"]])
         if self._is_done(found):
             return
-        if len(self._sets.columns) > SMALL and relaxed.reduced_costs is not None:
+        size = len(self._sets.columns)
+        if size > SMALL and relaxed.reduced_costs is not None:
             self._take(found, self._minimise(self._decision, 0.45, self.best(found), self._promising(found, relaxed)))
-            self._pool_bound(found)
-            if self._is_done(found):
+            worth_it = self._effort.remaining > 1.5 * ROOT_SECONDS_PER_COLUMN * size
+            pooled_bound = self._pool_bound(found, 0.4 if worth_it else 1.0)
+            if self._is_done(found) or (pooled_bound and not worth_it):
                 return
-        if not self._same:
+        elif not self._same:
             self._take(found, self._minimise(self._decision, 0.5, self.best(found)))
         outcome = self._minimise(self._cost, 1.0, min(found.plans, key=self._pure_rank))
         found.raise_bound(COST, outcome.bound)
@@ -197,16 +202,17 @@ class Search:
         upper[x[closed]] = 0.0
         return upper
 
-    def _pool_bound(self, found: Found) -> None:
-        """Bound of cost from the program with domains pooled, under the same levels."""
+    def _pool_bound(self, found: Found, share: float) -> bool:
+        """Bound of cost from the program with domains pooled, under the same levels; false where that is no smaller."""
         if len({group.domain for group in self._sets.groups}) == 1 or self._families is not FAMILIES:
-            return
+            return False
         matrix = compile_program(build(pooled(self._sets)))
         upper = matrix.upper.copy()
         for name in ("unserved", "penalty", "breach", "over_budget"):
             upper[matrix.columns[name]] = self._upper[self._matrix.columns[name]]
-        outcome = Solver(matrix).minimise(matrix.objectives["cost"], matrix.lower, upper, self._effort.slice(0.6))
+        outcome = Solver(matrix).minimise(matrix.objectives["cost"], matrix.lower, upper, self._effort.slice(share))
         found.raise_bound(COST, outcome.bound)
+        return True
 
     def _minimise(self, objective: Floats, share: float, start: Plan | None, upper: Floats | None = None) -> Outcome:
         return self._solver.minimise(

@@ -1,0 +1,187 @@
+"""A whole Atoll on a local cluster: resources installed, router fed, operator running. `make run` and e2e share it."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+import yaml
+
+from atoll.domain.objects import KINDS, OUR_KINDS
+from atoll.local.api import Api
+from atoll.local.controlplane import ControlPlane
+from atoll.local.envoy import LocalRouter, configuration_folder
+from atoll.local.errors import LocalEnvironmentError
+from atoll.local.ports import LOOPBACK, free_ports
+from atoll.local.processes import Command
+from atoll.render.router.bootstrap import bootstrap
+from atoll.render.router.routing import RouterSettings
+
+NAMESPACE = "atoll-system"
+OPERATOR_PROCESS = "operator"
+
+_CRDS = Path(__file__).parents[3] / "crds"
+_CUSTOM_RESOURCES = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_RESOLVER = "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"
+_INSTALL_SECONDS = 30.0
+
+
+class LocalFleet:
+    """Atoll on one local cluster. A context manager: leaving it ends operator and router, not the cluster."""
+
+    def __init__(self, plane: ControlPlane, *, environment: Mapping[str, str] | None = None) -> None:
+        self._plane = plane
+        self._environment = dict(environment or {})
+        port, status_port, admin_port, self._dns_port, self.probe_port = free_ports(5)
+        self.settings = RouterSettings(
+            config_directory=str(configuration_folder(plane)),
+            address=LOOPBACK,
+            port=port,
+            status_address=LOOPBACK,
+            status_port=status_port,
+            admin_port=admin_port,
+        )
+        self.router = LocalRouter(
+            plane,
+            bootstrap=self._bootstrap(),
+            admin_url=self.router_status_url,
+            namespace=self.settings.namespace,
+            config_map=self.settings.name,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def router_status_url(self) -> str:
+        """Where the local Envoy says which configuration it has taken."""
+        return f"http://{LOOPBACK}:{self.settings.status_port}"
+
+    def install(self) -> None:
+        """Apply the custom resource definitions, the namespace, and a node without GPUs for router pods."""
+        with self._plane.api() as api:
+            names = [_apply_definition(api, path) for path in sorted(_CRDS.glob("*.yaml"))]
+            api.apply(f"/api/v1/namespaces/{NAMESPACE}", _namespace())
+            node = _system_node()
+            api.apply(f"/api/v1/nodes/{node['metadata']['name']}", node)
+            self._plane.wait_until(
+                lambda: all(_established(api, name) for name in names),
+                what="Atoll's custom resource definitions served",
+                seconds=_INSTALL_SECONDS,
+            )
+
+    def start_router(self) -> None:
+        """Start the stand-in kubelet, and Envoy as soon as its ConfigMap is there."""
+        self.router.start()
+
+    def start_operator(self) -> None:
+        """Start the operator as its own user, as it would run in a pod."""
+        self._plane.processes.start(
+            Command(
+                name=OPERATOR_PROCESS,
+                arguments=(sys.executable, "-m", "atoll.main"),
+                environment={
+                    "ATOLL_KUBECONFIG": str(self._plane.operator_kubeconfig),
+                    "ATOLL_LOG_JSON": "false",
+                    "ATOLL_PROBE_HOST": LOOPBACK,
+                    "ATOLL_PROBE_PORT": str(self.probe_port),
+                    "PATH": os.environ.get("PATH", ""),
+                    **self._environment,
+                },
+            )
+        )
+
+    def kill_operator(self) -> None:
+        """End the operator without a chance to clean up."""
+        self._plane.kill(OPERATOR_PROCESS, signal.SIGKILL)
+
+    def stop_operator(self) -> None:
+        """End the operator as a rollout would: it releases its Lease."""
+        self._plane.processes.end(OPERATOR_PROCESS)
+
+    def apply(self, paths: Iterable[Path]) -> None:
+        """Apply manifests as a user would; the Fleet's routers are the local Envoy, a Fleet that is missing is made."""
+        documents = [obj for path in paths for obj in _documents(path)]
+        if not any(obj.get("kind") == "Fleet" for obj in documents):
+            documents.insert(0, {"apiVersion": "atoll.dev/v1alpha1", "kind": "Fleet", "metadata": {"name": "default"}})
+        with self._plane.api() as api:
+            for obj in documents:
+                api.apply(resource_path(obj), self.localised(obj))
+
+    def localised(self, obj: Mapping[str, Any]) -> dict[str, Any]:
+        """A manifest as it must be here: versions are read from the local Envoy, since simulated pods run none."""
+        if obj.get("kind") != "Fleet":
+            return dict(obj)
+        spec = dict(obj.get("spec") or {})
+        acknowledgement = {"mode": "Endpoints", "endpoints": [self.router_status_url]}
+        spec["router"] = {**(spec.get("router") or {}), "acknowledgement": acknowledgement}
+        return {**obj, "spec": spec}
+
+    def close(self) -> None:
+        """End operator and router."""
+        self._plane.processes.end(OPERATOR_PROCESS)
+        self.router.close()
+
+    def _bootstrap(self) -> str:
+        """The router's own bootstrap on loopback ports; names of Services are asked of nobody outside this machine."""
+        resolver = {
+            "name": "envoy.network.dns_resolver.cares",
+            "typed_config": {
+                "@type": _RESOLVER,
+                "resolvers": [{"socket_address": {"address": LOOPBACK, "port_value": self._dns_port}}],
+                "dns_resolver_options": {"no_default_search_domain": True},
+            },
+        }
+        return msgspec.json.encode({**bootstrap(self.settings), "typed_dns_resolver_config": resolver}).decode()
+
+
+def resource_path(obj: Mapping[str, Any]) -> str:
+    """REST path of one of our objects; LocalEnvironmentError for any other kind."""
+    kind = KINDS.get(str(obj.get("kind")))
+    if kind is None or kind not in OUR_KINDS:
+        raise LocalEnvironmentError(f"{obj.get('kind')}: not one of Atoll's kinds; apply it with kubectl")
+    metadata = obj["metadata"]
+    scope = f"/namespaces/{metadata.get('namespace', 'default')}" if kind.namespaced else ""
+    return f"{kind.path}{scope}/{kind.plural}/{metadata['name']}"
+
+
+def _documents(path: Path) -> list[dict[str, Any]]:
+    files = sorted(path.rglob("*.yaml")) if path.is_dir() else [path]
+    return [obj for file in files for obj in yaml.safe_load_all(file.read_text(encoding="utf-8")) if obj]
+
+
+def _apply_definition(api: Api, path: Path) -> str:
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    name: str = content["metadata"]["name"]
+    api.apply(f"{_CUSTOM_RESOURCES}/{name}", content)
+    return name
+
+
+def _established(api: Api, name: str) -> bool:
+    found = api.get(f"{_CUSTOM_RESOURCES}/{name}")
+    conditions = found.get("status", {}).get("conditions", []) if found else []
+    return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
+
+
+def _namespace() -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
+
+
+def _system_node() -> dict[str, Any]:
+    """Where pods without GPUs go, such as the router's."""
+    size = {"cpu": "16", "memory": "64Gi", "ephemeral-storage": "100Gi", "pods": "110"}
+    return {
+        "apiVersion": "v1",
+        "kind": "Node",
+        "metadata": {"name": "system-0", "labels": {"kubernetes.io/hostname": "system-0"}},
+        "status": {"capacity": size, "allocatable": size},
+    }

@@ -1,0 +1,32 @@
+"""What a solver's child is made to call in tests of the worker."""
+
+import os
+import signal
+import time
+
+
+def echo(*arguments: object) -> object:
+    return arguments
+
+
+def hang(*_: object) -> None:
+    while True:
+        time.sleep(3600)
+
+
+def crash(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def fail(*_: object) -> None:
+    raise ValueError("no such thing")
+
+
+def devour(*_: object) -> int:
+    return len(bytearray(64 << 30))
+
+
+def chatter(*_: object) -> str:
+    os.write(1, b"Running HiGHS\n")
+    print("Running HiGHS")
+    return "answered"
