@@ -129,7 +129,6 @@ CASES = (
     demand("fleet with capitals", {"spec.fleet": "Gold"}, "spec.fleet", "'Gold' is refused"),
     demand("served name with a space", {"spec.model.servedName": "my model"}, "spec.model.servedName", "'my model'"),
     demand("served name too long", {"spec.model.servedName": "m" * 129}, "spec.model.servedName", "128"),
-    demand("no quantisation", {"spec.model.quantisations": []}, "spec.model.quantisations", "[] is refused"),
     demand(
         "unknown quantisation",
         {"spec.model.quantisations": ["int4"]},

@@ -2,7 +2,7 @@
 
 import itertools
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 from atoll.domain.architecture import Quantisation
@@ -11,6 +11,8 @@ from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import OfferingKey, Supply
 from atoll.domain.problem import DemandRow, Problem, ReplicaGroup, ReplicaSite, SolvePolicy
 from atoll.domain.strategy import EngineName, Limit, PerformanceSource, Stage, Strategy, Template
+
+Place = tuple[str, str, CapacityType]
 
 SPOT = CapacityType.SPOT
 ON_DEMAND = CapacityType.ON_DEMAND
@@ -79,7 +81,8 @@ def cheapest(case: Problem, *, most: int = 3) -> tuple[tuple[float, ...], float]
     """Least levels above cost and then least cost, by trying everything.
 
     Shares nothing with the solver: replicas are given to demands in every number up to ``most``, nodes are opened in
-    every number, and stage pods are seated by trying every seat. Soft limits are left to other tests.
+    every number, and stage pods are seated by trying every seat. The last level is that of broken soft limits; a
+    budget needs no level of its own, for cost is least after all others anyway.
     """
     choices = []
     for demand in case.demands:
@@ -89,25 +92,42 @@ def cheapest(case: Problem, *, most: int = 3) -> tuple[tuple[float, ...], float]
     best: tuple[tuple[float, ...], float] | None = None
     prices: dict[object, float] = {}
     for counts in itertools.product(range(most + 1), repeat=len(choices)):
-        rates: Counter[DemandKey] = Counter()
-        pods: dict[tuple[str, tuple[str, str, CapacityType]], Counter[int]] = defaultdict(Counter)
-        for count, (demand, candidate, place) in zip(counts, choices, strict=True):
-            rates[demand.key] += count * candidate.rate
-            for kind, stages in candidate.strategy.need.items():
-                pods[kind, place][candidate.strategy.tp] += count * stages
-        levels = _penalties(case, rates)
+        used = [(count, *choice) for count, choice in zip(counts, choices, strict=True) if count]
+        levels = _levels(case, used)
         if best is not None and levels > best[0]:
             continue
+        pods: dict[tuple[str, Place], Counter[int]] = defaultdict(Counter)
+        for count, _, candidate, place in used:
+            for kind, stages in candidate.strategy.need.items():
+                pods[kind, place][candidate.strategy.tp] += count * stages
         cost = 0.0
         for group, widths in pods.items():
-            asked = (group, tuple(sorted((+widths).items())))
+            asked = (group, tuple(sorted(widths.items())))
             if asked not in prices:
-                prices[asked] = _price(case, group, sorted((+widths).elements(), reverse=True))
+                prices[asked] = _price(case, group, sorted(widths.elements(), reverse=True))
             cost += prices[asked]
         if cost < float("inf") and (best is None or (levels, cost) < best):
             best = (levels, cost)
     assert best is not None
     return best
+
+
+def _levels(case: Problem, used: list[tuple[int, DemandRow, Template, Place]]) -> tuple[float, ...]:
+    """Penalty by priority, high to low (slopes 1, 2, 4, 8, 16 between the breaks), then what soft limits lack."""
+    totals = {demand.priority: 0.0 for demand in case.demands if demand.rate > 0}
+    broken = 0.0
+    for demand in (demand for demand in case.demands if demand.rate > 0):
+        own = [(count, candidate.rate / demand.rate, place) for count, of, candidate, place in used if of is demand]
+        served = min(1.0, sum(count * share for count, share, _ in own))
+        for low, high, slope in ((0, 5, 1), (5, 10, 2), (10, 25, 4), (25, 50, 8), (50, 100, 16)):
+            totals[demand.priority] += slope * max(0.0, min(1.0 - served, high / 100) - low / 100)
+        limits = demand.placement
+        steady = sum(count * share for count, share, place in own if place[2] is not SPOT)
+        broken += max(0.0, (1 - limits.spot_share) * served - steady)
+        broken += max(0, limits.min_replicas - sum(count for count, _, _ in own)) / max(1, limits.min_replicas)
+        if limits.min_domains > 1:
+            broken += max(0, limits.min_domains - len({place[:2] for _, _, place in own})) / limits.min_domains
+    return (*(round(totals[priority], 6) for priority in sorted(totals, reverse=True)), round(broken, 6))
 
 
 def _admits(demand: DemandRow, candidate: Template, supply: Supply) -> bool:
@@ -116,19 +136,7 @@ def _admits(demand: DemandRow, candidate: Template, supply: Supply) -> bool:
     )
 
 
-def _penalties(case: Problem, rates: Mapping[DemandKey, float]) -> tuple[float, ...]:
-    """Penalty by priority, high to low, from the statement in the design: slopes 1, 2, 4, 8, 16 between the breaks."""
-    totals = {demand.priority: 0.0 for demand in case.demands if demand.rate > 0}
-    for demand in case.demands:
-        if demand.rate <= 0:
-            continue
-        missing = max(0.0, 1.0 - rates[demand.key] / demand.rate)
-        for low, high, slope in ((0, 5, 1), (5, 10, 2), (10, 25, 4), (25, 50, 8), (50, 100, 16)):
-            totals[demand.priority] += slope * max(0.0, min(missing, high / 100) - low / 100)
-    return tuple(round(totals[priority], 6) for priority in sorted(totals, reverse=True))
-
-
-def _price(case: Problem, group: tuple[str, tuple[str, str, CapacityType]], widths: list[int]) -> float:
+def _price(case: Problem, group: tuple[str, Place], widths: list[int]) -> float:
     kind, (region, zone, capacity_type) = group
     own = [
         s

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 
 
@@ -28,5 +29,6 @@ def devour(*_: object) -> int:
 
 def chatter(*_: object) -> str:
     os.write(1, b"Running HiGHS\n")
-    print("Running HiGHS")
+    sys.stdout.write("Running HiGHS\n")
+    sys.stdout.flush()
     return "answered"

@@ -21,7 +21,7 @@ def test_every_demand_is_on_one_kind() -> None:
     answer = one_kind_per_served_model(case)
     assert check(case, answer) == ()
     assert [len(kinds(answer, name)) for name in "ab"] == [1, 1]
-    assert answer.cost_per_hour == pytest.approx(5 * 1.0 + 9 * 1.0)
+    assert answer.cost_per_hour == pytest.approx(5 * 1.0 + 3 * 3.5)
 
 
 def test_kind_is_chosen_jointly_where_one_is_short() -> None:

@@ -20,7 +20,7 @@ H100 = supply("H100", 8, 20.0, nodes=2)
 
 
 def levels_and_cost(allocation: Allocation) -> tuple[tuple[float, ...], float]:
-    above = [level for level in allocation.levels if level.name.startswith("shortfall/")]
+    above = [level for level in allocation.levels if level.name not in {"budget", "cost"}]
     return tuple(round(level.value, 6) for level in above), allocation.cost_per_hour
 
 
@@ -173,24 +173,32 @@ def test_known_answer_is_not_worsened() -> None:
     assert solve(hurried, incumbents=[full]).cost_per_hour <= full.cost_per_hour + 1e-9
 
 
+limits = st.sampled_from(
+    [{}, {}, {"spot_share": 0.5}, {"min_replicas": 2}, {"min_domains": 2}, {"spot_share": 0.25, "min_domains": 2}]
+)
+
+
 @st.composite
 def small_problems(draw: st.DrawFn) -> Problem:
+    """Few enough columns to try everything: two kinds in at most two places, at most three templates."""
     kinds = ["L4", "H100"]
+    places = draw(st.permutations([(zone, terms) for zone in "ab" for terms in (SPOT, ON_DEMAND)]))[:2]
     supplies = [
         supply(
             draw(st.sampled_from(kinds)),
             draw(st.sampled_from([1, 2, 3, 4])),
             float(draw(st.integers(0, 9))),
             nodes=draw(st.integers(0, 2)),
-            zone=draw(st.sampled_from("ab")),
+            zone=place[0],
+            capacity_type=place[1],
             pool=f"p{number}",
         )
-        for number in range(draw(st.integers(1, 3)))
+        for number, place in enumerate(draw(st.lists(st.sampled_from(places), min_size=1, max_size=4)))
     ]
     rows = []
     for number in range(draw(st.integers(1, 2))):
         templates = {}
-        for _ in range(draw(st.integers(0, 2))):
+        for _ in range(draw(st.integers(1, 2 - number))):
             chosen = template(
                 *draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=2)),
                 tp=draw(st.sampled_from([1, 2])),
@@ -198,8 +206,8 @@ def small_problems(draw: st.DrawFn) -> Problem:
             )
             templates[chosen.strategy] = chosen
         rate = draw(st.sampled_from([0.0, 0.3, 1.0, 2.0]))
-        rows.append(row(f"m{number}", rate, *templates.values(), priority=draw(st.integers(0, 1))))
-    return problem(rows, supplies)
+        rows.append(row(f"m{number}", rate, *templates.values(), priority=draw(st.integers(0, 1)), **draw(limits)))
+    return problem(rows, supplies, budget_per_hour=draw(st.sampled_from([5.0, float("inf")])))
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -161,7 +161,7 @@ async def test_child_dies_with_its_parent() -> None:
     parent.kill()
     await parent.wait()
     async with asyncio.timeout(30):
-        while is_alive(child):
+        while is_alive(child):  # noqa: ASYNC110  # nothing tells us of a stranger's end
             await asyncio.sleep(0.01)
 
 

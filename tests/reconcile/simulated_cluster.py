@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from reconcile.worlds import GPUS_OF_POOL, NOW, Raw, node_object
-
 from atoll.domain.objects import KINDS, Action, Apply, ApplyStatus, Delete, Emit, Reference, Scale, reference
 from atoll.domain.snapshot import Snapshot
 from atoll.reconcile.moments import format_moment
 from atoll.reconcile.observe import observe
 from atoll.render import names
+from reconcile.worlds import GPUS_OF_POOL, NOW, Raw, node_object
 
 TICK_SECONDS = 5
 START_TICKS = 2
@@ -291,8 +290,7 @@ class Cluster:
             if pod["spec"].get("nodeName") not in ready_nodes:
                 continue  # nobody reports
             started = self._aged("start", pod, START_TICKS) and self._stages_run(pod)
-            demand = pod["metadata"]["labels"].get(names.DEMAND)
-            ready = started and demand not in self.never_ready
+            ready = started and pod["spec"]["containers"][0]["image"] not in self.never_ready
             status = {"phase": "Running", "conditions": [{"type": "Ready", "status": str(ready)}]}
             if pod["status"] != status:
                 self.put({**pod, "status": status})

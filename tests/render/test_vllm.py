@@ -53,6 +53,7 @@ def test_one_stage_serves_by_itself() -> None:
         "--max-num-seqs": "256",
         "--max-model-len": "8192",
         "--gpu-memory-utilization": "0.9",
+        "--max-num-batched-tokens": "2048",
         "--enable-chunked-prefill": True,
         "--enable-prefix-caching": True,
         "--port": "8000",

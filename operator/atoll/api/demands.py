@@ -61,7 +61,7 @@ def parse_model_demand(
         served_name=spec.model.served_name,
         architecture=chosen,
         weights=spec.model.weights or f"hf://{chosen.name}",
-        quantisations=spec.model.quantisations,
+        quantisations=spec.model.quantisations or (chosen.native,),
         rate=_rate(spec.demand, key, signals or {}, now),
         workload=_workload(spec.demand.workload),
         objectives=Objectives(

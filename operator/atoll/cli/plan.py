@@ -60,7 +60,7 @@ def plan(
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2))
     else:
-        Console().print(plan_table(report))
+        Console().print(plan_table(report.as_json()))
     raise typer.Exit(exit_code(report))
 
 

@@ -48,7 +48,8 @@ def configure_logging(*, level: str = "INFO", json_lines: bool = True) -> None:
     handler.setFormatter(JsonFormatter() if json_lines else logging.Formatter("%(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     handler.addFilter(tell_once)
-    logging.getLogger("kopf").setLevel(logging.WARNING)
+    for chatty in ("kopf", "httpx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
 
 
 def _cut(text: str) -> str:

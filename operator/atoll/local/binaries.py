@@ -109,6 +109,11 @@ def ensure_binaries(*, source: Path = _SOURCE, cache: Path | None = None) -> Bin
     return locate(source=source, cache=cache)
 
 
+def is_built(*, source: Path = _SOURCE, cache: Path | None = None) -> bool:
+    """Whether nothing needs to be built."""
+    return all(part_folder(part, source, cache or default_cache()).is_dir() for part in PARTS)
+
+
 def locate(*, source: Path = _SOURCE, cache: Path | None = None) -> Binaries:
     """The paths of the built programs, whether they are there or not."""
     cache = cache or default_cache()

@@ -11,7 +11,7 @@ from typing import Any, Self
 import msgspec
 import yaml
 
-from atoll.domain.objects import KINDS, OUR_KINDS
+from atoll.domain.objects import KINDS, OUR_KINDS, Kind
 from atoll.local.api import Api
 from atoll.local.controlplane import ControlPlane
 from atoll.local.envoy import LocalRouter, configuration_folder
@@ -69,12 +69,13 @@ class LocalFleet:
     def install(self) -> None:
         """Apply the custom resource definitions, the namespace, and a node without GPUs for router pods."""
         with self._plane.api() as api:
-            names = [_apply_definition(api, path) for path in sorted(_CRDS.glob("*.yaml"))]
+            for path in sorted(_CRDS.glob("*.yaml")):
+                _apply_definition(api, path)
             api.apply(f"/api/v1/namespaces/{NAMESPACE}", _namespace())
             node = _system_node()
             api.apply(f"/api/v1/nodes/{node['metadata']['name']}", node)
             self._plane.wait_until(
-                lambda: all(_established(api, name) for name in names),
+                lambda: all(_served(api, kind) for kind in OUR_KINDS),
                 what="Atoll's custom resource definitions served",
                 seconds=_INSTALL_SECONDS,
             )
@@ -101,16 +102,18 @@ class LocalFleet:
         )
 
     def kill_operator(self) -> None:
-        """End the operator without a chance to clean up."""
+        """End the operator without a chance to clean up; it can be started again."""
         self._plane.kill(OPERATOR_PROCESS, signal.SIGKILL)
+        self.stop_operator()
 
     def stop_operator(self) -> None:
-        """End the operator as a rollout would: it releases its Lease."""
-        self._plane.processes.end(OPERATOR_PROCESS)
+        """End the operator as a rollout would: it releases its Lease. Nothing where it does not run."""
+        if self._plane.processes.has(OPERATOR_PROCESS):
+            self._plane.processes.end(OPERATOR_PROCESS)
 
     def apply(self, paths: Iterable[Path]) -> None:
         """Apply manifests as a user would; the Fleet's routers are the local Envoy, a Fleet that is missing is made."""
-        documents = [obj for path in paths for obj in _documents(path)]
+        documents = [obj for path in paths for obj in documents_of(path)]
         if not any(obj.get("kind") == "Fleet" for obj in documents):
             documents.insert(0, {"apiVersion": "atoll.dev/v1alpha1", "kind": "Fleet", "metadata": {"name": "default"}})
         with self._plane.api() as api:
@@ -128,7 +131,7 @@ class LocalFleet:
 
     def close(self) -> None:
         """End operator and router."""
-        self._plane.processes.end(OPERATOR_PROCESS)
+        self.stop_operator()
         self.router.close()
 
     def _bootstrap(self) -> str:
@@ -144,6 +147,11 @@ class LocalFleet:
         return msgspec.json.encode({**bootstrap(self.settings), "typed_dns_resolver_config": resolver}).decode()
 
 
+def custom_resource_folder() -> Path:
+    """Where the custom resource definitions are."""
+    return _CRDS
+
+
 def resource_path(obj: Mapping[str, Any]) -> str:
     """REST path of one of our objects; LocalEnvironmentError for any other kind."""
     kind = KINDS.get(str(obj.get("kind")))
@@ -154,22 +162,24 @@ def resource_path(obj: Mapping[str, Any]) -> str:
     return f"{kind.path}{scope}/{kind.plural}/{metadata['name']}"
 
 
-def _documents(path: Path) -> list[dict[str, Any]]:
+def documents_of(path: Path) -> list[dict[str, Any]]:
+    """All YAML documents of a file, or of a folder and its sub-folders."""
     files = sorted(path.rglob("*.yaml")) if path.is_dir() else [path]
     return [obj for file in files for obj in yaml.safe_load_all(file.read_text(encoding="utf-8")) if obj]
 
 
-def _apply_definition(api: Api, path: Path) -> str:
+def _apply_definition(api: Api, path: Path) -> None:
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    name: str = content["metadata"]["name"]
-    api.apply(f"{_CUSTOM_RESOURCES}/{name}", content)
-    return name
+    api.apply(f"{_CUSTOM_RESOURCES}/{content['metadata']['name']}", content)
 
 
-def _established(api: Api, name: str) -> bool:
-    found = api.get(f"{_CUSTOM_RESOURCES}/{name}")
-    conditions = found.get("status", {}).get("conditions", []) if found else []
-    return any(each["type"] == "Established" and each["status"] == "True" for each in conditions)
+def _served(api: Api, kind: Kind) -> bool:
+    """Whether objects of the kind can be read: an Established definition still answers 404 or 429 for a moment."""
+    try:
+        api.list(f"{kind.path}/{kind.plural}")
+    except LocalEnvironmentError:
+        return False
+    return True
 
 
 def _namespace() -> dict[str, Any]:

@@ -104,6 +104,10 @@ class Processes:
             self._end(list(self._children.values()), patience_seconds)
             self._forget(tuple(self._children))
 
+    def has(self, name: str) -> bool:
+        """Whether a process of that name was started here and not ended for good."""
+        return name in self._children
+
     def pid(self, name: str) -> int:
         """The process id of a running child."""
         return self._child(name).pid

@@ -112,7 +112,7 @@ class SolverWorker:
                 late = f"no answer within {deadline_seconds + self._grace_seconds:g} s"
                 return Fault(reason=Reason.SOLVER_TIMEOUT, message=f"the solver gave {late} and was restarted")
             except Exception as error:  # noqa: BLE001  # whatever the child does must not reach the operator
-                status = await self._kill()
+                status = await self._end()
                 ended = "could not be asked" if status is None else f"ended with status {status}"
                 kind = f"{type(error).__name__}: {error}"
                 return Fault(reason=Reason.SOLVER_FAILED, message=f"the solver's process {ended} ({kind})")
@@ -144,6 +144,17 @@ class SolverWorker:
         async with asyncio.timeout(START_SECONDS):
             await _receive(self._child)
         return self._child
+
+    async def _end(self) -> int | None:
+        """The status of a child that has broken off; one that is still there a moment later is killed."""
+        if self._child is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    # Killing at once would reap the child behind asyncio's back and lose its status.
+                    await self._child.wait()
+        status = None if self._child is None else self._child.returncode
+        killed = await self._kill()
+        return killed if status is None else status
 
     async def _kill(self) -> int | None:
         child, self._child = self._child, None
@@ -178,7 +189,9 @@ def _serve(target: str, memory_bytes: int, parent: int) -> None:
     if os.getppid() != parent:
         return
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    limit = memory_bytes if most == resource.RLIM_INFINITY else min(memory_bytes, most)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     # Whatever a library prints must not get into the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())

@@ -7,19 +7,16 @@ layers of a hybrid one are averaged over all layers.
 from dataclasses import dataclass
 
 from atoll.domain.architecture import Architecture, Quantisation
+from atoll.domain.engineterms import CHUNK_TOKENS, MEMORY_FRACTION
 from atoll.domain.gpu import GpuKind
 
 GIB = 2.0**30
-MEMORY_FRACTION = 0.90
-"""Share of device memory that the engine takes; vLLM's default of ``--gpu-memory-utilization`` is 0.9 or above."""
 RUNTIME_GIB = 0.7
 """CUDA context, kernels and allocator slack of one worker, GiB. Stated assumption."""
 COMMUNICATOR_GIB = 0.4
 """NCCL buffers of a worker that talks to others, GiB. Stated assumption."""
 GRAPHS_GIB = 0.6
 """Captured CUDA graphs, GiB. Stated assumption; vLLM logs 0.3 to 1 GiB."""
-CHUNK_TOKENS = 2048
-"""Tokens per prefill step: vLLM's ``--max-num-batched-tokens`` default on all but the largest GPUs."""
 SAMPLED_SEQUENCES = 256
 """Sequences whose logits are held at once in the memory profile of the engine."""
 BF16_BYTES = 2.0

@@ -1,16 +1,18 @@
 """Every object that a plan means: engine Deployments, their Services and budgets, and the router."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
 
 from atoll.domain.demand import Demand, DemandKey
 from atoll.domain.objects import ObjectLike, Reference, reference
 from atoll.domain.plan import Plan, PlannedReplicas
 from atoll.domain.reason import Fault, InvalidObjectError
 from atoll.domain.snapshot import Snapshot
+from atoll.reconcile.drain import is_draining
 from atoll.reconcile.routing import routed_demands
 from atoll.reconcile.running import DeploymentId, is_lost, pods_by_deployment
 from atoll.reconcile.wanted import Desired, WantedDeployment
+from atoll.render import names
 from atoll.render.deployment import replica_deployments, single_stage_deployment
 from atoll.render.disruptionbudget import disruption_budgets
 from atoll.render.router.configuration import RouterConfiguration, router_config_map, router_configuration
@@ -62,83 +64,95 @@ def _of_demand(
 ) -> tuple[dict[DeploymentId, WantedDeployment], dict[Reference, ObjectLike]]:
     wanted: dict[DeploymentId, WantedDeployment] = {}
     companions: dict[Reference, ObjectLike] = {}
-    indices = _Indices(snapshot, demand.key)
     single = multi = 0
     for item in replicas:
-        group = item.group
-        service = router_service(demand, group.strategy)
+        service = router_service(demand, item.group.strategy)
         companions[reference(service)] = service
-        if len(group.strategy.stages) == 1:
-            single += group.count
-            intents = [
-                (
-                    -1,
-                    0,
-                    single_stage_deployment(
-                        demand=demand,
-                        strategy=group.strategy,
-                        offering=group.site.offerings[0],
-                        pools=snapshot.pools,
-                        count=group.count,
-                        startup_seconds=item.startup_seconds,
-                        fleet=snapshot.fleet,
-                    ),
-                )
-            ]
+        if len(item.group.strategy.stages) == 1:
+            single += item.group.count
+            found = (_single(snapshot, demand, item),)
         else:
-            multi += group.count
-            intents = []
-            for replica in indices.take(item):
-                stages = replica_deployments(
-                    demand=demand,
-                    strategy=group.strategy,
-                    site=group.site,
-                    replica=replica,
-                    pools=snapshot.pools,
-                    startup_seconds=item.startup_seconds,
-                    fleet=snapshot.fleet,
-                )
-                rendezvous = rendezvous_service(demand, stages[0])
+            multi += item.group.count
+            found = tuple(_stages(snapshot, demand, item))
+        for one in found:
+            wanted[demand.key.namespace, one.intent["metadata"]["name"]] = one
+            if one.replica >= 0 and one.stage == 0:
+                rendezvous = rendezvous_service(demand, one.intent)
                 companions[reference(rendezvous)] = rendezvous
-                intents.extend((replica, stage, intent) for stage, intent in enumerate(stages))
-        for replica, stage, intent in intents:
-            wanted[demand.key.namespace, intent["metadata"]["name"]] = WantedDeployment(
-                intent=intent,
-                demand=demand.key,
-                offering=group.site.offerings[stage],
-                gpus=group.strategy.tp,
-                count=group.count if replica < 0 else 1,
-                replica=replica,
-            )
     for budget in disruption_budgets(demand, single_stage=single, multi_stage=multi):
         companions[reference(budget)] = budget
     return wanted, companions
 
 
-class _Indices:
-    """Which replica index each multi-stage replica of a demand has: running ones keep theirs."""
+def _single(snapshot: Snapshot, demand: Demand, item: PlannedReplicas) -> WantedDeployment:
+    """The Deployment of all replicas of a one-stage strategy."""
+    group = item.group
+    intent = single_stage_deployment(
+        demand=demand,
+        strategy=group.strategy,
+        offering=group.site.offerings[0],
+        pools=snapshot.pools,
+        count=group.count,
+        startup_seconds=item.startup_seconds,
+        fleet=snapshot.fleet,
+    )
+    return WantedDeployment(
+        intent=intent,
+        demand=demand.key,
+        offering=group.site.offerings[0],
+        gpus=group.strategy.tp,
+        count=group.count,
+        rate=item.rate,
+    )
 
-    def __init__(self, snapshot: Snapshot, demand: DemandKey) -> None:
-        pods = pods_by_deployment(snapshot)
-        self._by_kind: dict[tuple[object, ...], dict[int, bool]] = defaultdict(dict)
-        self._used: set[int] = set()
-        for item in snapshot.deployments:
-            if item.demand != demand or item.replica < 0:
-                continue
-            self._used.add(item.replica)
-            lost = any(is_lost(pod, snapshot) for pod in pods.get((item.namespace, item.name), ()))
-            healthy = self._by_kind[item.strategy.id, item.offerings]
-            healthy[item.replica] = healthy.get(item.replica, True) and not lost and not item.deleting
 
-    def take(self, item: PlannedReplicas) -> list[int]:
-        """Indices for a group's replicas: those that run there first, lost ones never, then the lowest free."""
-        group = item.group
-        running = self._by_kind.get((group.strategy.id, group.site.offerings), {})
-        taken = sorted(index for index, healthy in running.items() if healthy)[: group.count]
-        candidate = 0
-        while len(taken) < group.count:
-            if candidate not in self._used:
-                self._used.add(candidate)
-                taken.append(candidate)
-            candidate += 1
-        return taken
+def _stages(snapshot: Snapshot, demand: Demand, item: PlannedReplicas) -> Iterator[WantedDeployment]:
+    """The Deployments of all stages of all replicas of a multi-stage strategy."""
+    group = item.group
+
+    def render(replica: int) -> tuple[ObjectLike, ...]:
+        return replica_deployments(
+            demand=demand,
+            strategy=group.strategy,
+            site=group.site,
+            replica=replica,
+            pools=snapshot.pools,
+            startup_seconds=item.startup_seconds,
+            fleet=snapshot.fleet,
+        )
+
+    template = render(0)[0]["spec"]["selector"]["matchLabels"][names.TEMPLATE]
+    for replica in _indices(snapshot, demand.key, template, group.count):
+        for stage, intent in enumerate(render(replica)):
+            yield WantedDeployment(
+                intent=intent,
+                demand=demand.key,
+                offering=group.site.offerings[stage],
+                gpus=group.strategy.tp,
+                count=1,
+                rate=item.rate,
+                replica=replica,
+                stage=stage,
+            )
+
+
+def _indices(snapshot: Snapshot, demand: DemandKey, template: str, count: int) -> list[int]:
+    """Indices for the replicas of a template: first those that serve, then those that start, then the lowest free.
+
+    A replica with a stage on a node that is gone or going is never taken: another index is its replacement.
+    """
+    pods = pods_by_deployment(snapshot)
+    healthy: dict[int, bool] = {}
+    serving: set[int] = set()
+    for item in snapshot.deployments:
+        if item.demand != demand or item.replica < 0 or item.selector.get(names.TEMPLATE) != template:
+            continue
+        mine = pods.get((item.namespace, item.name), ())
+        whole = not item.deleting and not any(is_lost(pod, snapshot) for pod in mine)
+        healthy[item.replica] = healthy.get(item.replica, True) and whole
+        if item.stage == 0 and any(pod.ready and not is_draining(pod) for pod in mine):
+            serving.add(item.replica)
+    running = [index for index, whole in healthy.items() if whole]
+    taken = sorted(running, key=lambda index: (index not in serving, index))[:count]
+    free = (index for index in itertools.count() if index not in healthy)
+    return [*taken, *itertools.islice(free, count - len(taken))]

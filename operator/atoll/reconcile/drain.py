@@ -1,4 +1,4 @@
-"""Taking one replica out of the router before it is stopped."""
+"""Taking one replica out of the router before it is stopped, and back in where it is needed after all."""
 
 from datetime import datetime
 from typing import Any
@@ -15,17 +15,13 @@ _FIRST_TO_GO = "-1000"
 
 def unroutable_pod(pod: ObservedPod, now: datetime) -> dict[str, Any]:
     """The intent that takes a pod out of its Service and makes it the first that its ReplicaSet removes."""
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {
-            "namespace": pod.namespace,
-            "name": pod.name,
-            "uid": pod.uid,
-            "labels": {names.ROUTABLE: "false"},
-            "annotations": {DRAINING_SINCE: format_moment(now), names.POD_DELETION_COST: _FIRST_TO_GO},
-        },
-    }
+    annotations = {DRAINING_SINCE: format_moment(now), names.POD_DELETION_COST: _FIRST_TO_GO}
+    return _intent(pod, {"labels": {names.ROUTABLE: "false"}, "annotations": annotations})
+
+
+def routable_pod(pod: ObservedPod) -> dict[str, Any]:
+    """The intent that takes a pod back into its Service; our annotations go because it does not name them."""
+    return _intent(pod, {"labels": {names.ROUTABLE: "true"}})
 
 
 def is_draining(pod: ObservedPod) -> bool:
@@ -33,7 +29,17 @@ def is_draining(pod: ObservedPod) -> bool:
     return pod.labels.get(names.ROUTABLE) == "false"
 
 
+def draining_since(pod: ObservedPod) -> datetime | None:
+    """When we took the pod out of the router; None where we did not, or somebody lost the note."""
+    return parse_moment(pod.annotations.get(DRAINING_SINCE)) if is_draining(pod) else None
+
+
 def is_drained(pod: ObservedPod, now: datetime, drain_seconds: float) -> bool:
     """Whether the pod has been out of the router for the drain time (seconds)."""
-    since = parse_moment(pod.annotations.get(DRAINING_SINCE))
-    return is_draining(pod) and since is not None and (now - since).total_seconds() >= drain_seconds
+    since = draining_since(pod)
+    return since is not None and (now - since).total_seconds() >= drain_seconds
+
+
+def _intent(pod: ObservedPod, metadata: dict[str, Any]) -> dict[str, Any]:
+    identity = {"namespace": pod.namespace, "name": pod.name, "uid": pod.uid}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": identity | metadata}

@@ -2,15 +2,15 @@
 
 from collections import Counter, defaultdict
 
-from atoll.domain.objects import ObjectLike
+from atoll.domain.objects import ObjectLike, reference
 from atoll.domain.pool import OfferingKey
 from atoll.reconcile.move import Move
+from atoll.reconcile.room import Room
 from atoll.reconcile.running import DeploymentId
 
 
-def grow(move: Move) -> None:
+def grow(move: Move, room: Room) -> None:
     """Add the replicas that are missing; a unit (one Deployment, or all stages of a replica) is started whole."""
-    room = move.room()
     units: dict[tuple[str, ...], list[DeploymentId]] = defaultdict(list)
     for key, wanted in move.desired.deployments.items():
         units[wanted.unit].append(key)
@@ -24,28 +24,27 @@ def grow(move: Move) -> None:
         pace -= _grow_unit(move, keys, room, pace)
 
 
-def _grow_unit(move: Move, keys: list[DeploymentId], room: Counter[OfferingKey], pace: int) -> int:
+def _grow_unit(move: Move, keys: list[DeploymentId], room: Room, pace: int) -> int:
     """Grow one unit; the number of replicas started."""
     demand = move.desired.deployments[keys[0]].demand
-    missing = {key: move.goal(key) - _replicas(move, key) for key in keys}
+    missing = {key: max(0, move.goal(key) - _replicas(move, key)) for key in keys}
     grow_by = max(missing.values())
-    for key in keys:
-        if missing[key] <= 0:
-            move.apply(_intent(move, key, _replicas(move, key)), why="differs from what is desired")
-    if grow_by <= 0:
-        return 0
-    asked = _asked(move, [key for key in keys if missing[key] > 0])
-    fitting = min(grow_by, pace, _fitting(move, asked, room, grow_by))
-    if fitting < min(grow_by, pace):
+    allowed = min(grow_by, pace)
+    asked = _asked(move, [key for key in keys if missing[key]])
+    fitting = _fitting(asked, room, allowed)
+    for offering, gpus in asked.items():
+        room.ask(offering, move.priority(demand), allowed * gpus - max(0, room.free[offering]))
+        room.free[offering] -= fitting * gpus
+    if fitting < allowed:
         move.waiting[demand] = "for room"
     elif fitting < grow_by:
         move.waiting[demand] = "for earlier moves"
-    for offering, gpus in asked.items():
-        room[offering] -= fitting * gpus
     for key in keys:
-        if fitting > 0 and missing[key] > 0:
-            replicas = _replicas(move, key) + min(fitting, missing[key])
-            move.apply(_intent(move, key, replicas), why="more replicas are wanted")
+        started = min(fitting, missing[key])
+        replicas = _replicas(move, key) + started
+        if replicas:
+            why = "more replicas are wanted" if started else "differs from what is desired"
+            move.apply(_intent(move, key, replicas), why=why)
     return fitting
 
 
@@ -57,18 +56,17 @@ def _asked(move: Move, keys: list[DeploymentId]) -> Counter[OfferingKey]:
     return asked
 
 
-def _fitting(move: Move, asked: Counter[OfferingKey], room: Counter[OfferingKey], grow_by: int) -> int:
-    """Replicas for which there is room in every offering; what is missing is noted."""
-    fitting = grow_by
-    for offering, gpus in asked.items():
-        free = max(0, room[offering])
-        move.missing_room[offering] += max(0, grow_by * gpus - free)
-        fitting = min(fitting, free // gpus)
-    return fitting
+def _fitting(asked: Counter[OfferingKey], room: Room, allowed: int) -> int:
+    """Replicas for which there is room in every offering."""
+    return min([allowed, *(max(0, room.free[offering]) // gpus for offering, gpus in asked.items())])
 
 
 def _replicas(move: Move, key: DeploymentId) -> int:
-    return move.live[key].replicas if key in move.live else 0
+    """Replicas that a Deployment has, also where its annotations were edited so that it is not known as ours."""
+    if key in move.live:
+        return move.live[key].replicas
+    found = move.snapshot.objects.get(reference(move.desired.deployments[key].intent))
+    return int(found["spec"].get("replicas", 1)) if found else 0
 
 
 def _intent(move: Move, key: DeploymentId, replicas: int) -> ObjectLike:

@@ -1,18 +1,15 @@
-"""A move in progress, as one step sees it: what serves, what is still to come, and what room there is."""
+"""A move in progress, as one step sees it: what serves, what is still to come, and what is written."""
 
-from collections import Counter
 from datetime import datetime
 
 from atoll.domain.demand import DemandKey
 from atoll.domain.fleet import Acknowledgement
 from atoll.domain.objects import Action, Apply, ObjectLike, reference
-from atoll.domain.pool import OfferingKey
 from atoll.domain.snapshot import ObservedPod, Snapshot
 from atoll.reconcile.difference import differs
 from atoll.reconcile.drain import is_drained, is_draining
-from atoll.reconcile.ownership import is_engine
 from atoll.reconcile.running import DeploymentId, is_lost, pods_by_deployment
-from atoll.reconcile.supply import supplies
+from atoll.reconcile.service import rates
 from atoll.reconcile.wanted import Desired
 
 
@@ -25,10 +22,8 @@ class Move:
         now: the moment.
         pods: our live pods by Deployment.
         live: our engine Deployments by namespace and name.
-        supplies: what nodes can be had.
         actions: of this step so far.
         waiting: for what, by demand.
-        missing_room: GPUs by offering that new replicas lack; removal fills it.
         router_synced: every router has acknowledged the present configuration.
     """
 
@@ -38,11 +33,10 @@ class Move:
         self.now = now
         self.pods = pods_by_deployment(snapshot)
         self.live = {(item.namespace, item.name): item for item in snapshot.deployments if not item.deleting}
-        self.supplies = supplies(snapshot, now)
         self.actions: list[Action] = []
         self.waiting: dict[DemandKey, str] = {}
-        self.missing_room: Counter[OfferingKey] = Counter()
         self.router_synced = self._router_synced()
+        self._rates = rates(snapshot)
 
     def apply(self, intent: ObjectLike, *, why: str) -> None:
         """Add an apply of an intent, unless the live object already is so or is being deleted."""
@@ -70,7 +64,7 @@ class Move:
         count = self.count(key)
         if count == 0 or self.desired.deployments[key].replica >= 0 or self.serving(key) >= count:
             return count
-        return count + sum(pod.ready and is_lost(pod, self.snapshot) for pod in self.pods.get(key, ()))
+        return count + len(self.leaving(key))
 
     def serves(self, pod: ObservedPod) -> bool:
         """Requests reach the pod, and will go on doing so."""
@@ -80,13 +74,17 @@ class Move:
         """Pods of a Deployment that serve."""
         return sum(self.serves(pod) for pod in self.pods.get(key, ()))
 
-    def all_serve(self, demand: DemandKey) -> bool:
-        """Everything wanted for a demand serves."""
-        return all(
-            self.serving(key) >= wanted.count
-            for key, wanted in self.desired.deployments.items()
-            if wanted.demand == demand
-        )
+    def leaving(self, key: DeploymentId) -> list[ObservedPod]:
+        """Pods of a Deployment that still serve on a node that is going."""
+        return [pod for pod in self.pods.get(key, ()) if pod.ready and is_lost(pod, self.snapshot)]
+
+    def rate(self, key: DeploymentId) -> float:
+        """Requests/s of one replica of a Deployment; 0 where no plan tells it any more."""
+        wanted = self.desired.deployments.get(key)
+        if wanted is not None:
+            return wanted.rate
+        item = self.live[key]
+        return self._rates.get((item.demand, item.strategy.id), 0.0)
 
     def drained(self, pod: ObservedPod) -> bool:
         """The pod has been out of the router for the fleet's drain time."""
@@ -96,20 +94,6 @@ class Move:
         """Of a demand; a demand that is not planned comes last."""
         found = self.snapshot.demands.get(demand)
         return found.priority if found else -(2**31)
-
-    def room(self) -> Counter[OfferingKey]:
-        """GPUs by offering that new pods can still have; pods being stopped hold theirs to the end."""
-        room: Counter[OfferingKey] = Counter()
-        for supply in self.supplies:
-            room[supply.offering] += supply.gpus * supply.obtainable
-        for key, item in self.live.items():
-            if item.demand in self.snapshot.demands:
-                room[item.offering] -= max(item.replicas, len(self.pods.get(key, ()))) * item.strategy.tp
-        for pod in self.snapshot.pods:
-            node = self.snapshot.nodes.get(pod.node)
-            if pod.deleting and is_engine(pod.labels) and node is not None and node.offering is not None:
-                room[node.offering] -= pod.gpus
-        return room
 
     def _router_synced(self) -> bool:
         if self.snapshot.fleet.router.acknowledgement is Acknowledgement.NONE:

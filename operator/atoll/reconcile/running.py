@@ -35,6 +35,12 @@ def pods_by_deployment(snapshot: Snapshot) -> dict[DeploymentId, tuple[ObservedP
     }
 
 
+def replica_id(deployment: ObservedDeployment) -> tuple[str, ...]:
+    """What the stages of one replica have in common; another template may have a replica of the same index."""
+    template = deployment.selector.get(names.TEMPLATE, "")
+    return (deployment.namespace, deployment.demand.name, template, str(deployment.replica))
+
+
 def lost_pods(snapshot: Snapshot) -> tuple[ObservedPod, ...]:
     """Our pods bound to a node that is gone, or that has a notice or is not ready: they are not counted on."""
     return tuple(pod for pod in snapshot.pods if is_engine(pod.labels) and not pod.finished and is_lost(pod, snapshot))
@@ -89,14 +95,14 @@ def _replicas(
     deployments: Iterable[ObservedDeployment],
 ) -> Iterable[tuple[ObservedDeployment, tuple[ObservedDeployment, ...]]]:
     """Each single-stage Deployment alone, and each complete multi-stage replica as its first stage with all stages."""
-    whole: dict[tuple[str, str, int], list[ObservedDeployment]] = defaultdict(list)
+    whole: dict[tuple[str, ...], list[ObservedDeployment]] = defaultdict(list)
     for deployment in deployments:
         if deployment.deleting:
             continue
         if deployment.replica < 0:
             yield deployment, (deployment,)
         else:
-            whole[deployment.namespace, deployment.demand.name, deployment.replica].append(deployment)
+            whole[replica_id(deployment)].append(deployment)
     for stages in whole.values():
         stages.sort(key=lambda deployment: deployment.stage)
         first = stages[0]

@@ -1,104 +1,98 @@
-"""Remove what is not wanted any more: out of the router first, then left alone to drain, then stopped."""
+"""Remove what is not wanted any more: out of the router first, then left alone to drain, then stopped.
+
+An old replica goes once what its plan wants is served without it and every router knows. Where new replicas lack room,
+old ones there go before that (break before make), and only as many as make the room:
+
+- at once those of a demand of lower priority than the one that lacks room;
+- of the same priority so many that three quarters of what is wanted is served, and one where nothing else can go on;
+- never those of a higher priority.
+"""
 
 from collections import Counter
 
-from atoll.domain.objects import DEPLOYMENT, Apply, Delete, Reference, Scale
-from atoll.domain.snapshot import ObservedDeployment, ObservedPod
-from atoll.reconcile.drain import is_draining, unroutable_pod
+from atoll.domain.objects import DEPLOYMENT, POD, Apply, Delete, Reference, Scale
+from atoll.domain.snapshot import ObservedPod
+from atoll.reconcile.drain import draining_since, is_draining, routable_pod, unroutable_pod
 from atoll.reconcile.move import Move
-from atoll.reconcile.running import DeploymentId, is_lost
+from atoll.reconcile.room import Room
+from atoll.reconcile.running import DeploymentId
+from atoll.reconcile.spare import Spare
+from atoll.reconcile.victims import Victim, victims
 
 
-def shrink(move: Move) -> None:
-    """Take surplus replicas away, lowest priority first.
-
-    Old replicas go once everything wanted for their demand serves and every router knows. Where new replicas lack room,
-    old ones on the same offering go at once (break before make), but only as many as make the room.
-    """
-    _note_stuck_pods(move)
-    surplus = [
-        (key, item, item.replicas - move.goal(key)) for key, item in move.live.items() if item.replicas > move.goal(key)
-    ]
-    for key, item, count in sorted(surplus, key=lambda entry: (move.priority(entry[1].demand), entry[0])):
-        if item.demand in move.snapshot.demands:  # of a demand that is gone the garbage collector removes it
-            _shrink(move, key, item, count)
-
-
-def _note_stuck_pods(move: Move) -> None:
-    """Wanted pods that no node takes although all nodes of the offering are there: room is missing after all."""
-    nodes = Counter(node.offering for node in move.snapshot.nodes.values() if node.ready and not node.notice)
-    limits: Counter[object] = Counter()
-    for supply in move.supplies:
-        limits[supply.offering] += supply.obtainable
-    for key, wanted in move.desired.deployments.items():
-        stuck = sum(not pod.node for pod in move.pods.get(key, ()))
-        if stuck and nodes[wanted.offering] >= limits[wanted.offering]:
-            move.missing_room[wanted.offering] += stuck * wanted.gpus
-
-
-def _shrink(move: Move, key: DeploymentId, item: ObservedDeployment, count: int) -> None:
-    breaks = move.missing_room[item.offering] > 0
-    may_drain = breaks or (move.all_serve(item.demand) and move.router_synced)
-    victims = _victims(move, key, count)
-    if item.replica >= 0:
-        removable = count if _replica_may_go(move, item, may_drain=may_drain) else 0
-    else:
-        removable = max(0, count - len(victims))  # replicas that have no pod at all
-    for pod in victims:
-        removable += _release(move, item, pod, may_drain=may_drain)
-        if breaks and pod.ready:
-            move.missing_room[item.offering] -= pod.gpus
-    removable = min(removable, count)
-    if removable < count:
-        waits = "for old replicas to drain" if may_drain else "for new replicas to serve"
-        move.waiting.setdefault(item.demand, waits)
-    if removable > 0:
-        _remove(move, key, item, removable)
+def shrink(move: Move, room: Room) -> None:
+    """Take surplus replicas away, as far as it is safe now, and take back drains that are not."""
+    room.settle()
+    found = victims(move)
+    spare = Spare(move, room, found)
+    gone: Counter[DeploymentId] = Counter()
+    leaving: set[str] = set()
+    for victim in sorted(found, key=lambda victim: victim.head is not None):
+        if victim.head is not None and not _may_go(move, room, spare, victim):
+            if not victim.refilled:
+                move.waiting.setdefault(victim.demand, "for new replicas to serve")
+            continue
+        spare.without(victim)
+        for offering, gpus in victim.gpus.items():
+            room.coming[offering] += gpus
+            room.answer(offering, gpus)
+        if victim.head is not None:
+            leaving.add(victim.head.uid)
+            if not _drained(move, victim.head):
+                move.waiting.setdefault(victim.demand, "for old replicas to drain")
+                continue
+            if victim.refilled:
+                _delete_pod(move, victim.head)
+                continue
+        gone.update(victim.keys)
+    _take_back(move, leaving)
+    for key, count in sorted(gone.items()):
+        _remove(move, key, count)
 
 
-def _release(move: Move, item: ObservedDeployment, pod: ObservedPod, *, may_drain: bool) -> int:
-    """Begin to drain a pod, or count it (1) as free to be stopped."""
-    if item.stage > 0:
-        return 0  # requests reach first stages only; the others go with theirs
-    if not is_draining(pod) and pod.ready:
-        if may_drain:
-            move.actions.append(Apply(intent=unroutable_pod(pod, move.now), why="drain", live_uid=pod.uid))
-        return 0
-    if item.replica >= 0:
-        return 0  # the whole replica is judged at once
-    return int(not pod.ready or move.drained(pod))
+def _may_go(move: Move, room: Room, spare: Spare, victim: Victim) -> bool:
+    """Whether a replica that answers requests may be drained now."""
+    if not victim.refilled and move.router_synced and spare.suffices(victim):
+        return True
+    for offering in victim.gpus:
+        asked = room.highest_ask(offering)
+        if asked is None or asked < victim.priority:
+            continue
+        idle = not spare.starting(victim.demand) and not room.coming[offering]
+        if asked > victim.priority or idle or (not victim.refilled and spare.breakable(victim)):
+            return True
+    return False
 
 
-def _replica_may_go(move: Move, item: ObservedDeployment, *, may_drain: bool) -> bool:
-    """All stages of a replica go together, once its first stage is drained or does not serve."""
-    heads = [
-        pod
-        for key, other in move.live.items()
-        if (other.demand, other.replica, other.stage) == (item.demand, item.replica, 0)
-        for pod in move.pods.get(key, ())
-    ]
-    return all(not pod.ready or (may_drain and move.drained(pod)) for pod in heads)
+def _drained(move: Move, pod: ObservedPod) -> bool:
+    """Whether a pod may be stopped; takes it out of the router where it is not out yet."""
+    if draining_since(pod) is None:
+        move.actions.append(Apply(intent=unroutable_pod(pod, move.now), why="drain", live_uid=pod.uid))
+    return move.drained(pod)
 
 
-def _victims(move: Move, key: DeploymentId, count: int) -> list[ObservedPod]:
-    """The pods to remove: first those that serve nothing, then those on lost nodes, already draining, youngest."""
-    order = sorted(
-        move.pods.get(key, ()),
-        key=lambda pod: (
-            pod.ready,
-            not is_lost(pod, move.snapshot),
-            not is_draining(pod),
-            -pod.created.timestamp(),
-            pod.name,
-        ),
-    )
-    return order[:count]
+def _take_back(move: Move, leaving: set[str]) -> None:
+    """Route again to pods that are out of the router and do not go."""
+    for key, item in sorted(move.live.items()):
+        if item.demand not in move.snapshot.demands or item.stage > 0:
+            continue
+        for pod in move.pods.get(key, ()):
+            if is_draining(pod) and pod.ready and pod.uid not in leaving:
+                move.actions.append(Apply(intent=routable_pod(pod), why="is needed after all", live_uid=pod.uid))
 
 
-def _remove(move: Move, key: DeploymentId, item: ObservedDeployment, removable: int) -> None:
+def _delete_pod(move: Move, pod: ObservedPod) -> None:
+    target = Reference(kind=POD.name, namespace=pod.namespace, name=pod.name)
+    why = "its node is going and holds the room for its replacement"
+    move.actions.append(Delete(target=target, uid=pod.uid, resource_version="", why=why))
+
+
+def _remove(move: Move, key: DeploymentId, count: int) -> None:
+    """Take replicas off a Deployment, or delete it where none are left or wanted."""
+    item = move.live[key]
     target = Reference(kind=DEPLOYMENT.name, namespace=item.namespace, name=item.name)
-    left = item.replicas - removable
-    if left <= 0 and key not in move.desired.deployments:
+    left = item.replicas - count
+    if item.replica >= 0 or (left <= 0 and key not in move.desired.deployments):
         why = "not wanted any more"
         move.actions.append(Delete(target=target, uid=item.uid, resource_version=item.resource_version, why=why))
         return

@@ -8,6 +8,7 @@ from atoll.domain.objects import DISRUPTION_BUDGET, POD, SERVICE, Delete, Refere
 from atoll.domain.snapshot import ObservedPod
 from atoll.reconcile.move import Move
 from atoll.reconcile.ownership import demand_of, is_engine
+from atoll.reconcile.running import replica_id
 from atoll.render import names
 
 _STAGES_START_TOGETHER_SECONDS = 60.0
@@ -24,7 +25,7 @@ def delete_lost_pods(move: Move) -> None:
     by_replica: dict[tuple[str, ...], list[ObservedPod]] = defaultdict(list)
     for key, item in move.live.items():
         if item.replica >= 0:
-            by_replica[item.namespace, item.demand.name, str(item.replica)].extend(move.pods.get(key, ()))
+            by_replica[replica_id(item)].extend(move.pods.get(key, ()))
     for pods in by_replica.values():
         for pod in broken_replica_pods(pods, gone.keys()):
             doomed.setdefault(pod.uid, (pod, "another stage of its replica failed", False))

@@ -1,8 +1,9 @@
 """The next safe step from what runs to what is desired.
 
-New before old: what is new must be Ready, and every router must have acknowledged it, before anything old is drained;
-drained means taken out of the router, left alone for the drain time, then stopped. Where there is no room for both, the
-lowest priority breaks first, and never more than the room that is missing. All state of a move is in the cluster
+New before old: an old replica is drained only if, without it, what is Ready and acknowledged by every router still
+serves what the plan wants; drained means taken out of the router, left alone for the drain time, then stopped. So old
+replicas go one by one as new ones come, and a drain is taken back where it was too early. Where there is no room for
+both, old replicas break before new ones are made (``shrink`` says which). All state of a move is in the cluster
 (replica counts, the routable label and its time), so a crash changes nothing: the next step follows from the snapshot.
 """
 
@@ -15,6 +16,7 @@ from atoll.domain.objects import Action
 from atoll.domain.snapshot import Snapshot
 from atoll.reconcile.grow import grow
 from atoll.reconcile.move import Move
+from atoll.reconcile.room import Room
 from atoll.reconcile.shrink import shrink
 from atoll.reconcile.tidy import delete_lost_pods, delete_unused
 from atoll.reconcile.wanted import Desired
@@ -52,8 +54,9 @@ def next_step(snapshot: Snapshot, desired: Desired, now: datetime, *, hold: bool
     if hold:
         return Step(actions=tuple(move.actions), converged=False, waiting={}, router_synced=move.router_synced)
     delete_lost_pods(move)
-    grow(move)
-    shrink(move)
+    room = Room(move)
+    grow(move, room)
+    shrink(move, room)
     delete_unused(move)
     for key, wanted in desired.deployments.items():
         if move.serving(key) < wanted.count:

@@ -7,6 +7,7 @@ from atoll.domain.demand import DemandKey
 from atoll.domain.objects import ObjectLike
 from atoll.domain.pool import OfferingKey
 from atoll.reconcile.running import DeploymentId
+from atoll.render import names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +20,9 @@ class WantedDeployment:
         offering: where its pods go.
         gpus: of one pod.
         count: replicas wanted.
+        rate: requests/s of one replica.
         replica: replica index of a multi-stage replica; -1 for a single-stage Deployment.
+        stage: stage index.
     """
 
     intent: ObjectLike
@@ -27,13 +30,15 @@ class WantedDeployment:
     offering: OfferingKey
     gpus: int
     count: int
+    rate: float
     replica: int = -1
+    stage: int = 0
 
     @property
     def unit(self) -> tuple[str, ...]:
         """What must be created together: the stages of one replica, or a single-stage Deployment alone."""
-        name = self.intent["metadata"]["name"] if self.replica < 0 else str(self.replica)
-        return (self.demand.namespace, self.demand.name, name)
+        template = self.intent["spec"]["selector"]["matchLabels"][names.TEMPLATE]
+        return (self.demand.namespace, self.demand.name, template, str(self.replica))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,9 +123,9 @@ class ServedModel(Schema, frozen=True, kw_only=True):
         describe("Where weights are had: an hf://, pvc://, s3:// or oci:// URI. Empty: hf:// and the architecture."),
     ] = ""
     quantisations: Annotated[
-        Annotated[tuple[Quantisation, ...], Meta(min_length=1, max_length=8)],
-        describe("How weights may be held, best first.", list_type="set"),
-    ] = (Quantisation.BF16,)
+        Annotated[tuple[Quantisation, ...], Meta(max_length=8)],
+        describe("How weights may be held, best first. Empty: as they are published.", list_type="set"),
+    ] = ()
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

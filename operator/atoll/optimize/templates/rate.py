@@ -16,12 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from atoll.domain.engineterms import CHUNK_TOKENS
 from atoll.domain.strategy import Limit
 from atoll.domain.workload import Objectives
 from atoll.optimize.templates.curves import OCTAVES, at_batch
 from atoll.optimize.templates.hops import STEP_SECONDS, hop_seconds, transfer_seconds
 from atoll.optimize.templates.pipelines import Pipelines, Setting
-from atoll.performance.memory import CHUNK_TOKENS
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]

@@ -10,11 +10,9 @@ are in ``vllm/engine/arg_utils.py`` (``EngineArgs.add_cli_args``), the multi-nod
 from typing import Any
 
 from atoll.domain.architecture import Quantisation
+from atoll.domain.engineterms import CHUNK_TOKENS, MEMORY_FRACTION
 from atoll.domain.reason import Fault, InvalidObjectError, Reason
 from atoll.render.engines.stage import HTTP_PORT, RENDEZVOUS_PORT, StageContext, StageProcess
-
-GPU_MEMORY_UTILISATION = 0.9
-"""Share of device memory for weights, activations and KV; stated, so that no new default breaks the memory model."""
 
 KEEP_ALIVE_SECONDS = 7200
 """An idle connection is closed by the engine after so long, seconds; vLLM's default of 5 s races with the router."""
@@ -59,7 +57,8 @@ def stage_process(context: StageContext) -> StageProcess:
         *_flag("tensor-parallel-size", context.strategy.tp),
         *_flag("max-num-seqs", context.strategy.max_sequences),
         *_flag("max-model-len", context.strategy.max_context),
-        *_flag("gpu-memory-utilization", GPU_MEMORY_UTILISATION),
+        *_flag("gpu-memory-utilization", MEMORY_FRACTION),
+        *_flag("max-num-batched-tokens", CHUNK_TOKENS),
         *_quantisation(context),
         "--enable-chunked-prefill",
         "--enable-prefix-caching",

@@ -1,0 +1,281 @@
+"""One Atoll on a local cluster, as end-to-end tests see it: what users do to it, what they read, what they wait for."""
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import httpx
+import yaml
+
+from atoll.api.manifests import load_manifests
+from atoll.local import audit
+from atoll.local.api import Api
+from atoll.local.controlplane import ControlPlane, Profile
+from atoll.local.credentials import OPERATOR
+from atoll.local.errors import LocalEnvironmentError
+from atoll.local.fleet import NAMESPACE, LocalFleet, resource_path
+from atoll.local.karpenter import NODE_CLAIMS
+from atoll.local.offerings import offerings_of
+from atoll.render import names
+
+MANIFESTS = Path(__file__).parent / "manifests"
+ATOLL = "/apis/atoll.dev/v1alpha1"
+DEMANDS = f"{ATOLL}/namespaces/default/modeldemands"
+FLEET = f"{ATOLL}/fleets/default"
+PLANS = f"{ATOLL}/fleetplans"
+POOLS = f"{ATOLL}/gpunodepools"
+DEPLOYMENTS = "/apis/apps/v1/deployments"
+PODS = "/api/v1/pods"
+NODES = "/api/v1/nodes"
+SERVICES = "/api/v1/services"
+BUDGETS = "/apis/policy/v1/poddisruptionbudgets"
+ROUTER_CONFIG = f"/api/v1/namespaces/{NAMESPACE}/configmaps/atoll-router"
+
+MANAGED = "app.kubernetes.io/managed-by=atoll"
+ENGINES = f"{MANAGED},{names.STRATEGY}"
+
+MOVE_SECONDS = 90.0
+"""Longest time that a move may take here: nodes, start and drain are seconds."""
+
+_POLL_SECONDS = 0.1
+_TAIL_LINES = 60
+
+Object = dict[str, Any]
+
+
+class World:
+    """A cluster with Atoll on it. Reads are live; waits have a deadline and say what they wait for."""
+
+    def __init__(self, plane: ControlPlane, fleet: LocalFleet, folder: Path) -> None:
+        self.plane = plane
+        self.fleet = fleet
+        self.api = plane.api()
+        self.manifests = documents(folder)
+
+    # What users do.
+
+    def apply(self, obj: Mapping[str, Any]) -> Object:
+        """Apply one manifest."""
+        return self.api.apply(resource_path(obj), self.fleet.localised(obj))
+
+    def manifest(self, kind: str, name: str = "") -> Object:
+        """A copy of one of the folder's manifests, to be changed and applied."""
+        return deepcopy(next(o for o in self.manifests if o["kind"] == kind and name in ("", o["metadata"]["name"])))
+
+    def demand_at(self, name: str, rate: float) -> Object:
+        """A manifest with another rate."""
+        obj = self.manifest("ModelDemand", name)
+        obj["spec"]["demand"]["requestsPerSecond"] = rate
+        return obj
+
+    def delete(self, kind: str, name: str) -> None:
+        """Delete one of our objects."""
+        self.api.delete(resource_path({"kind": kind, "metadata": {"name": name}}))
+
+    def kubectl(self, *arguments: str, check: bool = True) -> str:
+        """What the built kubectl answers to the administrator."""
+        command = [str(self.plane.kubectl_path), f"--kubeconfig={self.plane.kubeconfig}", *arguments]
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+        assert not check or done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
+        return done.stdout if done.returncode == 0 else done.stderr
+
+    def restore(self) -> None:
+        """Make everything declared as the folder's manifests say, and nothing else; wait for nothing."""
+        wanted = {resource_path(obj) for obj in self.manifests}
+        for collection in ("modeldemands", "gpunodepools"):
+            for obj in self.api.list(f"{ATOLL}/{collection}"):
+                if (path := resource_path({**obj, "kind": obj.get("kind") or KIND_OF[collection]})) not in wanted:
+                    self.api.delete(path)
+        for obj in self.manifests:
+            self.apply(obj)
+
+    # What users read.
+
+    def demand(self, name: str) -> Object:
+        """One ModelDemand of namespace default."""
+        found = self.api.get(f"{DEMANDS}/{name}")
+        assert found is not None, f"no demand {name}"
+        return found
+
+    def demands(self) -> list[Object]:
+        return self.api.list(f"{ATOLL}/modeldemands")
+
+    def condition(self, obj: Mapping[str, Any], kind: str = "Ready") -> Object:
+        """A condition that is about the object as it is now; empty where there is none."""
+        conditions = obj.get("status", {}).get("conditions", [])
+        found = next((c for c in conditions if c["type"] == kind), {})
+        return found if found.get("observedGeneration") == obj["metadata"]["generation"] else {}
+
+    def ready(self, name: str) -> Object:
+        """Condition Ready of a demand."""
+        return self.condition(self.demand(name))
+
+    def policy(self) -> Object:
+        """The Fleet."""
+        found = self.api.get(FLEET)
+        assert found is not None
+        return found
+
+    def plan(self) -> Object | None:
+        """The plan in force."""
+        name = self.policy().get("status", {}).get("currentPlan")
+        return self.api.get(f"{PLANS}/{name}") if name else None
+
+    def plans(self, phase: str = "") -> list[Object]:
+        found = self.api.list(PLANS)
+        return [p for p in found if not phase or p.get("status", {}).get("phase") == phase]
+
+    def deployments(self, demand: str = "") -> list[Object]:
+        """Engine Deployments, of one demand where named."""
+        return self.api.list(DEPLOYMENTS, selector=ENGINES + (f",{names.DEMAND}={demand}" if demand else ""))
+
+    def pods(self, demand: str = "") -> list[Object]:
+        """Engine pods, of one demand where named."""
+        return self.api.list(PODS, selector=ENGINES + (f",{names.DEMAND}={demand}" if demand else ""))
+
+    def children(self) -> dict[str, int]:
+        """What was made for demands: engine Deployments with their replicas, Services and budgets, and the router's
+        configuration version; the same for the same end."""
+        found = {f"Deployment {o['metadata']['name']}": o["spec"]["replicas"] for o in self.deployments()}
+        for kind, path in (("Service", SERVICES), ("Budget", BUDGETS)):
+            for obj in self.api.list(path, selector=f"{MANAGED},{names.DEMAND}"):
+                found[f"{kind} {obj['metadata']['name']}"] = 1
+        config = self.api.get(ROUTER_CONFIG)
+        found[f"router {config['metadata']['annotations'][names.ROUTER_VERSION] if config else ''}"] = 1
+        return found
+
+    def operator_log(self) -> str:
+        """The end of the operator's log."""
+        path = self.plane.state.logs / "operator.log"
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+        return "\n".join(lines[-_TAIL_LINES:])
+
+    def logged(self, text: str) -> int:
+        """How often the operator has said something so far."""
+        path = self.plane.state.logs / "operator.log"
+        return path.read_text(encoding="utf-8", errors="replace").count(text) if path.exists() else 0
+
+    def writes(self) -> list[audit.Write]:
+        """The operator's writes so far, its Lease left out."""
+        return [w for w in audit.writes(self.plane.audit_log, user=OPERATOR) if w.resource != "leases"]
+
+    def renewals(self) -> int:
+        """How often the operator renewed its Lease so far."""
+        return sum(w.resource == "leases" and w.status == 200 for w in audit.writes(self.plane.audit_log, user=OPERATOR))
+
+    # What users wait for.
+
+    def wait(self, condition: Callable[[], object], what: str, seconds: float = MOVE_SECONDS) -> None:
+        """Wait until the condition holds; an API server that is away is waited for."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                if condition():
+                    return
+            except (httpx.TransportError, LocalEnvironmentError) as error:
+                last = f"; last error: {error}"
+            else:
+                last = ""
+            self.plane.processes.check()
+            assert time.monotonic() < deadline, f"not so after {seconds:.0f} s: {what}{last}\n{self.picture()}"
+            time.sleep(_POLL_SECONDS)
+
+    def is_settled(self) -> bool:
+        """Every demand is Ready as it is declared now, nothing moves, and nothing is left of former plans."""
+        plan = self.plan()
+        if plan is None or plan.get("status", {}).get("phase") != "Completed":
+            return False
+        if self.condition(self.policy()).get("status") != "True":
+            return False
+        demands = self.demands()
+        if any(self.condition(o).get("status") != "True" for o in demands):
+            return False
+        wanted = {i["name"]: sum(r["count"] * len(r["strategy"]["stages"]) for r in i["replicas"]) for i in rows(plan)}
+        if set(wanted) != {o["metadata"]["name"] for o in demands}:
+            return False
+        running = [p for p in self.pods() if is_serving(p)]
+        return len(self.pods()) == len(running) == sum(wanted.values())
+
+    def settle(self, what: str = "the fleet serves", seconds: float = MOVE_SECONDS) -> None:
+        """Wait until everything is settled."""
+        self.wait(self.is_settled, what, seconds)
+
+    def await_reason(self, name: str, reason: str, seconds: float = 30) -> Object:
+        """Wait until a demand's Ready has this reason; the condition."""
+        self.wait(lambda: self.ready(name).get("reason") == reason, f"{name} is {reason}", seconds)
+        return self.ready(name)
+
+    def quiet_window(self, renewals: int = 11) -> list[audit.Write]:
+        """What the operator writes while it renews its Lease so many times, which is every two seconds."""
+        before, start = len(self.writes()), self.renewals()
+        self.wait(lambda: self.renewals() >= start + renewals, f"{renewals} renewals", seconds=4.0 * renewals)
+        return self.writes()[before:]
+
+    def picture(self) -> str:
+        """What there is, for a failed test."""
+        try:
+            return "\n".join(
+                self.kubectl(*arguments.split(), check=False)
+                for arguments in ("get md,fleet,plan,gnp -A", "get deploy,pods -A -o wide", "get nodes")
+            )
+        except OSError as error:
+            return str(error)
+
+    def close(self) -> None:
+        self.api.close()
+
+
+KIND_OF = {"modeldemands": "ModelDemand", "gpunodepools": "GPUNodePool"}
+
+
+def documents(path: Path) -> list[Object]:
+    """All manifests of a file or folder, the Fleet first."""
+    files = sorted(path.rglob("*.yaml")) if path.is_dir() else [path]
+    found = [obj for file in files for obj in yaml.safe_load_all(file.read_text(encoding="utf-8")) if obj]
+    return sorted(found, key=lambda obj: obj["kind"] != "Fleet")
+
+
+def rows(plan: Mapping[str, Any]) -> list[Object]:
+    """What a FleetPlan does for each demand."""
+    return list(plan["spec"].get("demands", []))
+
+
+def is_serving(pod: Mapping[str, Any]) -> bool:
+    """Ready, routable where it is a leader, and staying."""
+    conditions = pod.get("status", {}).get("conditions", [])
+    return (
+        any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+        and "deletionTimestamp" not in pod["metadata"]
+        and pod["metadata"]["labels"].get(names.ROUTABLE, "true") == "true"
+    )
+
+
+@contextmanager
+def started(plane: ControlPlane, profile: Profile, folder: Path, *, operator: bool = True) -> Iterator[World]:
+    """A fresh cluster with Atoll installed, its router fed and, unless told otherwise, the operator running."""
+    offerings = profile.offerings or offerings_of(load_manifests([folder]).pools)
+    plane.start(
+        Profile(
+            offerings=offerings,
+            provisioning=profile.provisioning,
+            pace=profile.pace,
+            operator_cluster_role=profile.operator_cluster_role,
+        )
+    )
+    # As a container that is restarted in its pod: it takes its own Lease again at once.
+    with LocalFleet(plane, environment={"ATOLL_IDENTITY": "e2e-1"}) as fleet:
+        world = World(plane, fleet, folder)
+        try:
+            fleet.install()
+            fleet.start_router()
+            if operator:
+                fleet.start_operator()
+            yield world
+        finally:
+            world.close()

@@ -1,0 +1,185 @@
+"""``atoll local``: the whole system on this machine, with a simulated cloud; or against a cluster that is there."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from atoll.api.manifests import Manifests, load_manifests
+from atoll.cli.exits import Exit
+from atoll.cli.live import follow_changes, follow_until_settled
+from atoll.local.binaries import ensure_binaries, is_built
+from atoll.local.controlplane import ControlPlane, Profile, down
+from atoll.local.errors import LocalEnvironmentError
+from atoll.local.fleet import LocalFleet
+from atoll.local.foreign import run_against
+from atoll.local.losenode import lose_node
+from atoll.local.offerings import offerings_of
+from atoll.local.processes import tied_to_this_process
+from atoll.local.state import StateDirectory, default_state_directory
+from atoll.report.tables import plan_table
+
+app = typer.Typer(help="Run everything on this machine: no GPU, no cloud, no Docker.", no_args_is_help=True)
+
+EXAMPLE = Path("examples/coral-six")
+
+
+@app.command(
+    epilog="Examples:\n\n  atoll local run\n\n  atoll local run -f my-manifests/\n\n"
+    "  atoll local run --cluster ~/.kube/config   # a cluster of yours: recommends, moves nothing by itself"
+)
+def run(
+    files: Annotated[
+        list[Path] | None, typer.Option("--filename", "-f", help="Manifests; default: examples/coral-six.")
+    ] = None,
+    cluster: Annotated[
+        Path | None, typer.Option(help="Kubeconfig of a cluster that you have; KUBECONFIG is ignored.")
+    ] = None,
+    state: Annotated[Path | None, typer.Option(help="State folder; default: ATOLL_LOCAL_DIR or XDG state.")] = None,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before touching a cluster of yours.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="End once everything is served, as tests do.")] = False,
+) -> None:
+    """Start a control plane, a simulated cloud, the router and the operator; serve the manifests; follow changes."""
+    console = Console()
+    # SIGTERM ends everything as Ctrl-C does: the same clean-up runs.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    paths = files or [EXAMPLE]
+    try:
+        manifests = load_manifests(paths)
+        for fault in manifests.faults:
+            console.print(Text(f"fault: {fault}", style="red"))
+        if cluster is not None:
+            _run_against(cluster, paths, console, yes=yes)
+        else:
+            _run_here(paths, manifests, console, state_directory=state, once=once)
+    except FileNotFoundError as error:
+        raise typer.BadParameter(f"{error.filename or error}: no such file or folder", param_hint="-f") from error
+    except LocalEnvironmentError as error:
+        console.print(Text(f"error: {error}", style="red"))
+        raise typer.Exit(Exit.ERROR) from error
+    except KeyboardInterrupt:
+        console.print("stopped; nothing is left running")
+
+
+@app.command("down")
+def stop(state: Annotated[Path | None, typer.Option(help="State folder of the environment.")] = None) -> None:
+    """End whatever an earlier run left behind, for example after a kill."""
+    ended = down(state)
+    typer.echo(f"ended: {', '.join(ended)}" if ended else "nothing was running")
+
+
+@app.command("lose-node", epilog="Example:\n\n  atoll local lose-node $(kubectl get nodes -o name | head -1)")
+def lose(
+    name: Annotated[str, typer.Argument(help="Name of the node.")],
+    state: Annotated[Path | None, typer.Option(help="State folder of the environment.")] = None,
+) -> None:
+    """Lose a node abruptly: no notice, no drain, as when a spot instance vanishes."""
+    folder = StateDirectory(root=(state or default_state_directory()).absolute())
+    try:
+        lose_node(folder.kubeconfig, name.removeprefix("node/"))
+    except LocalEnvironmentError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(Exit.ERROR) from error
+    typer.echo(f"{name} is lost")
+
+
+def _run_here(
+    paths: list[Path], manifests: Manifests, console: Console, *, state_directory: Path | None, once: bool
+) -> None:
+    with _plan_beside(paths) as rival:
+        if not is_built():
+            console.print("The first run builds the control plane: ten minutes or more on two cores. The plan first:")
+            report = rival(wait=True)
+            if report is not None:
+                console.print(plan_table(report))
+        binaries = ensure_binaries()
+        with ControlPlane(binaries=binaries, state_directory=state_directory) as plane:
+            with console.status("Starting etcd, kube-apiserver, controllers, scheduler, KWOK, Karpenter …"):
+                plane.start(Profile(offerings=offerings_of(manifests.pools)))
+            with LocalFleet(plane) as fleet, plane.api() as api:
+                fleet.install()
+                fleet.start_router()
+                fleet.start_operator()
+                fleet.apply(paths)
+
+                check = plane.processes.check
+                seen = follow_until_settled(api, console, check=check)
+                known = rival(wait=True)
+                report = seen.report(_baseline(known))
+                if report is not None:
+                    console.print(plan_table(report))
+                _say_where(console, plane)
+                if not once:
+                    follow_changes(api, console, seen, check=check, baseline=lambda: None)
+
+
+def _say_where(console: Console, plane: ControlPlane) -> None:
+    kubectl = f"{plane.kubectl_path} --kubeconfig {plane.kubeconfig}"
+    console.print(
+        "Simulated: nodes, pods and GPUs (KWOK, Karpenter's KWOK provider), the kubelet of the router. Real: the rest.",
+        style="dim",
+        highlight=False,
+    )
+    console.print("Try, in another terminal (Ctrl-C here ends everything):", highlight=False)
+    for line in (
+        f"{kubectl} get md,gnp,plan,fleet",
+        f'{kubectl} patch md phi-4-14b --type=merge -p \'{{"spec":{{"demand":{{"requestsPerSecond":40}}}}}}\'',
+        f"{kubectl} delete node NAME          # graceful loss",
+        f"{Path(sys.executable).parent / 'atoll'} local lose-node NAME   # abrupt loss",
+    ):
+        console.print(f"  {line}", soft_wrap=True, highlight=False)
+
+
+def _run_against(cluster: Path, paths: list[Path], console: Console, *, yes: bool) -> None:
+    with _plan_beside(paths) as rival, console.status("Planning, so that you know the cost before anything is applied"):
+        report = rival(wait=True)
+    if report is not None:
+        console.print(plan_table(report))
+
+    def confirm(question: str) -> None:
+        if not yes and os.environ.get("YES") != "1":
+            typer.confirm(question, abort=True)
+
+    run_against(cluster, paths, say=lambda line: console.print(line, highlight=False, soft_wrap=True), confirm=confirm)
+
+
+def _baseline(report: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    return report["baseline"]["oneKindPerModel"] if report else None
+
+
+@contextmanager
+def _plan_beside(paths: list[Path]) -> Iterator[Callable[..., dict[str, Any] | None]]:
+    """`atoll plan` in a process of its own while other things go on; its report once it is done."""
+    arguments = [argument for path in paths for argument in ("-f", str(path))]
+    command = [sys.executable, "-m", "atoll.cli", "plan", *arguments, "--json"]
+    child = subprocess.Popen(  # noqa: S603  # our own command
+        [*tied_to_this_process(), *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env={key: value for key, value in os.environ.items() if key != "PYTHONPATH"},
+    )
+    answer: list[dict[str, Any] | None] = []
+
+    def report(*, wait: bool) -> dict[str, Any] | None:
+        if not answer and (wait or child.poll() is not None):
+            text, _ = child.communicate()
+            answer.append(json.loads(text) if text.strip() else None)
+        return answer[0] if answer else None
+
+    try:
+        yield report
+    finally:
+        if child.poll() is None:
+            child.kill()
+        child.wait()

@@ -1,0 +1,54 @@
+"""By how much what serves a demand exceeds what its plan wants: so much may be drained."""
+
+from collections import Counter
+from collections.abc import Iterable
+
+from atoll.domain.demand import DemandKey
+from atoll.reconcile.move import Move
+from atoll.reconcile.room import Room
+from atoll.reconcile.victims import Victim
+
+_TOLERANCE = 1e-9
+_BREAKABLE = 0.25
+"""Share of a demand's wanted rate that may be missing while its replicas make room for their successors: what a
+Deployment's rolling update takes by default."""
+
+
+class Spare:
+    """Requests/s that each demand can do without; victims are taken out one after another."""
+
+    def __init__(self, move: Move, room: Room, victims: Iterable[Victim]) -> None:
+        self._wanted: Counter[DemandKey] = Counter()
+        self._spare: Counter[DemandKey] = Counter()
+        self._starting: Counter[DemandKey] = Counter()
+        for key, wanted in move.desired.deployments.items():
+            if wanted.stage == 0:
+                self._wanted[wanted.demand] += wanted.count * wanted.rate
+            if key in move.live:
+                placed = move.live[key].replicas - room.stuck(key) - len(move.leaving(key))
+                self._starting[wanted.demand] += max(0, placed - move.serving(key))
+        for key, item in move.live.items():
+            if item.stage == 0:
+                self._spare[item.demand] += move.serving(key) * move.rate(key)
+        for victim in victims:
+            if victim.draining:  # decided anew, as if it still served
+                self._spare[victim.demand] += victim.rate
+        for demand, rate in self._wanted.items():
+            self._spare[demand] -= rate
+
+    def without(self, victim: Victim) -> None:
+        """Count a victim out."""
+        self._spare[victim.demand] -= victim.rate
+
+    def suffices(self, victim: Victim) -> bool:
+        """What is wanted is served without the victim."""
+        return self._spare[victim.demand] - victim.rate >= -_TOLERANCE
+
+    def breakable(self, victim: Victim) -> bool:
+        """Most of what is wanted is served without the victim."""
+        least = -_BREAKABLE * self._wanted[victim.demand]
+        return self._spare[victim.demand] - victim.rate >= least - _TOLERANCE
+
+    def starting(self, demand: DemandKey) -> bool:
+        """Replicas of a demand start on nodes that are there or will come."""
+        return self._starting[demand] > 0

@@ -1,0 +1,105 @@
+"""Which replicas the plan does not want any more, and what each of them still serves and holds."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from atoll.domain.demand import DemandKey
+from atoll.domain.pool import OfferingKey
+from atoll.domain.snapshot import ObservedPod
+from atoll.reconcile.drain import is_draining
+from atoll.reconcile.move import Move
+from atoll.reconcile.running import DeploymentId, is_lost, replica_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Victim:
+    """One replica that is to go.
+
+    Attributes:
+        keys: its Deployments, by stage.
+        demand: whose it is.
+        priority: of the demand.
+        head: the pod that requests reach; None where there is none, or none that is Ready.
+        rate: requests/s that go with it, 0 where its node goes anyway.
+        gpus: that come free, by offering.
+        refilled: it is wanted, only not there: its ReplicaSet replaces it.
+    """
+
+    keys: tuple[DeploymentId, ...]
+    demand: DemandKey
+    priority: int
+    head: ObservedPod | None
+    rate: float
+    gpus: Mapping[OfferingKey, int]
+    refilled: bool = False
+
+    @property
+    def draining(self) -> bool:
+        """It was taken out of the router."""
+        return self.head is not None and is_draining(self.head)
+
+
+def victims(move: Move) -> list[Victim]:
+    """Surplus replicas of all demands, in the order in which they go: lowest priority first, then those that drain.
+
+    Of a demand that is gone the garbage collector takes everything, and one with a fault keeps what it has.
+    """
+    units: dict[tuple[str, ...], list[DeploymentId]] = defaultdict(list)
+    for key, item in sorted(move.live.items(), key=lambda entry: (entry[1].stage, entry[0])):
+        if item.demand in move.snapshot.demands:
+            units[replica_id(item)].append(key)
+    found = [victim for _, keys in sorted(units.items()) for victim in _of_unit(move, tuple(keys))]
+    return sorted(found, key=lambda victim: (victim.priority, not victim.draining))
+
+
+def _of_unit(move: Move, keys: tuple[DeploymentId, ...]) -> list[Victim]:
+    """Surplus of one single-stage Deployment, or a whole multi-stage replica."""
+    item = move.live[keys[0]]
+    if item.replica >= 0:
+        if any(move.count(key) for key in keys):
+            return []
+        heads = [pod for pod in move.pods.get(keys[0], ()) if item.stage == 0 and pod.ready]
+        return [_victim(move, keys, heads[0] if heads else None)]
+    surplus = item.replicas - move.goal(keys[0])
+    if surplus > 0:
+        chosen = _ordered(move, keys[0])[:surplus]
+        podless = [None] * (surplus - len(chosen))
+        return [_victim(move, keys, pod if pod and _stops_orderly(move, pod) else None) for pod in (*chosen, *podless)]
+    return [_victim(move, keys, pod, refilled=True) for pod in move.leaving(keys[0]) if _stops_orderly(move, pod)]
+
+
+def _victim(move: Move, keys: tuple[DeploymentId, ...], head: ObservedPod | None, *, refilled: bool = False) -> Victim:
+    demand = move.live[keys[0]].demand
+    gpus: Counter[OfferingKey] = Counter()
+    for key in keys:
+        gpus[move.live[key].offering] += move.live[key].strategy.tp
+    serves = head is not None and not is_lost(head, move.snapshot)
+    return Victim(
+        keys=keys,
+        demand=demand,
+        priority=move.priority(demand),
+        head=head,
+        rate=move.rate(keys[0]) if serves else 0.0,
+        gpus=gpus,
+        refilled=refilled,
+    )
+
+
+def _stops_orderly(move: Move, pod: ObservedPod) -> bool:
+    """Whether the pod still answers requests; one whose node is gone does not, whatever it last said."""
+    return pod.ready and pod.node in move.snapshot.nodes
+
+
+def _ordered(move: Move, key: DeploymentId) -> list[ObservedPod]:
+    """Pods of a Deployment: first those that serve nothing, as its ReplicaSet removes those first, then youngest."""
+    return sorted(
+        move.pods.get(key, ()),
+        key=lambda pod: (
+            _stops_orderly(move, pod),
+            not is_lost(pod, move.snapshot),
+            not is_draining(pod),
+            -pod.created.timestamp(),
+            pod.name,
+        ),
+    )
