@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -110,7 +111,7 @@ def test_same_offering_with_partly_used_nodes_is_two_supplies() -> None:
 
 def test_penalty_is_convex_and_grows_at_the_breaks() -> None:
     points = [penalty(share / 1000) for share in range(1001)]
-    steps = [after - before for before, after in zip(points, points[1:], strict=False)]
-    assert all(later >= earlier - 1e-12 for earlier, later in zip(steps, steps[1:], strict=False))
+    steps = [after - before for before, after in itertools.pairwise(points)]
+    assert all(later >= earlier - 1e-12 for earlier, later in itertools.pairwise(steps))
     assert penalty(BREAKS[0]) == pytest.approx(0.05)
     assert penalty(1.0) == pytest.approx(0.05 + 0.05 * 2 + 0.15 * 4 + 0.25 * 8 + 0.5 * 16)

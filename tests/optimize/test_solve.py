@@ -1,4 +1,5 @@
 import dataclasses
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ from hypothesis import strategies as st
 
 from atoll.domain.problem import Allocation, Problem
 from atoll.domain.reason import Reason
+from atoll.optimize import search
 from atoll.optimize.check import check
 from atoll.optimize.greedy import greedy
 from atoll.optimize.plan import fits
@@ -242,3 +244,17 @@ def test_greedy_plan_always_fits(case: Problem) -> None:
     plan = greedy(sets)
     assert fits(sets, plan)
     assert (plan.counts <= np.maximum(sets.upper, 0)).all()
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(small_problems())
+def test_the_way_of_large_problems_ends_at_the_same_optimum(case: Problem) -> None:
+    """Promising columns first, then pooled domains for the bound, then the whole program: on problems that we know."""
+    with mock.patch.object(search, "SMALL", 0), mock.patch.object(search, "PROMISING", 2):
+        answer = solve(case)
+    want_levels, want_cost = cheapest(case)
+    levels, cost = levels_and_cost(answer)
+    assert check(case, answer) == ()
+    assert levels == pytest.approx(want_levels, abs=2e-5)
+    assert cost == pytest.approx(want_cost, rel=2e-4, abs=1e-9)
+    assert answer.bound_per_hour <= want_cost + 1e-9

@@ -42,11 +42,15 @@ def server_side_apply(live: Any, intent: Any, before: Any = None, *, path: str =
     """What the API server makes of an apply by a manager whose last apply was ``before``."""
     if isinstance(intent, dict) and isinstance(live, dict):
         former = before if isinstance(before, dict) else {}
-        kept = {k: v for k, v in live.items() if k in intent or k not in former}
-        return kept | {
-            k: server_side_apply(kept[k], v, former.get(k), path=k) if k in kept else copy.deepcopy(v)
-            for k, v in intent.items()
-        }
+        kept = {}
+        for name, value in live.items():
+            if name in intent:
+                kept[name] = server_side_apply(value, intent[name], former.get(name), path=name)
+            elif name not in former:
+                kept[name] = value
+            elif isinstance(value, dict) and isinstance(former[name], dict):
+                kept[name] = server_side_apply(value, {}, former[name], path=name)
+        return kept | {name: copy.deepcopy(value) for name, value in intent.items() if name not in live}
     if isinstance(intent, list) and isinstance(live, list) and path in MERGE_KEYS:
         by = MERGE_KEYS[path]
         mine = {item[by]: item for item in intent}

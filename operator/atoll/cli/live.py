@@ -36,7 +36,7 @@ def follow_until_settled(api: Api, console: Console, *, check: Callable[[], None
             check()
             seen = _look(api)
             if seen is not None:
-                live.update(progress_table(seen, time.monotonic() - began))
+                live.update(standings_table(seen, seconds=time.monotonic() - began))
                 if seen.settled:
                     return seen
             time.sleep(_POLL_SECONDS)
@@ -81,11 +81,12 @@ def changes(before: Look, after: Look) -> list[str]:
     return lines
 
 
-def progress_table(seen: Look, seconds: float) -> RenderableType:
-    """How far every demand is."""
+def standings_table(seen: Look, *, seconds: float | None = None) -> RenderableType:
+    """How far every demand is; ``seconds`` since the start."""
+    since = "" if seconds is None else f"{seconds:.0f} s: "
     table = Table(
         header_style="bold",
-        caption=f"{seconds:.0f} s: {seen.nodes} nodes, {seen.pods[0]} of {seen.pods[1]} engine pods Ready",
+        caption=f"{since}{seen.nodes} nodes, {seen.pods[0]} of {seen.pods[1]} engine pods Ready",
         caption_justify="left",
     )
     table.add_column("Demand", no_wrap=True)

@@ -1,5 +1,6 @@
 """``atoll local``: the whole system on this machine, with a simulated cloud; or against a cluster that is there."""
 
+import io
 import json
 import os
 import signal
@@ -16,12 +17,13 @@ from rich.text import Text
 
 from atoll.api.manifests import Manifests, load_manifests
 from atoll.cli.exits import Exit
-from atoll.cli.live import follow_changes, follow_until_settled
+from atoll.cli.live import follow_changes, follow_until_settled, standings_table
 from atoll.local.binaries import ensure_binaries, is_built
 from atoll.local.controlplane import ControlPlane, Profile, down
 from atoll.local.errors import LocalEnvironmentError
 from atoll.local.fleet import LocalFleet
 from atoll.local.foreign import run_against
+from atoll.local.look import Look
 from atoll.local.losenode import lose_node
 from atoll.local.offerings import offerings_of
 from atoll.local.processes import tied_to_this_process
@@ -31,6 +33,7 @@ from atoll.report.tables import plan_table
 app = typer.Typer(help="Run everything on this machine: no GPU, no cloud, no Docker.", no_args_is_help=True)
 
 EXAMPLE = Path("examples/coral-six")
+_PICTURE_COLUMNS = 128
 
 
 @app.command(
@@ -48,6 +51,7 @@ def run(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before touching a cluster of yours.")] = False,
     once: Annotated[bool, typer.Option("--once", help="End once everything is served, as tests do.")] = False,
+    picture: Annotated[Path | None, typer.Option(help="Save the last screen as an SVG here.")] = None,
 ) -> None:
     """Start a control plane, a simulated cloud, the router and the operator; serve the manifests; follow changes."""
     console = Console()
@@ -61,7 +65,7 @@ def run(
         if cluster is not None:
             _run_against(cluster, paths, console, yes=yes)
         else:
-            _run_here(paths, manifests, console, state_directory=state, once=once)
+            _run_here(paths, manifests, console, state_directory=state, once=once, picture=picture)
     except FileNotFoundError as error:
         raise typer.BadParameter(f"{error.filename or error}: no such file or folder", param_hint="-f") from error
     except LocalEnvironmentError as error:
@@ -94,7 +98,13 @@ def lose(
 
 
 def _run_here(
-    paths: list[Path], manifests: Manifests, console: Console, *, state_directory: Path | None, once: bool
+    paths: list[Path],
+    manifests: Manifests,
+    console: Console,
+    *,
+    state_directory: Path | None,
+    once: bool,
+    picture: Path | None,
 ) -> None:
     with _plan_beside(paths) as rival:
         if not is_built():
@@ -118,9 +128,20 @@ def _run_here(
                 report = seen.report(_baseline(known))
                 if report is not None:
                     console.print(plan_table(report))
+                    if picture is not None:
+                        _save_picture(picture, seen, report)
                 _say_where(console, plane)
                 if not once:
                     follow_changes(api, console, seen, check=check, baseline=lambda: None)
+
+
+def _save_picture(path: Path, seen: Look, report: Mapping[str, Any]) -> None:
+    """How every demand stands and the table, drawn as they are on the screen."""
+    canvas = Console(record=True, width=_PICTURE_COLUMNS, file=io.StringIO(), force_terminal=True)
+    canvas.print(Text("$ make run", style="bold"))
+    canvas.print(standings_table(seen))
+    canvas.print(plan_table(report))
+    canvas.save_svg(str(path), title="make run")
 
 
 def _say_where(console: Console, plane: ControlPlane) -> None:

@@ -1,13 +1,15 @@
 """A plan placed on nodes: every stage pod on one, kept replicas where they are."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+
+import numpy as np
 
 from atoll.domain.pool import OfferingKey
 from atoll.domain.problem import NodeUse, ReplicaGroup, ReplicaSite
 from atoll.optimize.plan import Plan
-from atoll.optimize.sets import Sets
+from atoll.optimize.sets import Floats, Running, Sets
 
 
 @dataclass(slots=True, kw_only=True)
@@ -15,6 +17,7 @@ class _Node:
     """A node with what is free on it, as aligned blocks: 7 GPUs are blocks of 4, 2 and 1."""
 
     supply: int
+    group: int
     blocks: list[int]
 
     def take(self, width: int) -> None:
@@ -31,7 +34,7 @@ class Placed:
     """Replicas and the nodes that they are on.
 
     Attributes:
-        replicas: groups with their sites, those kept first.
+        replicas: groups with their sites.
         nodes: nodes in use.
         kept: of the replicas, how many run already at the same site.
     """
@@ -44,40 +47,28 @@ class Placed:
 def place(sets: Sets, plan: Plan) -> Placed:
     """Pack a plan's stage pods onto its nodes.
 
-    Running replicas of the plan keep their sites as far as its nodes have room there. Then the rest, widest pods
-    first, each on the smallest block that holds it: exact for power-of-two widths, so pods that satisfy the packing
-    rows always find room.
+    Running replicas of the plan keep their sites as far as its nodes have room there and everything else still fits.
+    Then the rest, widest pods first, each on the smallest block that holds it: exact for power-of-two widths, so
+    pods that satisfy the packing rows always find room.
 
     Args:
         sets: what the plan is over.
         plan: that fits.
+
+    Raises:
+        ValueError: the plan does not fit.
     """
-    nodes = [
-        _Node(supply=number, blocks=_blocks(sets.supplies[number].gpus))
-        for number, count in enumerate(plan.nodes)
-        for _ in range(count)
-    ]
-    left = {number: int(count) for number, count in enumerate(plan.counts) if count}
+    seating = _Seating(sets, plan)
     placed: Counter[tuple[int, tuple[OfferingKey, ...]]] = Counter()
-    used: set[int] = set()
-    of_offering: dict[OfferingKey, list[int]] = {}
-    for number, node in enumerate(nodes):
-        of_offering.setdefault(sets.supplies[node.supply].offering, []).append(number)
-    kept = 0
     for running in sorted(sets.running, key=lambda running: -running.group.strategy.tp):
-        for _ in range(min(running.group.count, left.get(running.column, 0))):
-            chosen = _seat(nodes, running.group.site.offerings, of_offering, running.group.strategy.tp)
-            if chosen is None:
+        for _ in range(running.group.count):
+            if not seating.keep(running):
                 break
-            used.update(chosen)
-            left[running.column] -= 1
-            kept += 1
             placed[running.column, running.group.site.offerings] += 1
-    sites = _seat_new(sets, nodes, left, used)
-    for column, stages in sites:
-        placed[column, stages] += 1
+    kept = placed.total()
+    placed.update(seating.seat_the_rest())
     replicas = tuple(_group(sets, column, offerings, count) for (column, offerings), count in sorted(placed.items()))
-    in_use = Counter(nodes[number].supply for number in used)
+    in_use = Counter(seating.nodes[number].supply for number in seating.used)
     return Placed(
         replicas=replicas,
         nodes=tuple(NodeUse(supply=sets.supplies[p], nodes=count) for p, count in sorted(in_use.items())),
@@ -85,9 +76,103 @@ def place(sets: Sets, plan: Plan) -> Placed:
     )
 
 
+class _Seating:
+    """Stage pods being seated on the nodes of a plan.
+
+    ``spare`` is the slack of each packing row, over what is free and what is not yet seated: while none is below
+    zero, all that is left can be seated.
+    """
+
+    def __init__(self, sets: Sets, plan: Plan) -> None:
+        self.sets = sets
+        self.nodes = [
+            _Node(supply=number, group=sets.supply_group[number], blocks=_blocks(sets.supplies[number].gpus))
+            for number, count in enumerate(plan.nodes)
+            for _ in range(count)
+        ]
+        self.used: set[int] = set()
+        self.left = {number: int(count) for number, count in enumerate(plan.counts) if count}
+        self.spare = plan.nodes @ sets.slots - sets.load_of(plan.counts)
+        self.of_offering: dict[OfferingKey, list[int]] = {}
+        self.of_group: dict[int, list[int]] = {}
+        for number, node in enumerate(self.nodes):
+            self.of_offering.setdefault(sets.supplies[node.supply].offering, []).append(number)
+            self.of_group.setdefault(node.group, []).append(number)
+
+    def keep(self, running: Running) -> bool:
+        """Seat one running replica at its site; false, and nothing changed, where that leaves others without room."""
+        if not self.left.get(running.column):
+            return False
+        width = running.group.strategy.tp
+        spare = self.spare.copy()
+        before: dict[int, list[int]] = {}
+        for offering in running.group.site.offerings:
+            best = _smallest(self.nodes, self.of_offering.get(offering, []), width)
+            if best is None:
+                self._restore(before)
+                self.spare = spare
+                return False
+            node = self.nodes[best]
+            before.setdefault(best, list(node.blocks))
+            self.spare -= self._room(node)
+            node.take(width)
+            self.spare += self._room(node)
+        for row, amount in self.sets.loads[running.column].items():
+            self.spare[row] += amount
+        if (self.spare < -0.5).any():
+            self._restore(before)
+            self.spare = spare
+            return False
+        self.left[running.column] -= 1
+        self.used.update(before)
+        return True
+
+    def seat_the_rest(self) -> Counter[tuple[int, tuple[OfferingKey, ...]]]:
+        """Seat the stage pods of all other replicas, widest first; returns replicas by column and site."""
+        columns = self.sets.columns
+        wanted = sorted(
+            (
+                (width, column, group, count * self.left[column])
+                for column in self.left
+                for group, width, count in columns[column].pods
+            ),
+            key=lambda pod: (-pod[0], pod[1]),
+        )
+        seats: dict[tuple[int, int], list[int]] = {}
+        for width, column, group, count in wanted:
+            for _ in range(count):
+                best = _smallest(self.nodes, self.of_group.get(group, []), width)
+                if best is None:
+                    raise ValueError(f"pods of {columns[column].label} do not fit their nodes")
+                self.nodes[best].take(width)
+                self.used.add(best)
+                seats.setdefault((column, group), []).append(best)
+        return Counter((column, self._site(column, seats)) for column in self.left for _ in range(self.left[column]))
+
+    def _site(self, column: int, seats: dict[tuple[int, int], list[int]]) -> tuple[OfferingKey, ...]:
+        """The next replica's offerings in the order of its stages."""
+        spec = self.sets.columns[column]
+        group_of = {self.sets.groups[group].gpu_kind: group for group, _, _ in spec.pods}
+        stages = self.sets.demands[spec.demand].templates[spec.template].strategy.stages
+        chosen = [seats[column, group_of[stage.gpu_kind]].pop(0) for stage in stages]
+        return tuple(self.sets.supplies[self.nodes[number].supply].offering for number in chosen)
+
+    def _room(self, node: _Node) -> Floats:
+        """Slots free on a node by packing row."""
+        room = np.zeros(len(self.sets.rows))
+        for row in self.sets.rows_of_group[node.group]:
+            width = self.sets.rows[row][1]
+            room[row] = sum(block // width for block in node.blocks if block >= width)
+        return room
+
+    def _restore(self, blocks: dict[int, list[int]]) -> None:
+        for number, before in blocks.items():
+            self.nodes[number].blocks = before
+
+
 def packs(pods: Iterable[int], nodes: Iterable[int]) -> bool:
     """Whether pods of power-of-two widths fit nodes of these free GPUs."""
-    bins = [_Node(supply=0, blocks=_blocks(gpus)) for gpus in nodes]
+    bins = [_Node(supply=0, group=0, blocks=_blocks(gpus)) for gpus in nodes]
     for width in sorted(pods, reverse=True):
         best = _smallest(bins, range(len(bins)), width)
         if best is None:
@@ -108,66 +193,6 @@ def _smallest(nodes: list[_Node], candidates: Iterable[int], width: int) -> int 
         if fitting and (best is None or (min(fitting), number) < best):
             best = (min(fitting), number)
     return None if best is None else best[1]
-
-
-def _seat(
-    nodes: list[_Node], offerings: tuple[OfferingKey, ...], of_offering: Mapping[OfferingKey, list[int]], width: int
-) -> list[int] | None:
-    """Seat one running replica's stages at their offerings, or nothing of it."""
-    chosen: list[int] = []
-    before: list[tuple[int, list[int]]] = []
-    for offering in offerings:
-        best = _smallest(nodes, of_offering.get(offering, []), width)
-        if best is None:
-            for number, blocks in reversed(before):
-                nodes[number].blocks = blocks
-            return None
-        before.append((best, list(nodes[best].blocks)))
-        nodes[best].take(width)
-        chosen.append(best)
-    return chosen
-
-
-def _seat_new(
-    sets: Sets, nodes: list[_Node], left: Mapping[int, int], used: set[int]
-) -> list[tuple[int, tuple[OfferingKey, ...]]]:
-    """Seat the stage pods of new replicas, widest first; returns each replica's column and site."""
-    of_group: dict[int, list[int]] = {}
-    for number, node in enumerate(nodes):
-        of_group.setdefault(sets.supply_group[node.supply], []).append(number)
-    seats: dict[tuple[int, int], list[int]] = {}
-    wanted = sorted(
-        (
-            (width, column, group, count * left[column])
-            for column in left
-            for group, width, count in _pods(sets, column)
-        ),
-        key=lambda pod: (-pod[0], pod[1]),
-    )
-    for width, column, group, count in wanted:
-        for _ in range(count):
-            best = _smallest(nodes, of_group.get(group, []), width)
-            if best is None:
-                raise ValueError(f"pods of {sets.columns[column].label} do not fit their nodes")
-            nodes[best].take(width)
-            used.add(best)
-            seats.setdefault((column, group), []).append(best)
-    placed = []
-    for column, count in left.items():
-        spec = sets.columns[column]
-        strategy = sets.demands[spec.demand].templates[spec.template].strategy
-        group_of_kind = {sets.groups[group].gpu_kind: group for group, _, _ in spec.pods}
-        for _ in range(count):
-            stages = tuple(
-                sets.supplies[nodes[seats[column, group_of_kind[stage.gpu_kind]].pop(0)].supply].offering
-                for stage in strategy.stages
-            )
-            placed.append((column, stages))
-    return placed
-
-
-def _pods(sets: Sets, column: int) -> tuple[tuple[int, int, int], ...]:
-    return sets.columns[column].pods
 
 
 def _group(sets: Sets, column: int, offerings: tuple[OfferingKey, ...], count: int) -> ReplicaGroup:

@@ -70,10 +70,10 @@ def _of_demand(
         companions[reference(service)] = service
         if len(item.group.strategy.stages) == 1:
             single += item.group.count
-            found = (_single(snapshot, demand, item),)
+            found = [_single(snapshot, demand, item)]
         else:
             multi += item.group.count
-            found = tuple(_stages(snapshot, demand, item))
+            found = list(_stages(snapshot, demand, item))
         for one in found:
             wanted[demand.key.namespace, one.intent["metadata"]["name"]] = one
             if one.replica >= 0 and one.stage == 0:

@@ -39,6 +39,8 @@ def _grow_unit(move: Move, keys: list[DeploymentId], room: Room, pace: int) -> i
         move.waiting[demand] = "for room"
     elif fitting < grow_by:
         move.waiting[demand] = "for earlier moves"
+    if fitting:
+        move.grown.add(demand)
     for key in keys:
         started = min(fitting, missing[key])
         replicas = _replicas(move, key) + started

@@ -24,6 +24,7 @@ class Move:
         live: our engine Deployments by namespace and name.
         actions: of this step so far.
         waiting: for what, by demand.
+        grown: demands of which this step starts replicas.
         router_synced: every router has acknowledged the present configuration.
     """
 
@@ -35,6 +36,7 @@ class Move:
         self.live = {(item.namespace, item.name): item for item in snapshot.deployments if not item.deleting}
         self.actions: list[Action] = []
         self.waiting: dict[DemandKey, str] = {}
+        self.grown: set[DemandKey] = set()
         self.router_synced = self._router_synced()
         self._rates = rates(snapshot)
 

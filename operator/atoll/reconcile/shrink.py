@@ -4,7 +4,7 @@ An old replica goes once what its plan wants is served without it and every rout
 old ones there go before that (break before make), and only as many as make the room:
 
 - at once those of a demand of lower priority than the one that lacks room;
-- of the same priority so many that three quarters of what is wanted is served, and one where nothing else can go on;
+- of the same priority only where nothing starts and no room comes free anyhow, and then a quarter at a time;
 - never those of a higher priority.
 """
 
@@ -27,24 +27,19 @@ def shrink(move: Move, room: Room) -> None:
     spare = Spare(move, room, found)
     gone: Counter[DeploymentId] = Counter()
     leaving: set[str] = set()
-    for victim in sorted(found, key=lambda victim: victim.head is not None):
-        if victim.head is not None and not _may_go(move, room, spare, victim):
-            if not victim.refilled:
-                move.waiting.setdefault(victim.demand, "for new replicas to serve")
-            continue
-        spare.without(victim)
-        for offering, gpus in victim.gpus.items():
-            room.coming[offering] += gpus
-            room.answer(offering, gpus)
-        if victim.head is not None:
-            leaving.add(victim.head.uid)
-            if not _drained(move, victim.head):
+    for victim in found:
+        if victim.head is None or _may_go(move, room, spare, victim):
+            spare.without(victim)
+            for offering, gpus in victim.gpus.items():
+                room.answer(offering, gpus)
+            if victim.head is not None:
+                leaving.add(victim.head.uid)
+            if victim.head is None or _drained(move, victim.head):
+                _stop(move, victim, gone)
+            else:
                 move.waiting.setdefault(victim.demand, "for old replicas to drain")
-                continue
-            if victim.refilled:
-                _delete_pod(move, victim.head)
-                continue
-        gone.update(victim.keys)
+        elif not victim.refilled:
+            move.waiting.setdefault(victim.demand, "for new replicas to serve")
     _take_back(move, leaving)
     for key, count in sorted(gone.items()):
         _remove(move, key, count)
@@ -53,15 +48,27 @@ def shrink(move: Move, room: Room) -> None:
 def _may_go(move: Move, room: Room, spare: Spare, victim: Victim) -> bool:
     """Whether a replica that answers requests may be drained now."""
     if not victim.refilled and move.router_synced and spare.suffices(victim):
+        for offering, gpus in victim.gpus.items():
+            room.coming[offering] += gpus
         return True
     for offering in victim.gpus:
         asked = room.highest_ask(offering)
         if asked is None or asked < victim.priority:
             continue
-        idle = not spare.starting(victim.demand) and not room.coming[offering]
-        if asked > victim.priority or idle or (not victim.refilled and spare.breakable(victim)):
+        waits = spare.starting(victim.demand) or room.coming[offering] > 0
+        if asked > victim.priority or (not waits and spare.breakable(victim)):
             return True
     return False
+
+
+def _stop(move: Move, victim: Victim, gone: Counter[DeploymentId]) -> None:
+    """Stop a replica; one that is wanted, only not there, comes again at once."""
+    if victim.refilled and victim.head is not None:
+        target = Reference(kind=POD.name, namespace=victim.head.namespace, name=victim.head.name)
+        why = "its node is going and holds the room for its replacement"
+        move.actions.append(Delete(target=target, uid=victim.head.uid, resource_version="", why=why))
+    else:
+        gone.update(victim.keys)
 
 
 def _drained(move: Move, pod: ObservedPod) -> bool:
@@ -79,12 +86,6 @@ def _take_back(move: Move, leaving: set[str]) -> None:
         for pod in move.pods.get(key, ()):
             if is_draining(pod) and pod.ready and pod.uid not in leaving:
                 move.actions.append(Apply(intent=routable_pod(pod), why="is needed after all", live_uid=pod.uid))
-
-
-def _delete_pod(move: Move, pod: ObservedPod) -> None:
-    target = Reference(kind=POD.name, namespace=pod.namespace, name=pod.name)
-    why = "its node is going and holds the room for its replacement"
-    move.actions.append(Delete(target=target, uid=pod.uid, resource_version="", why=why))
 
 
 def _remove(move: Move, key: DeploymentId, count: int) -> None:

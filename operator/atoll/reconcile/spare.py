@@ -1,6 +1,6 @@
 """By how much what serves a demand exceeds what its plan wants: so much may be drained."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Iterable
 
 from atoll.domain.demand import DemandKey
@@ -18,15 +18,17 @@ class Spare:
     """Requests/s that each demand can do without; victims are taken out one after another."""
 
     def __init__(self, move: Move, room: Room, victims: Iterable[Victim]) -> None:
-        self._wanted: Counter[DemandKey] = Counter()
-        self._spare: Counter[DemandKey] = Counter()
-        self._starting: Counter[DemandKey] = Counter()
+        self._wanted: dict[DemandKey, float] = defaultdict(float)
+        self._spare: dict[DemandKey, float] = defaultdict(float)
+        self._starting = set(move.grown)
+        self._leaving: set[DemandKey] = set()
         for key, wanted in move.desired.deployments.items():
             if wanted.stage == 0:
                 self._wanted[wanted.demand] += wanted.count * wanted.rate
             if key in move.live:
-                placed = move.live[key].replicas - room.stuck(key) - len(move.leaving(key))
-                self._starting[wanted.demand] += max(0, placed - move.serving(key))
+                serving = move.serving(key) + len(move.leaving(key))
+                if move.live[key].replicas > serving + room.stuck(key):
+                    self._starting.add(wanted.demand)
         for key, item in move.live.items():
             if item.stage == 0:
                 self._spare[item.demand] += move.serving(key) * move.rate(key)
@@ -39,16 +41,20 @@ class Spare:
     def without(self, victim: Victim) -> None:
         """Count a victim out."""
         self._spare[victim.demand] -= victim.rate
+        if victim.head is not None:
+            self._leaving.add(victim.demand)
 
     def suffices(self, victim: Victim) -> bool:
         """What is wanted is served without the victim."""
         return self._spare[victim.demand] - victim.rate >= -_TOLERANCE
 
     def breakable(self, victim: Victim) -> bool:
-        """Most of what is wanted is served without the victim."""
+        """Most of what is wanted is served without the victim, or it is the first of its demand to go."""
+        if victim.demand not in self._leaving:
+            return True
         least = -_BREAKABLE * self._wanted[victim.demand]
-        return self._spare[victim.demand] - victim.rate >= least - _TOLERANCE
+        return not victim.refilled and self._spare[victim.demand] - victim.rate >= least - _TOLERANCE
 
     def starting(self, demand: DemandKey) -> bool:
         """Replicas of a demand start on nodes that are there or will come."""
-        return self._starting[demand] > 0
+        return demand in self._starting

@@ -41,7 +41,9 @@ class Victim:
 
 
 def victims(move: Move) -> list[Victim]:
-    """Surplus replicas of all demands, in the order in which they go: lowest priority first, then those that drain.
+    """Surplus replicas of all demands, in the order in which they go.
+
+    First those that answer nobody, then those of the lowest priority, of these first the ones that drain already.
 
     Of a demand that is gone the garbage collector takes everything, and one with a fault keeps what it has.
     """
@@ -50,7 +52,7 @@ def victims(move: Move) -> list[Victim]:
         if item.demand in move.snapshot.demands:
             units[replica_id(item)].append(key)
     found = [victim for _, keys in sorted(units.items()) for victim in _of_unit(move, tuple(keys))]
-    return sorted(found, key=lambda victim: (victim.priority, not victim.draining))
+    return sorted(found, key=lambda victim: (victim.head is not None, victim.priority, not victim.draining))
 
 
 def _of_unit(move: Move, keys: tuple[DeploymentId, ...]) -> list[Victim]:

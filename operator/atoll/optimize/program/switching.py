@@ -13,7 +13,8 @@ def add_switching(program: pyo.ConcreteModel, sets: Sets) -> None:
     ``0 <= kept[r] <= count[r]`` replicas, integer: a running replica is kept only at its own site. Its pods are
     bound to their offerings, so they need room there: ``sum_(tp >= s) (tp / s) kept pods <= sum_(p of o)
     floor(G[p] / s) y[p]``, in slots of s GPUs. Replicas beyond the kept ones are new and charged in the decision's
-    objective (design section 5, stability).
+    objective (design section 5, stability). These rows are necessary, not sufficient: a narrow pod that is kept may
+    stand where a wide new one must go, and then ``placement`` moves it after all and the move is charged in full.
     """
     names = list(range(len(sets.running)))
     program.kept = pyo.Var(names, domain=pyo.NonNegativeIntegers)

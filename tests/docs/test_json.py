@@ -1,0 +1,127 @@
+"""docs/reference/json.md against what `atoll plan --json` really prints."""
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from atoll.cli.exits import Exit
+from atoll.domain.architecture import Architecture, Quantisation
+from atoll.domain.demand import Demand, DemandKey
+from atoll.domain.gpu import CapacityType
+from atoll.domain.plan import Plan, PlannedDemand, PlannedNodes, PlannedReplicas
+from atoll.domain.pool import OfferingKey
+from atoll.domain.problem import ReplicaGroup, ReplicaSite
+from atoll.domain.reason import Fault, Reason
+from atoll.domain.strategy import EngineName, Stage, Strategy
+from atoll.domain.workload import Lengths, Objectives, Workload
+from atoll.report.plan import SCHEMA_VERSION, PlanReport
+
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "json.md"
+KEY = DemandKey(namespace="default", name="phi")
+OFFERING = OfferingKey(pool="l4", zone="us-east-2a", capacity_type=CapacityType.SPOT)
+TYPES = {"integer": int, "number": (int, float), "string": str, "boolean": bool, "list": list, "object": dict}
+
+
+def report() -> PlanReport:
+    """A report in which nothing is empty."""
+    strategy = Strategy(
+        engine=EngineName.VLLM,
+        tp=1,
+        stages=(Stage(gpu_kind="L4-24GB", layers=40),),
+        quantisation=Quantisation.BF16,
+        max_sequences=8,
+        max_context=4096,
+    )
+    replicas = PlannedReplicas(
+        group=ReplicaGroup(demand=KEY, strategy=strategy, site=ReplicaSite(offerings=(OFFERING,)), count=2),
+        rate=1.5,
+        ttft_seconds=0.4,
+        tpot_seconds=0.03,
+        source="Roofline",
+        expected_error=0.4,
+        startup_seconds=60.0,
+    )
+    planned = PlannedDemand(
+        key=KEY,
+        uid="",
+        rate=4.0,
+        shortfall=1.0,
+        cost_per_hour=0.8,
+        replicas=(replicas,),
+        reason="cheapest",
+        unmet=(Reason.SPOT_SHARE_UNMET.value,),
+    )
+    architecture = Architecture(name="phi", layers=40, hidden=1, heads=1, kv_heads=1, head_dim=1, ffn=1, vocabulary=1)
+    demand = Demand(
+        key=KEY,
+        served_name="phi",
+        architecture=architecture,
+        rate=4.0,
+        workload=Workload(input=Lengths(mean=10.0), output=Lengths(mean=10.0)),
+        objectives=Objectives(ttft_seconds=1.0, tpot_seconds=0.1),
+    )
+    return PlanReport(
+        plan=Plan(
+            fleet="default",
+            basis="b",
+            demands=(planned,),
+            nodes=(PlannedNodes(offering=OFFERING, nodes=2, price_per_hour=0.4),),
+            cost_per_hour=0.8,
+            previous_cost_per_hour=0.0,
+            bound_per_hour=0.79,
+        ),
+        demands={KEY: demand},
+        pools={},
+        faults={"pools.yaml": Fault(reason=Reason.PRICE_MISSING, field="spec.offerings[0].price", message="set it")},
+        baseline_per_hour=1.0,
+        baseline_shortfall=0.5,
+        solver="program",
+        solve_seconds=0.1,
+        budget_per_hour=10.0,
+        levels=({"name": "cost", "value": 0.8, "bound": 0.79, "proven": False},),
+    )
+
+
+def printed(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every field with its value, by path: list items as ``[]``, demands' names as ``<namespace/name>``."""
+    if path:
+        yield path, value
+    if isinstance(value, dict):
+        for key, item in value.items():
+            name = "<namespace/name>" if key == str(KEY) else key
+            yield from printed(item, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for item in value:
+            if isinstance(item, dict):
+                yield from ((p, v) for p, v in printed(item, f"{path}[]") if p != f"{path}[]")
+
+
+def documented() -> dict[str, str]:
+    """Type by path."""
+    return dict(re.findall(r"^\| `([^`]+)` \| (\w+) \|", PAGE.read_text(), re.MULTILINE))
+
+
+def test_what_is_printed_is_documented_and_nothing_else() -> None:
+    assert {path for path, _ in printed(report().as_json())} == set(documented())
+
+
+def test_every_field_has_the_documented_type() -> None:
+    types = documented()
+
+    wrong = {
+        path: value
+        for path, value in printed(json.loads(json.dumps(report().as_json())))
+        if not isinstance(value, TYPES[types[path]]) or (isinstance(value, bool) and types[path] != "boolean")
+    }
+
+    assert wrong == {}
+
+
+def test_the_version_is_the_documented_one() -> None:
+    assert f"| `schemaVersion` | integer | version of this form: {SCHEMA_VERSION} |" in PAGE.read_text()
+
+
+def test_every_exit_code_is_documented() -> None:
+    assert [int(code) for code in re.findall(r"^\| (\d+) \|", PAGE.read_text(), re.MULTILINE)] == sorted(Exit)
