@@ -1,6 +1,7 @@
 """The local cluster that end-to-end tests share: started once per run, in a folder of its own."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import pytest
 
@@ -33,3 +34,13 @@ def fixed_control_plane(binaries: Binaries, tmp_path_factory: pytest.TempPathFac
     with ControlPlane(binaries=binaries, state_directory=tmp_path_factory.mktemp("fixed-cluster")) as plane:
         plane.start(profile)
         yield plane
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show the end of the operator's log with a test that failed."""
+    report = yield
+    given: dict[str, Any] = getattr(item, "funcargs", {})
+    if report.failed and "world" in given:
+        report.sections.append(("operator.log", given["world"].operator_log()))
+    return report

@@ -1,35 +1,239 @@
-"""Declared demand becomes served models, and then nothing is written any more."""
+"""Declared demand becomes served models; then nothing is written, and what others change by hand is repaired."""
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 
+import httpx
 import pytest
 
 from atoll.local.binaries import Binaries
-from atoll.local.controlplane import ControlPlane, Profile
-from atoll.local.kwok import Pace
 from atoll.render import names
-from e2e.world import BUDGETS, DEPLOYMENTS, MANIFESTS, ROUTER_CONFIG, SERVICES, World, rows, started
+from e2e.watcher import ServiceWatch
+from e2e.world import BUDGETS, MANIFESTS, ROUTER_CONFIG, SERVICES, Object, World, is_serving, rows, serving
 
 pytestmark = pytest.mark.timeout(240)
 
-PACE = Pace(pod_start_seconds=0.5, pod_stop_seconds=1, node_start_seconds=1)
-
 
 @pytest.fixture(scope="module")
-def world(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with (
-        ControlPlane(binaries=binaries, state_directory=tmp_path_factory.mktemp("serving")) as plane,
-        started(plane, Profile(pace=PACE), MANIFESTS / "fleet") as world,
-    ):
-        world.restore()
-        world.settle()
+def shared(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with serving(binaries, tmp_path_factory.mktemp("serving"), MANIFESTS / "fleet") as world:
         yield world
 
 
-def test_settles(world: World) -> None:
-    print(world.picture())
-    print(json.dumps(world.children(), indent=1))
-    print(world.operator_log())
-    print("\n".join(map(str, world.quiet_window())))
+@pytest.fixture
+def world(shared: World) -> World:
+    """The fleet as declared and settled, whatever the test before did."""
+    shared.restore()
+    shared.settle()
+    return shared
+
+
+def test_every_demand_is_ready_and_kubectl_can_wait_for_it(world: World) -> None:
+    assert world.kubectl("wait", "--for=condition=Ready", "md", "--all", "--timeout=30s").count("condition met") == 2
+    for each in world.deployments():
+        assert each["status"].get("readyReplicas") == each["spec"]["replicas"] > 0
+    for name, rate in (("phi-4", 4.0), ("gpt-oss-20b", 6.0)):
+        status = world.demand(name)["status"]
+        assert status["demandRate"] == rate
+        assert status["servedRate"] >= rate
+        assert status["shortfall"] == 0
+        assert {c["type"]: c["status"] for c in status["conditions"]} == {
+            "Ready": "True",
+            "Planned": "True",
+            "Routed": "True",
+            "Degraded": "False",
+        }
+
+
+def test_the_plan_is_an_object_that_people_can_read(world: World) -> None:
+    plan = world.plan()
+    assert plan is not None
+    assert plan["status"]["phase"] == "Completed"
+    assert plan["spec"]["approved"]
+    assert {row["name"]: row["rate"] for row in rows(plan)} == {"phi-4": 4, "gpt-oss-20b": 6}
+    assert all(row["reason"] for row in rows(plan))
+    assert [owner["kind"] for owner in plan["metadata"]["ownerReferences"]] == ["Fleet"]
+
+
+def test_printer_columns_show_what_it_costs(world: World) -> None:
+    cost = world.policy()["status"]["costPerHour"]
+    assert cost == pytest.approx(sum(each["status"]["costPerHour"] for each in world.demands()), abs=0.01)
+    assert cost == pytest.approx(sum(price_of(world, node) for node in nodes_in_use(world)), abs=0.01)
+    for kind, name in (("md", "phi-4"), ("fleet", "default"), ("plan", ""), ("gnp", "l40s-x1")):
+        header, *lines = world.kubectl("get", kind).splitlines()
+        assert "$/H" in header, kind
+        assert any(name in line for line in lines), kind
+    assert f"{cost:g}" in world.kubectl("get", "fleet", "default")
+    assert "phi-4" in world.kubectl("get", "atoll")
+
+
+def test_children_belong_to_their_demand(world: World) -> None:
+    demands = {each["metadata"]["name"]: each["metadata"]["uid"] for each in world.demands()}
+    for path in (SERVICES, BUDGETS):
+        assert world.api.list(path, selector=f"{names.MANAGED_BY}=atoll,{names.DEMAND}")
+    for each in [*world.deployments(), *companions(world)]:
+        (owner,) = each["metadata"]["ownerReferences"]
+        assert (owner["kind"], owner["controller"]) == ("ModelDemand", True)
+        assert owner["uid"] == demands[each["metadata"]["labels"][names.DEMAND]]
+    for path in (SERVICES, BUDGETS, ROUTER_CONFIG.rpartition("/")[0]):
+        for each in world.api.list(path, selector=f"{names.MANAGED_BY}=atoll,{names.COMPONENT}=router"):
+            assert "ownerReferences" not in each["metadata"], "the router belongs to no demand"
+
+
+def test_every_engine_pod_has_exactly_one_disruption_budget(world: World) -> None:
+    budgets = [each["spec"]["selector"]["matchLabels"] for each in world.api.list(BUDGETS, selector=names.DEMAND)]
+    for pod in world.pods():
+        assert sum(selector.items() <= pod["metadata"]["labels"].items() for selector in budgets) == 1
+
+
+def test_services_lead_to_the_leaders_of_their_strategy(world: World) -> None:
+    for pod in world.pods():
+        assert names.ROUTABLE in pod["metadata"]["labels"] or pod["metadata"]["labels"][names.STAGE] != "0"
+    routed = [
+        each for each in world.api.list(SERVICES, selector=names.DEMAND) if names.STRATEGY in each["spec"]["selector"]
+    ]
+    assert {each["metadata"]["labels"][names.STRATEGY] for each in routed} == {
+        each["metadata"]["labels"][names.STRATEGY] for each in world.deployments()
+    }
+    for service in routed:
+        selector = service["spec"]["selector"].items()
+        expected = {p["status"]["podIP"] for p in world.pods() if selector <= p["metadata"]["labels"].items()}
+        world.wait(lambda s=service, e=expected: addresses(world, s) == e, f"{service['metadata']['name']} is resolved")
+        assert expected
+
+
+def test_the_real_router_has_taken_the_configuration_and_knows_every_served_name(world: World) -> None:
+    config = world.api.get(ROUTER_CONFIG)
+    assert config is not None
+    assert set(world.fleet.router.acknowledged_versions().values()) == {
+        config["metadata"]["annotations"][names.ROUTER_VERSION]
+    }
+    # Addresses of simulated pods lead nowhere: a model that is known has no healthy endpoint, another is not there.
+    assert ask(world, "phi-4") == ask(world, "default/gpt-oss-20b") == 503
+    assert ask(world, "nobody-serves-this") == 404
+
+
+def test_c15_a_converged_fleet_writes_nothing_but_its_lease(world: World) -> None:
+    assert world.quiet_window() == []
+
+
+def test_c16_a_restarted_operator_writes_nothing_where_nothing_is_to_be_done(world: World) -> None:
+    before = world.writes()
+    for end in (world.fleet.kill_operator, world.fleet.stop_operator):
+        end()
+        solved = world.logged("decided default-")
+        world.fleet.start_operator()
+        world.wait(lambda n=solved: world.logged("decided default-") > n, "it decides again", 30)
+        world.quiet_window(renewals=4)
+    assert world.writes() == before
+    assert world.is_settled()
+
+
+@pytest.mark.parametrize("change", ["image", "scaled down", "scaled up", "label", "deleted"])
+def test_r10_a_manual_edit_of_an_engine_deployment_is_repaired(world: World, change: str) -> None:
+    before, target = world.children(), world.deployments("phi-4")[0]
+    path = f"/apis/apps/v1/namespaces/default/deployments/{target['metadata']['name']}"
+    changed = {
+        "image": {"spec": {"template": {"spec": {"containers": [{**engine_of(target), "image": "someone/else:1"}]}}}},
+        "scaled down": {"spec": {"replicas": 0}},
+        "scaled up": {"spec": {"replicas": target["spec"]["replicas"] + 1}},
+        "label": {"metadata": {"labels": {names.OFFERING: None, names.TEMPLATE: "mine"}}},
+    }
+    if change == "deleted":
+        world.api.delete(path)
+    else:
+        world.api.merge(path, changed[change])
+
+    def repaired() -> bool:
+        found = world.api.get(path)
+        return (
+            found is not None
+            and found["metadata"]["labels"] == target["metadata"]["labels"]
+            and engine_of(found)["image"] == engine_of(target)["image"]
+            and world.children() == before
+            and world.is_settled()
+        )
+
+    world.wait(repaired, f"the {change} Deployment is repaired")
+
+
+def test_r10_deleted_companions_come_back(world: World) -> None:
+    before = world.children()
+    for each in companions(world):
+        plural = "services" if each["kind"] == "Service" else "poddisruptionbudgets"
+        world.kubectl("delete", plural, each["metadata"]["name"])
+    world.api.delete(ROUTER_CONFIG)
+    world.wait(lambda: world.children() == before and world.is_settled(), "all companions are there again")
+
+
+def test_r10_a_selector_edited_by_hand_is_mended(world: World) -> None:
+    service = next(e for e in world.api.list(SERVICES, selector=names.DEMAND) if names.STRATEGY in e["spec"]["selector"])
+    path = f"/api/v1/namespaces/default/services/{service['metadata']['name']}"
+    world.api.merge(path, {"spec": {"selector": {names.STAGE: "7"}}})
+    world.wait(
+        lambda: (world.api.get(path) or {}).get("spec", {}).get("selector") == service["spec"]["selector"],
+        "the Service selects leaders again",
+        30,
+    )
+
+
+def test_an_engine_pod_deleted_by_hand_comes_back(world: World) -> None:
+    before, victim = world.children(), world.pods("gpt-oss-20b")[0]["metadata"]["name"]
+    with ServiceWatch(world) as seen:
+        world.kubectl("delete", "pod", victim, "--wait=false")
+        world.wait(lambda: victim not in {p["metadata"]["name"] for p in world.pods()}, "the pod is gone")
+        world.settle()
+    assert world.children() == before, "somebody's mistake is no reason to move"
+    assert seen.lowest("phi-4") >= 4
+
+
+def engine_of(deployment: Object) -> Object:
+    container: Object = deployment["spec"]["template"]["spec"]["containers"][0]
+    return container
+
+
+def companions(world: World) -> list[Object]:
+    selector = f"{names.MANAGED_BY}=atoll,{names.DEMAND}"
+    found = [{**each, "kind": "Service"} for each in world.api.list(SERVICES, selector=selector)]
+    return found + [{**each, "kind": "PodDisruptionBudget"} for each in world.api.list(BUDGETS, selector=selector)]
+
+
+def addresses(world: World, service: Object) -> set[str]:
+    """Where a headless Service leads to."""
+    slices = world.api.list(
+        "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices",
+        selector=f"kubernetes.io/service-name={service['metadata']['name']}",
+    )
+    endpoints = [endpoint for each in slices for endpoint in each.get("endpoints") or ()]
+    return {address for each in endpoints if each["conditions"].get("ready") for address in each["addresses"]}
+
+
+def nodes_in_use(world: World) -> set[str]:
+    return {pod["spec"]["nodeName"] for pod in world.pods() if is_serving(pod)}
+
+
+def price_of(world: World, node: str) -> float:
+    """US$/h of a node, as its pool says."""
+    found = world.api.get(f"/api/v1/nodes/{node}")
+    assert found is not None
+    labels = found["metadata"]["labels"]
+    pools = world.api.list("/apis/atoll.dev/v1alpha1/gpunodepools")
+    (price,) = {
+        offering["pricePerHour"]
+        for pool in pools
+        if pool["spec"]["instanceType"] == labels["node.kubernetes.io/instance-type"]
+        for offering in pool["status"]["offerings"]
+        if offering["capacityType"] == labels["karpenter.sh/capacity-type"]
+    }
+    return float(price)
+
+
+def ask(world: World, served_name: str) -> int:
+    """The router's answer to a request for a served model."""
+    settings = world.fleet.settings
+    answer = httpx.post(
+        f"http://{settings.address}:{settings.port}/v1/completions",
+        json={"model": served_name, "prompt": "hello"},
+        trust_env=False,
+        timeout=10,
+    )
+    return answer.status_code

@@ -1,7 +1,5 @@
 """One Atoll on a local cluster, as end-to-end tests see it: what users do to it, what they read, what they wait for."""
 
-import json
-import re
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,11 +14,12 @@ import yaml
 from atoll.api.manifests import load_manifests
 from atoll.local import audit
 from atoll.local.api import Api
-from atoll.local.controlplane import ControlPlane, Profile
+from atoll.local.binaries import Binaries
+from atoll.local.controlplane import ControlPlane, Profile, Provisioning
 from atoll.local.credentials import OPERATOR
 from atoll.local.errors import LocalEnvironmentError
 from atoll.local.fleet import NAMESPACE, LocalFleet, resource_path
-from atoll.local.karpenter import NODE_CLAIMS
+from atoll.local.kwok import Pace
 from atoll.local.offerings import offerings_of
 from atoll.render import names
 
@@ -37,12 +36,16 @@ SERVICES = "/api/v1/services"
 BUDGETS = "/apis/policy/v1/poddisruptionbudgets"
 ROUTER_CONFIG = f"/api/v1/namespaces/{NAMESPACE}/configmaps/atoll-router"
 
+PACE = Pace(pod_start_seconds=0.5, pod_stop_seconds=1, node_start_seconds=1)
+
 MANAGED = "app.kubernetes.io/managed-by=atoll"
 ENGINES = f"{MANAGED},{names.STRATEGY}"
 
 MOVE_SECONDS = 90.0
 """Longest time that a move may take here: nodes, start and drain are seconds."""
 
+ADMIN = "cluster-admin"
+_NO_CHANGE = {"leases", "selfsubjectaccessreviews"}
 _POLL_SECONDS = 0.1
 _TAIL_LINES = 60
 
@@ -162,8 +165,8 @@ class World:
         return path.read_text(encoding="utf-8", errors="replace").count(text) if path.exists() else 0
 
     def writes(self) -> list[audit.Write]:
-        """The operator's writes so far, its Lease left out."""
-        return [w for w in audit.writes(self.plane.audit_log, user=OPERATOR) if w.resource != "leases"]
+        """The operator's writes so far, but for its Lease and for reviews, which ask and store nothing."""
+        return [w for w in audit.writes(self.plane.audit_log, user=OPERATOR) if w.resource not in _NO_CHANGE]
 
     def renewals(self) -> int:
         """How often the operator renewed its Lease so far."""
@@ -219,13 +222,9 @@ class World:
 
     def picture(self) -> str:
         """What there is, for a failed test."""
-        try:
-            return "\n".join(
-                self.kubectl(*arguments.split(), check=False)
-                for arguments in ("get md,fleet,plan,gnp -A", "get deploy,pods -A -o wide", "get nodes")
-            )
-        except OSError as error:
-            return str(error)
+        reasons = "custom-columns=NAME:.metadata.name,REASON:.status.conditions[*].reason,WHY:.status.conditions[*].message"
+        asked = ("get md,fleet,plan,gnp -A", f"get md,fleet -A -o {reasons}", "get deploy,pods -A -o wide", "get nodes")
+        return "\n".join(self.kubectl(*arguments.split(), check=False) for arguments in asked)
 
     def close(self) -> None:
         self.api.close()
@@ -257,25 +256,32 @@ def is_serving(pod: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def started(plane: ControlPlane, profile: Profile, folder: Path, *, operator: bool = True) -> Iterator[World]:
-    """A fresh cluster with Atoll installed, its router fed and, unless told otherwise, the operator running."""
-    offerings = profile.offerings or offerings_of(load_manifests([folder]).pools)
-    plane.start(
-        Profile(
-            offerings=offerings,
-            provisioning=profile.provisioning,
-            pace=profile.pace,
-            operator_cluster_role=profile.operator_cluster_role,
-        )
+def cluster(
+    binaries: Binaries, state: Path, folder: Path, *, provisioning: Provisioning = Provisioning.KARPENTER, role: str = ADMIN
+) -> Iterator[World]:
+    """A fresh cluster that sells what the folder's pools offer; nothing of Atoll is on it yet."""
+    profile = Profile(
+        offerings=offerings_of(load_manifests([folder]).pools),
+        provisioning=provisioning,
+        pace=PACE,
+        operator_cluster_role=role,
     )
-    # As a container that is restarted in its pod: it takes its own Lease again at once.
-    with LocalFleet(plane, environment={"ATOLL_IDENTITY": "e2e-1"}) as fleet:
-        world = World(plane, fleet, folder)
-        try:
-            fleet.install()
-            fleet.start_router()
-            if operator:
-                fleet.start_operator()
+    with ControlPlane(binaries=binaries, state_directory=state) as plane:
+        plane.start(profile)
+        # As a container that is restarted in its pod: it takes its own Lease again at once.
+        with LocalFleet(plane, environment={"ATOLL_IDENTITY": "e2e-1"}) as fleet:
+            world = World(plane, fleet, folder)
             yield world
-        finally:
             world.close()
+
+
+@contextmanager
+def serving(binaries: Binaries, state: Path, folder: Path, **given: Any) -> Iterator[World]:
+    """A cluster on which Atoll serves the folder's manifests."""
+    with cluster(binaries, state, folder, **given) as world:
+        world.fleet.install()
+        world.fleet.start_router()
+        world.fleet.start_operator()
+        world.restore()
+        world.settle()
+        yield world

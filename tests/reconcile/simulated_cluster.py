@@ -4,7 +4,6 @@ Time goes in ticks. Nothing in here knows what the operator intends: it does wha
 controller, kube-scheduler, Karpenter, kubelet, garbage collector and router do, in a simple and fixed order.
 """
 
-import copy
 import math
 from collections import Counter
 from collections.abc import Iterable
@@ -50,13 +49,13 @@ def server_side_apply(live: Any, intent: Any, before: Any = None, *, path: str =
                 kept[name] = value
             elif isinstance(value, dict) and isinstance(former[name], dict):
                 kept[name] = server_side_apply(value, {}, former[name], path=name)
-        return kept | {name: copy.deepcopy(value) for name, value in intent.items() if name not in live}
+        return kept | {name: value for name, value in intent.items() if name not in live}
     if isinstance(intent, list) and isinstance(live, list) and path in MERGE_KEYS:
         by = MERGE_KEYS[path]
         mine = {item[by]: item for item in intent}
         merged = [server_side_apply(item, mine.pop(item[by])) if item[by] in mine else item for item in live]
-        return merged + copy.deepcopy(list(mine.values()))
-    return copy.deepcopy(intent)
+        return merged + list(mine.values())
+    return intent
 
 
 class ConflictError(Exception):
@@ -76,6 +75,7 @@ class Cluster:
     _applied: dict[str, Raw] = field(default_factory=dict)
     _ages: Counter[tuple[str, str]] = field(default_factory=Counter)
     _router_version: str | None = None
+    _seen: tuple[tuple[int, str | None], Snapshot] | None = None
 
     @property
     def now(self) -> datetime:
@@ -87,8 +87,8 @@ class Cluster:
         """Somebody else writes objects."""
         for obj in objects:
             ref = reference(obj)
-            new = copy.deepcopy(obj)
-            metadata = new["metadata"]
+            metadata = dict(obj["metadata"])
+            new = {**obj, "metadata": metadata}
             old = self.objects.get(ref)
             self._serial += 1
             metadata.setdefault("uid", old["metadata"]["uid"] if old else f"u{self._serial}")
@@ -100,13 +100,17 @@ class Cluster:
         return [obj for ref, obj in sorted(self.objects.items(), key=lambda item: item[0]) if ref.kind == kind]
 
     def remove(self, obj: Raw) -> None:
+        self._serial += 1
         self.objects.pop(reference(obj), None)
 
     def snapshot(self) -> Snapshot:
-        by_kind: dict[Any, list[Raw]] = {}
-        for ref, obj in sorted(self.objects.items(), key=lambda item: item[0]):
-            by_kind.setdefault(KINDS[ref.kind], []).append(copy.deepcopy(obj))
-        return observe(by_kind, router_versions={"router": self._router_version})
+        moment = (self._serial, self._router_version)
+        if self._seen is None or self._seen[0] != moment:
+            by_kind: dict[Any, list[Raw]] = {}
+            for ref, obj in sorted(self.objects.items(), key=lambda item: item[0]):
+                by_kind.setdefault(KINDS[ref.kind], []).append(obj)
+            self._seen = (moment, observe(by_kind, router_versions={"router": self._router_version}))
+        return self._seen[1]
 
     def write(self, action: Action) -> bool:
         """Carry one action out; False where the API server refuses it."""
@@ -125,17 +129,17 @@ class Cluster:
                     raise ConflictError
                 self.put(action.intent)
                 found = self.objects[reference(action.intent)]
-                self._applied[found["metadata"]["uid"]] = copy.deepcopy(action.intent)
+                self._applied[found["metadata"]["uid"]] = action.intent
             case Apply():
                 live = self._precondition(reference(action.intent), action.live_uid, action.live_resource_version)
                 uid = live["metadata"]["uid"]
                 merged = server_side_apply(live, action.intent, self._applied.get(uid))
-                self._applied[uid] = copy.deepcopy(action.intent)
+                self._applied[uid] = action.intent
                 merged["metadata"]["uid"] = uid
                 self.put(merged)
             case ApplyStatus():
                 live = self._precondition(reference(action.intent), action.live_uid, "")
-                self.put({**live, "status": copy.deepcopy(action.intent["status"])})
+                self.put({**live, "status": action.intent["status"]})
             case Scale():
                 live = self._precondition(action.target, action.uid, action.resource_version)
                 self.put({**live, "spec": {**live["spec"], "replicas": action.replicas}})
@@ -209,7 +213,7 @@ class Cluster:
                 self.delete(pod)
             for _ in range(max(0, missing)):
                 self._serial += 1
-                template = copy.deepcopy(deployment["spec"]["template"])
+                template = deployment["spec"]["template"]
                 self.put(
                     {
                         "apiVersion": "v1",
@@ -281,9 +285,7 @@ class Cluster:
 
     def _run_pods(self) -> None:
         ready_nodes = {
-            node["metadata"]["name"]
-            for node in self.of("Node")
-            if node["status"]["conditions"][0]["status"] == "True"
+            node["metadata"]["name"] for node in self.of("Node") if node["status"]["conditions"][0]["status"] == "True"
         }
         for pod in self.pods():
             if pod["metadata"].get("deletionTimestamp"):
@@ -341,8 +343,10 @@ class Cluster:
 def gpus_of(pod: Raw) -> int:
     """GPUs that a pod asks for."""
     resources = [container["resources"] for container in pod["spec"]["containers"]]
-    return sum(int((item.get("requests") or item["limits"]).get("nvidia.com/gpu") or item["limits"]["nvidia.com/gpu"])
-               for item in resources)
+    return sum(
+        int((item.get("requests") or item["limits"]).get("nvidia.com/gpu") or item["limits"]["nvidia.com/gpu"])
+        for item in resources
+    )
 
 
 def _removal_rank(pod: Raw) -> tuple[Any, ...]:

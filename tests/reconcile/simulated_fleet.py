@@ -16,7 +16,7 @@ from atoll.domain.strategy import Limit, PerformanceSource, Template
 from atoll.reconcile.adopt import adopt, basis_of
 from atoll.reconcile.desired import desired_objects
 from atoll.reconcile.masks import next_masks
-from atoll.reconcile.plans import current_plan
+from atoll.reconcile.plans import current_plan, plan_in_force
 from atoll.reconcile.planwrites import plan_actions, prune
 from atoll.reconcile.problem import build_rows
 from atoll.reconcile.running import running
@@ -99,13 +99,14 @@ class Fleet:
         used = Counter(
             pod["spec"]["nodeName"]
             for pod in self.cluster.pods()
-            if pod["spec"].get("nodeName") and Reference(kind="Node", name=pod["spec"]["nodeName"]) in self.cluster.objects
+            if pod["spec"].get("nodeName")
+            and Reference(kind="Node", name=pod["spec"]["nodeName"]) in self.cluster.objects
         )
         labels = {node["metadata"]["name"]: node["metadata"]["labels"]["pool"] for node in self.cluster.of("Node")}
         return sorted((n for n in used if labels[n].startswith(pool)), key=lambda name: (-used[name], name))
 
     def lose_node(self, name: str) -> None:
-        self.cluster.objects.pop(Reference(kind="Node", name=name))
+        self.cluster.remove(self.cluster.objects[Reference(kind="Node", name=name)])
         self.floors = {}  # what was on it does not serve any more, whatever the operator does
 
     def change_node(self, name: str, **spec: Any) -> None:
@@ -128,7 +129,7 @@ class Fleet:
         actions: list[Action] = [*prune(snapshot), *(plan_actions(proposal, snapshot) if proposal else ())]
         budget = self._write(actions, budget)
         snapshot = view or self.gather()
-        plan = planning.in_force(current_plan(snapshot.plans))
+        plan = plan_in_force(snapshot.plans, planning)
         desired, faults = desired_objects(snapshot, plan, ROUTER)
         assert not faults
         self.step = next_step(snapshot, desired, self.cluster.now, hold=plan is None)
@@ -230,7 +231,9 @@ class Fleet:
             if pool["spec"]["provisioning"] == "Fixed":
                 limit = min(limit, len(mine))
             if requested[name] > self._requested[name]:
-                assert requested[name] <= limit * GPUS_OF_POOL[name], f"{name}: {requested[name]} GPUs\n{self.picture()}"
+                assert requested[name] <= limit * GPUS_OF_POOL[name], (
+                    f"{name}: {requested[name]} GPUs\n{self.picture()}"
+                )
         self._requested = requested
 
     def picture(self) -> str:

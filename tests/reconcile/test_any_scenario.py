@@ -1,5 +1,6 @@
 """C7 and C15 as properties: whatever happens and whenever the operator dies, the fleet ends in the same objects."""
 
+import os
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -22,6 +23,13 @@ EVENTS = st.one_of(
     st.tuples(st.just("uncordon")),
 )
 STORY = st.lists(st.tuples(st.integers(0, 9), EVENTS), min_size=1, max_size=6)
+MANY = settings(
+    max_examples=int(os.environ.get("ATOLL_SCENARIOS", "25")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+"""``ATOLL_SCENARIOS`` in the environment asks for more, where there is time."""
+
 KILLS = st.lists(st.one_of(st.none(), st.integers(0, 12)), max_size=40)
 PRIORITY = {"chat": 100, "code": 10, "agent": 10}
 
@@ -64,7 +72,7 @@ def wanted_is_served(made: Fleet) -> bool:
     )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@MANY
 @given(story=STORY, provisioning=st.sampled_from(["Autoscaler", "Fixed"]))
 def test_with_room_nothing_is_dropped_and_the_fleet_converges(story: Any, provisioning: str) -> None:
     made = fleet(small=40, big=40, provisioning=provisioning)
@@ -72,18 +80,18 @@ def test_with_room_nothing_is_dropped_and_the_fleet_converges(story: Any, provis
     assert wanted_is_served(made)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(story=STORY, provisioning=st.sampled_from(["Autoscaler", "Fixed"]), small=st.integers(1, 5), big=st.integers(0, 3))
+@MANY
+@given(
+    story=STORY, provisioning=st.sampled_from(["Autoscaler", "Fixed"]), small=st.integers(1, 5), big=st.integers(0, 3)
+)
 def test_without_room_the_fleet_converges_within_its_gpus(story: Any, provisioning: str, small: int, big: int) -> None:
     made = fleet(small=small, big=big, provisioning=provisioning)
     made.watched = False
     tell(made, story)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    story=STORY, kills=KILLS, provisioning=st.sampled_from(["Autoscaler", "Fixed"]), small=st.sampled_from([3, 40])
-)
+@MANY
+@given(story=STORY, kills=KILLS, provisioning=st.sampled_from(["Autoscaler", "Fixed"]), small=st.sampled_from([3, 40]))
 def test_c7_killed_at_any_write_it_ends_in_the_same_objects(
     story: Any, kills: list[int | None], provisioning: str, small: int
 ) -> None:
@@ -96,7 +104,7 @@ def test_c7_killed_at_any_write_it_ends_in_the_same_objects(
     assert canonical(killed.cluster.objects.values()) == canonical(undisturbed.cluster.objects.values())
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@MANY
 @given(story=STORY, lags=st.lists(st.integers(0, 4), max_size=60))
 def test_c10_old_views_do_no_lasting_harm(story: Any, lags: list[int]) -> None:
     """The operator acts on what the cluster was some ticks ago."""

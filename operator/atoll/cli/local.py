@@ -145,7 +145,6 @@ def _save_picture(path: Path, seen: Look, report: Mapping[str, Any]) -> None:
 
 
 def _say_where(console: Console, plane: ControlPlane) -> None:
-    kubectl = f"{plane.kubectl_path} --kubeconfig {plane.kubeconfig}"
     console.print(
         "Simulated: nodes, pods and GPUs (KWOK, Karpenter's KWOK provider), the kubelet of the router. Real: the rest.",
         style="dim",
@@ -153,9 +152,10 @@ def _say_where(console: Console, plane: ControlPlane) -> None:
     )
     console.print("Try, in another terminal (Ctrl-C here ends everything):", highlight=False)
     for line in (
-        f"{kubectl} get md,gnp,plan,fleet",
-        f'{kubectl} patch md phi-4-14b --type=merge -p \'{{"spec":{{"demand":{{"requestsPerSecond":40}}}}}}\'',
-        f"{kubectl} delete node NAME          # graceful loss",
+        f"alias k='{plane.kubectl_path} --kubeconfig {plane.kubeconfig}'",
+        "k get md,fleet,plan",
+        'k patch md phi-4-14b --type=merge -p \'{"spec":{"demand":{"requestsPerSecond":40}}}\'',
+        "k delete node NAME   # graceful loss",
         f"{Path(sys.executable).parent / 'atoll'} local lose-node NAME   # abrupt loss",
     ):
         console.print(f"  {line}", soft_wrap=True, highlight=False)

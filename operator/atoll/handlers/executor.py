@@ -12,7 +12,7 @@ from atoll.domain.snapshot import Snapshot
 from atoll.handlers.metrics import Metrics
 from atoll.handlers.planner import Write
 from atoll.reconcile.desired import desired_objects
-from atoll.reconcile.plans import current_plan
+from atoll.reconcile.plans import plan_in_force
 from atoll.reconcile.problem import without_faulty
 from atoll.reconcile.service import service_of
 from atoll.reconcile.status.view import View
@@ -40,7 +40,7 @@ class Executor:
     async def look(self, snapshot: Snapshot, planning: Planning, now: datetime) -> Step:
         """One step: decide, write, tell."""
         snapshot = without_faulty(snapshot, planning.faults)
-        plan = planning.in_force(current_plan(snapshot.plans))
+        plan = plan_in_force(snapshot.plans, planning)
         desired, faults = desired_objects(snapshot, plan, self.router)
         if faults:
             snapshot = without_faulty(snapshot, faults)

@@ -61,24 +61,9 @@ class Solver:
     """One program in HiGHS; single thread and fixed seed, so the same calls give the same answers."""
 
     def __init__(self, matrix: Matrix) -> None:
-        self._matrix = matrix
-        self._all = np.arange(len(matrix.lower), dtype=np.int32)
-        self._highs: Any = highspy.Highs()  # type: ignore[no-untyped-call]  # highspy has no annotations there
-        for name, value in (
-            ("output_flag", False),
-            ("threads", 1),
-            ("random_seed", 0),
-            ("primal_feasibility_tolerance", FEASIBILITY),
-            ("dual_feasibility_tolerance", FEASIBILITY),
-            ("mip_feasibility_tolerance", FEASIBILITY),
-        ):
-            self._highs.setOptionValue(name, value)
         program = highspy.HighsLp()
         program.num_col_ = len(matrix.lower)
         program.num_row_ = len(matrix.row_lower)
-        program.col_cost_ = matrix.objectives["cost"]
-        program.col_lower_ = matrix.lower
-        program.col_upper_ = matrix.upper
         program.row_lower_ = matrix.row_lower
         program.row_upper_ = matrix.row_upper
         program.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
@@ -88,7 +73,7 @@ class Solver:
         program.integrality_ = [
             highspy.HighsVarType.kInteger if integer else highspy.HighsVarType.kContinuous for integer in matrix.integer
         ]
-        self._highs.passModel(program)
+        self._program = program
 
     def relax(self, objective: Floats, lower: Floats, upper: Floats, limits: Limits) -> Outcome:
         """Solve the linear relaxation.
@@ -99,13 +84,13 @@ class Solver:
             upper: of each variable.
             limits: how much it may do.
         """
-        self._prepare(objective, lower, upper, limits)
-        self._highs.setOptionValue("solve_relaxation", True)
-        self._highs.run()
-        status = self._highs.getModelStatus()
+        highs = self._open(objective, lower, upper, limits)
+        highs.setOptionValue("solve_relaxation", True)
+        highs.run()
+        status = highs.getModelStatus()
         if status == highspy.HighsModelStatus.kOptimal:
-            solution = self._highs.getSolution()
-            value = self._highs.getInfo().objective_function_value
+            solution = highs.getSolution()
+            value = highs.getInfo().objective_function_value
             return Outcome(
                 ending=Ending.OPTIMAL,
                 values=np.array(solution.col_value),
@@ -133,33 +118,44 @@ class Solver:
             limits: how much it may do.
             start: values of (at least) the integer variables of a known solution.
         """
-        self._prepare(objective, lower, upper, limits)
-        self._highs.setOptionValue("solve_relaxation", False)
+        highs = self._open(objective, lower, upper, limits)
         if start:
             numbers: Ints = np.fromiter(start.keys(), dtype=np.int32, count=len(start))
-            self._highs.setSolution(len(start), numbers, np.fromiter(start.values(), dtype=float, count=len(start)))
-        self._highs.run()
-        status = self._highs.getModelStatus()
+            highs.setSolution(len(start), numbers, np.fromiter(start.values(), dtype=float, count=len(start)))
+        highs.run()
+        status = highs.getModelStatus()
         if status in _INFEASIBLE:
             return Outcome(ending=Ending.INFEASIBLE, values=None, objective=np.inf, bound=np.inf)
-        info = self._highs.getInfo()
+        info = highs.getInfo()
         found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
         ending = Ending.OPTIMAL if status == highspy.HighsModelStatus.kOptimal else Ending.LIMIT
         return Outcome(
             ending=ending,
-            values=np.array(self._highs.getSolution().col_value) if found else None,
+            values=np.array(highs.getSolution().col_value) if found else None,
             objective=info.objective_function_value if found else np.inf,
             bound=info.mip_dual_bound,
         )
 
-    def _prepare(self, objective: Floats, lower: Floats, upper: Floats, limits: Limits) -> None:
-        highs = self._highs
-        highs.clearSolver()
-        highs.changeColsCost(len(self._all), self._all, objective)
-        highs.changeColsBounds(len(self._all), self._all, lower, upper)
-        highs.setOptionValue("time_limit", max(limits.seconds, 0.0))
-        highs.setOptionValue("mip_max_nodes", limits.nodes if limits.nodes > 0 else highspy.kHighsIInf)
-        highs.setOptionValue("mip_rel_gap", limits.gap)
+    def _open(self, objective: Floats, lower: Floats, upper: Floats, limits: Limits) -> Any:
+        """A new instance for every slice: HiGHS counts some of its time limits over the life of an instance."""
+        highs = highspy.Highs()  # type: ignore[no-untyped-call]  # highspy has no annotations there
+        for name, value in (
+            ("output_flag", False),
+            ("threads", 1),
+            ("random_seed", 0),
+            ("primal_feasibility_tolerance", FEASIBILITY),
+            ("dual_feasibility_tolerance", FEASIBILITY),
+            ("mip_feasibility_tolerance", FEASIBILITY),
+            ("time_limit", max(limits.seconds, 0.0)),
+            ("mip_max_nodes", limits.nodes if limits.nodes > 0 else highspy.kHighsIInf),
+            ("mip_rel_gap", limits.gap),
+        ):
+            highs.setOptionValue(name, value)
+        self._program.col_cost_ = objective
+        self._program.col_lower_ = lower
+        self._program.col_upper_ = upper
+        highs.passModel(self._program)
+        return highs
 
 
 _INFEASIBLE = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible)

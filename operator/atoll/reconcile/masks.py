@@ -21,16 +21,17 @@ LONGEST_WAIT = timedelta(hours=1)
 def read_masks(pool: Mapping[str, Any]) -> dict[OfferingKey, Mask]:
     """The masks that a GPUNodePool's status keeps; an entry that cannot be read is no mask."""
     found = {}
-    for item in pool.get("status", {}).get("offerings") or ():
+    for item in (pool.get("status") or {}).get("offerings") or ():
         until = parse_moment(item.get("maskedUntil"))
         if until is None:
             continue
-        key = OfferingKey(
-            pool=pool["metadata"]["name"], zone=item["zone"], capacity_type=CapacityType(item["capacityType"])
-        )
-        found[key] = Mask(
-            offering=key, until=until, strikes=int(item.get("strikes", 1)), reason=str(item.get("maskedReason", ""))
-        )
+        try:
+            terms = CapacityType(item["capacityType"])
+            key = OfferingKey(pool=pool["metadata"]["name"], zone=item["zone"], capacity_type=terms)
+            strikes = int(item.get("strikes", 1))
+        except (KeyError, TypeError, ValueError):
+            continue
+        found[key] = Mask(offering=key, until=until, strikes=strikes, reason=str(item.get("maskedReason", "")))
     return found
 
 

@@ -68,6 +68,10 @@ class Move:
             return count
         return count + len(self.leaving(key))
 
+    def answers(self, pod: ObservedPod) -> bool:
+        """The pod answers requests; one whose node is gone does not, whatever it last said."""
+        return pod.ready and pod.node in self.snapshot.nodes
+
     def serves(self, pod: ObservedPod) -> bool:
         """Requests reach the pod, and will go on doing so."""
         return pod.ready and not is_lost(pod, self.snapshot) and not is_draining(pod)
@@ -78,7 +82,7 @@ class Move:
 
     def leaving(self, key: DeploymentId) -> list[ObservedPod]:
         """Pods of a Deployment that still serve on a node that is going."""
-        return [pod for pod in self.pods.get(key, ()) if pod.ready and is_lost(pod, self.snapshot)]
+        return [pod for pod in self.pods.get(key, ()) if self.answers(pod) and is_lost(pod, self.snapshot)]
 
     def rate(self, key: DeploymentId) -> float:
         """Requests/s of one replica of a Deployment; 0 where no plan tells it any more."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from atoll.domain.plan import Plan, PlanPhase
+from atoll.domain.planning import Planning
 
 _RANK = {PlanPhase.PROPOSED: 0, PlanPhase.MOVING: 1, PlanPhase.COMPLETED: 2}
 
@@ -16,28 +17,38 @@ def current_plan(plans: Iterable[Plan]) -> Plan | None:
     return max((plan for plan in approved if _RANK[plan.phase] == best), key=lambda plan: (plan.created, plan.name))
 
 
-def phases(plans: Iterable[Plan], *, basis: str, decided: str, converged: bool) -> dict[str, PlanPhase]:
-    """The phase that each plan should have now, by name, where it differs from the phase that it has.
+def plan_in_force(plans: Iterable[Plan], planning: Planning) -> Plan | None:
+    """The plan to carry out, with the planner's numbers of this moment; approving a stale proposal moves nothing."""
+    return planning.in_force(current_plan(plan for plan in plans if not is_stale(plan, planning)))
 
-    A proposal made for another basis is stale: approving it must not move anything. A rollback is never stale.
+
+def is_stale(plan: Plan, planning: Planning) -> bool:
+    """Whether a proposal was made for something else than what is there now.
+
+    The planner's latest decision is not stale whatever it was written for, a rollback never is, and nothing is before
+    the planner has made a decision.
+    """
+    if plan.phase is not PlanPhase.PROPOSED or plan.rollback_of or planning.decision is None:
+        return False
+    return plan.basis != planning.basis and plan.name != planning.decision.name
+
+
+def phases(plans: Iterable[Plan], planning: Planning, *, converged: bool) -> dict[str, PlanPhase]:
+    """The phase that each plan should have now, by name, where it differs from the phase that it has.
 
     Args:
         plans: all plans of the fleet.
-        basis: of this moment.
-        decided: name of the planner's latest decision; that proposal is not stale whatever basis it was written with.
+        planning: the planner's latest decision.
         converged: the current plan is reached.
     """
     plans = tuple(plans)
-    stale = {
-        plan.name
-        for plan in plans
-        if plan.phase is PlanPhase.PROPOSED and plan.basis != basis and plan.name != decided and not plan.rollback_of
-    }
+    stale = {plan.name for plan in plans if is_stale(plan, planning)}
     current = current_plan(plan for plan in plans if plan.name not in stale)
     wanted = {}
     for plan in plans:
         if current is not None and plan.name == current.name:
-            wanted[plan.name] = PlanPhase.COMPLETED if converged else PlanPhase.MOVING
+            reached = converged or plan.phase is PlanPhase.COMPLETED
+            wanted[plan.name] = PlanPhase.COMPLETED if reached else PlanPhase.MOVING
         elif plan.phase is PlanPhase.PROPOSED and not plan.approved and plan.name not in stale:
             wanted[plan.name] = PlanPhase.PROPOSED
         else:

@@ -6,14 +6,18 @@ from atoll.api.fleetplan_io import plan_objects
 from atoll.domain.objects import FLEET_PLAN, Action, Apply, Delete, ObjectLike, Reference
 from atoll.domain.plan import Plan, PlanPhase
 from atoll.domain.snapshot import Snapshot
-from atoll.reconcile.plans import prunable
+from atoll.reconcile.plans import current_plan, prunable
 
 
 def plan_actions(plan: Plan, snapshot: Snapshot) -> list[Action]:
     """What makes a plan stand in the cluster: nothing where it does, else its head, then its shards.
 
-    A superseded plan of the same content is deleted first: the decision is made, and dated, anew.
+    A superseded plan of the same content is deleted first: the decision is made, and dated, anew. So is one that nobody
+    can read. While a rollback is in force it stays so until somebody approves another plan.
     """
+    current = current_plan(snapshot.plans)
+    if current is not None and current.rollback_of:
+        plan = replace(plan, approved=False)
     head = snapshot.objects.get(Reference(kind=FLEET_PLAN.name, name=plan.name))
     if head is None:
         objects = plan_objects(plan, fleet_uid=snapshot.fleet.uid)
@@ -27,7 +31,7 @@ def plan_actions(plan: Plan, snapshot: Snapshot) -> list[Action]:
     shards = plan_objects(replace(plan, uid=uid), fleet_uid=snapshot.fleet.uid)[1:]
     present = snapshot.objects
     missing = [item for item in shards if Reference(kind=FLEET_PLAN.name, name=item["metadata"]["name"]) not in present]
-    return [Apply(intent=item, why="decided") for item in missing]
+    return [Apply(intent=item, why="decided") for item in missing] or [_delete(head, "cannot be read")]
 
 
 def prune(snapshot: Snapshot) -> list[Action]:

@@ -46,7 +46,9 @@ def _served_names(snapshot: Snapshot) -> dict[DemandKey, str]:
         key = DemandKey(namespace=ref.namespace, name=ref.name)
         if ref.kind != MODEL_DEMAND.name or key in found or key not in running:
             continue
-        model = raw.get("spec", {}).get("model")
+        if raw.get("spec", {}).get("fleet", "default") != snapshot.fleet.name:
+            continue
+        model = raw["spec"].get("model")
         name = model.get("servedName", "") if isinstance(model, dict) else ""
         found[key] = name if isinstance(name, str) and name not in taken else ""
         taken.add(found[key])

@@ -3,8 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from atoll.domain.demand import DemandKey
-from atoll.domain.objects import DISRUPTION_BUDGET, POD, SERVICE, Delete, Reference, reference
+from atoll.domain.objects import DEPLOYMENT, DISRUPTION_BUDGET, POD, SERVICE, Delete, ObjectLike, Reference, reference
 from atoll.domain.snapshot import ObservedPod
 from atoll.reconcile.move import Move
 from atoll.reconcile.ownership import demand_of, is_engine
@@ -51,28 +50,37 @@ def broken_replica_pods(pods: Iterable[ObservedPod], gone: Iterable[str]) -> tup
 
 
 def delete_unused(move: Move) -> None:
-    """Delete Services and budgets of what neither runs nor is wanted."""
+    """Delete Services and budgets of what neither runs nor is wanted; pods being stopped still run."""
     wanted = {reference(intent) for intent in move.desired.companions}
+    running = _running_labels(move)
     for ref, obj in sorted(move.snapshot.objects.items(), key=lambda item: item[0]):
         if ref in wanted or ref.kind not in {SERVICE.name, DISRUPTION_BUDGET.name}:
             continue
-        labels: Mapping[str, str] = obj["metadata"].get("labels") or {}
-        demand = demand_of(ref.namespace, labels)
-        if demand is None or demand not in move.snapshot.demands or _still_used(move, demand, labels):
-            continue
         metadata = obj["metadata"]
-        if not metadata.get("deletionTimestamp"):
+        demand = demand_of(ref.namespace, metadata.get("labels") or {})
+        if demand not in move.snapshot.demands or metadata.get("deletionTimestamp"):
+            continue
+        if not any(_selects(obj, labels) for labels in running[ref.namespace]):
             why = "nothing uses it any more"
             move.actions.append(
                 Delete(target=ref, uid=metadata["uid"], resource_version=metadata["resourceVersion"], why=why)
             )
 
 
-def _still_used(move: Move, demand: DemandKey, labels: Mapping[str, str]) -> bool:
-    """Whether a live Deployment of the demand has the strategy, or the template and replica, of these labels."""
-    asked = {key: labels[key] for key in (names.STRATEGY, names.TEMPLATE, names.REPLICA) if key in labels}
-    return any(
-        asked.items() <= {**item.selector, names.STRATEGY: item.strategy.id}.items()
-        for item in move.live.values()
-        if item.demand == demand
-    )
+def _running_labels(move: Move) -> dict[str, list[Mapping[str, str]]]:
+    """Labels of pods that are there and of those that live Deployments make, by namespace."""
+    found: dict[str, list[Mapping[str, str]]] = defaultdict(list)
+    for pod in move.snapshot.pods:
+        if is_engine(pod.labels) and not pod.finished:
+            found[pod.namespace].append(pod.labels)
+    for namespace, name in move.live:
+        raw = move.snapshot.objects[Reference(kind=DEPLOYMENT.name, namespace=namespace, name=name)]
+        found[namespace].append(raw["spec"]["template"]["metadata"].get("labels") or {})
+    return found
+
+
+def _selects(obj: ObjectLike, labels: Mapping[str, str]) -> bool:
+    """Whether a Service or budget is for pods with these labels, whether they are routable or not."""
+    selector = obj["spec"].get("selector") or {}
+    asked = {key: value for key, value in selector.get("matchLabels", selector).items() if key != names.ROUTABLE}
+    return asked.items() <= labels.items()

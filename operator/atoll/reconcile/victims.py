@@ -61,14 +61,14 @@ def _of_unit(move: Move, keys: tuple[DeploymentId, ...]) -> list[Victim]:
     if item.replica >= 0:
         if any(move.count(key) for key in keys):
             return []
-        heads = [pod for pod in move.pods.get(keys[0], ()) if item.stage == 0 and pod.ready]
+        heads = [pod for pod in move.pods.get(keys[0], ()) if item.stage == 0 and move.answers(pod)]
         return [_victim(move, keys, heads[0] if heads else None)]
     surplus = item.replicas - move.goal(keys[0])
     if surplus > 0:
         chosen = _ordered(move, keys[0])[:surplus]
         podless = [None] * (surplus - len(chosen))
-        return [_victim(move, keys, pod if pod and _stops_orderly(move, pod) else None) for pod in (*chosen, *podless)]
-    return [_victim(move, keys, pod, refilled=True) for pod in move.leaving(keys[0]) if _stops_orderly(move, pod)]
+        return [_victim(move, keys, pod if pod and move.answers(pod) else None) for pod in (*chosen, *podless)]
+    return [_victim(move, keys, pod, refilled=True) for pod in move.leaving(keys[0])]
 
 
 def _victim(move: Move, keys: tuple[DeploymentId, ...], head: ObservedPod | None, *, refilled: bool = False) -> Victim:
@@ -88,17 +88,12 @@ def _victim(move: Move, keys: tuple[DeploymentId, ...], head: ObservedPod | None
     )
 
 
-def _stops_orderly(move: Move, pod: ObservedPod) -> bool:
-    """Whether the pod still answers requests; one whose node is gone does not, whatever it last said."""
-    return pod.ready and pod.node in move.snapshot.nodes
-
-
 def _ordered(move: Move, key: DeploymentId) -> list[ObservedPod]:
     """Pods of a Deployment: first those that serve nothing, as its ReplicaSet removes those first, then youngest."""
     return sorted(
         move.pods.get(key, ()),
         key=lambda pod: (
-            _stops_orderly(move, pod),
+            move.answers(pod),
             not is_lost(pod, move.snapshot),
             not is_draining(pod),
             -pod.created.timestamp(),

@@ -73,7 +73,10 @@ def _strategies(item: Json) -> str:
     counts: Counter[str] = Counter()
     for replicas in item["replicas"]:
         counts[replicas["strategy"]] += replicas["count"]
-    return "\n".join(f"{count} of {strategy}" for strategy, count in counts.items()) or "none"
+    return (
+        "\n".join(f"{count} replica{'s' if count > 1 else ''}: {strategy}" for strategy, count in counts.items())
+        or "none"
+    )
 
 
 def _gpus(item: Json) -> str:

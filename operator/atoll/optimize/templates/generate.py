@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -95,11 +95,9 @@ class _Rated:
 
 @lru_cache(maxsize=1024)
 def _templates(question: _Question, performance: Performance) -> TemplateSet:
-    widths = dict(question.offered)
-    kinds = {name: gpu_kind(name) for name in widths}
-    found = list(layouts(question.architecture, question.quantisations, kinds, widths))
     running = _rated_running(question, performance)
-    candidates = _rated_layouts(found, question, performance)
+    # What runs changes far more often than what is asked: the search over layouts is remembered without it.
+    candidates = _rated_layouts(replace(question, always=()), performance)
     feasible = [item.template for item in candidates if item.feasible]
     kept = frozenset(item.template.strategy.id for item in running)
     fresh = [template for template in feasible if template.strategy.id not in kept]
@@ -114,11 +112,15 @@ def _templates(question: _Question, performance: Performance) -> TemplateSet:
     )
 
 
-def _rated_layouts(found: Sequence[Layout], question: _Question, performance: Performance) -> list[_Rated]:
+@lru_cache(maxsize=1024)
+def _rated_layouts(question: _Question, performance: Performance) -> tuple[_Rated, ...]:
     """The best partition of each layout that fits into memory."""
+    widths = dict(question.offered)
+    kinds = {name: gpu_kind(name) for name in widths}
+    found: list[Layout] = list(layouts(question.architecture, question.quantisations, kinds, widths))
     stages = [[(kind, layout.tp, layout.quantisation) for kind in layout.kinds] for layout in found]
     if not stages:
-        return []
+        return ()
     setting = _setting(stages, question, performance)
     lines = pipelines(stages, setting.curves)
     layers = best_partitions(lines, question.objectives, MOST_SEQUENCES, setting)
@@ -139,7 +141,7 @@ def _rated_layouts(found: Sequence[Layout], question: _Question, performance: Pe
             max_context=context,
         )
         templates.append(_rated(strategy, row, lines, best, setting))
-    return templates
+    return tuple(templates)
 
 
 def _rated_running(question: _Question, performance: Performance) -> list[_Rated]:

@@ -65,7 +65,7 @@ def _demand_conditions(view: View, demand: Demand, planned: PlannedDemand | None
         readiness = Condition(type="Ready", status=True, reason=Reason.SERVING, message=message)
     unmet = planned.unmet if planned else ()
     if short or unmet:
-        reason = Reason.SHORTFALL if short else Reason(unmet[0])
+        reason = next((known for known in Reason if not short and known.value == unmet[0]), Reason.SHORTFALL)
         message = plan_is.message if short else "not kept: " + ", ".join(unmet)
         degraded = Condition(type="Degraded", status=True, reason=reason, message=message)
     else:
@@ -84,9 +84,8 @@ def _planned_condition(view: View, demand: Demand, planned: PlannedDemand | None
             return no(
                 Reason.PAUSED, f"Fleet {view.snapshot.fleet.name} is Paused: set spec.mode to Automatic or Recommend"
             )
-        proposal = view.planning.proposal(view.plan)
-        if proposal is not None and not proposal.approved:
-            name = proposal.name
+        if view.to_approve is not None:
+            name = view.to_approve.name
             return no(
                 Reason.AWAITING_APPROVAL,
                 f'approve it: kubectl patch fleetplan {name} --type=merge -p \'{{"spec":{{"approved":true}}}}\'',

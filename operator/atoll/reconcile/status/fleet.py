@@ -19,7 +19,7 @@ def fleet_status(view: View, live: ObjectLike) -> tuple[Action, ...]:
     fields = {
         "costPerHour": cost,
         "boundPerHour": bound,
-        "gap": (cost - bound) / max(cost, 1e-9) if plan else 0.0,
+        "gap": plan.gap if plan else 0.0,
         "conditional": bool(plan and plan.conditional),
         "shortfall": shortfall,
         "demands": len(view.snapshot.demands),
@@ -32,16 +32,15 @@ def _fleet_conditions(view: View) -> tuple[Condition, ...]:
     plan, planning, step = view.plan, view.planning, view.step
     short = [item for item in plan.demands if item.shortfall > 0.0] if plan else []
     fault = planning.fleet_fault
-    proposal = planning.proposal(plan)
     if fault is not None:
         planned = Condition(type="Planned", status=False, reason=fault.reason, message=str(fault))
     elif view.snapshot.fleet.mode is Mode.PAUSED:
         planned = Condition(type="Planned", status=True, reason=Reason.PAUSED, message="nothing is planned or moved")
-    elif proposal is not None and not proposal.approved:
-        message = f"FleetPlan {proposal.name} waits for spec.approved"
+    elif view.to_approve is not None:
+        message = f"FleetPlan {view.to_approve.name} waits for spec.approved"
         planned = Condition(type="Planned", status=True, reason=Reason.AWAITING_APPROVAL, message=message)
     else:
-        planned = Condition(type="Planned", status=True, reason=Reason.PLANNED, message=planning.trigger)
+        planned = Condition(type="Planned", status=True, reason=Reason.PLANNED)
     reason = Reason.ROUTED if step.router_synced else Reason.ROUTER_NOT_SYNCED
     routed = Condition(type="Routed", status=step.router_synced, reason=reason)
     if fault is not None:

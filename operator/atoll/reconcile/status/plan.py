@@ -14,13 +14,7 @@ from atoll.reconcile.status.view import View
 def plan_statuses(view: View) -> Iterable[Action]:
     """The status writes of all FleetPlans of the fleet."""
     snapshot, service = view.snapshot, view.service
-    planning = view.planning
-    wanted = phases(
-        snapshot.plans,
-        basis=planning.basis,
-        decided=planning.decision.name if planning.decision else "",
-        converged=view.step.converged,
-    )
+    wanted = phases(snapshot.plans, view.planning, converged=view.step.converged)
     for plan in snapshot.plans:
         live = snapshot.objects.get(Reference(kind=FLEET_PLAN.name, name=plan.name))
         if live is None:
@@ -33,8 +27,7 @@ def plan_statuses(view: View) -> Iterable[Action]:
                 "ready": service.ready_replicas.total(),
                 "leaving": service.leaving_replicas,
             }
-        if phase is not plan.phase or phase is PlanPhase.MOVING:
-            yield from status_actions(FLEET_PLAN, live, fields, (_phase_condition(phase),), view.now)
+        yield from status_actions(FLEET_PLAN, live, fields, (_phase_condition(phase),), view.now)
 
 
 def _phase_condition(phase: PlanPhase) -> Condition:

@@ -29,3 +29,10 @@ class View:
     step: Step
     service: Service
     now: datetime
+
+    @property
+    def to_approve(self) -> Plan | None:
+        """The plan that somebody has to approve before anything moves on; None where nobody has to."""
+        proposal = self.planning.proposal(self.plan)
+        pinned = self.plan is not None and bool(self.plan.rollback_of)
+        return proposal if proposal is not None and (pinned or not proposal.approved) else None
