@@ -5,6 +5,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from reconcile.simulated_cluster import canonical
 from reconcile.simulated_fleet import CHOICES, RATES, Fleet, demand_gone, demand_ref, fleet
 
@@ -34,7 +35,7 @@ KILLS = st.lists(st.one_of(st.none(), st.integers(0, 12)), max_size=40)
 PRIORITY = {"chat": 100, "code": 10, "agent": 10}
 
 
-def happen(made: Fleet, event: tuple[Any, ...]) -> None:
+def happen(made: Fleet, event: tuple[Any, ...]) -> None:  # noqa: C901  # one case per event
     match event:
         case ("demand", name, rate, choice, image):
             made.demand(name, rate, choice, PRIORITY[name], image)

@@ -85,12 +85,14 @@ class Problem:
         demands: rows, each with its templates.
         supplies: nodes that can be had.
         running: replicas that run or start now, already without those that are lost.
+        former: replicas of the plan in force, lost ones too: going back to it is always one of the choices.
         policy: how to solve.
     """
 
     demands: tuple[DemandRow, ...]
     supplies: tuple[Supply, ...]
     running: tuple[ReplicaGroup, ...] = ()
+    former: tuple[ReplicaGroup, ...] = ()
     policy: SolvePolicy = field(default_factory=SolvePolicy)
 
 

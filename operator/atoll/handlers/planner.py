@@ -56,10 +56,12 @@ class Planner:
         if not why:
             await self._write_plan(snapshot)
             return
+        current = current_plan(snapshot.plans)
         case = Case(
             demands=tuple(snapshot.demands.values()),
             supplies=supplies(snapshot, now),
             running=running(snapshot, now),
+            former=current.groups if current else (),
             policy=snapshot.fleet.solve,
         )
         logger.info("solving (%s): %d demands, %d supplies", why, len(case.demands), len(case.supplies))

@@ -17,6 +17,7 @@ class Case:
         demands: valid ones, in a stable order.
         supplies: what nodes can be had.
         running: replicas that run, without those that are lost.
+        former: replicas of the plan in force, lost ones too.
         policy: how to solve.
     """
 
@@ -24,6 +25,7 @@ class Case:
     supplies: tuple[Supply, ...]
     running: tuple[ReplicaGroup, ...]
     policy: SolvePolicy
+    former: tuple[ReplicaGroup, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

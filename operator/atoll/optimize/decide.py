@@ -15,7 +15,7 @@ from atoll.reconcile.problem import build_rows, widths
 def pose(case: Case, performance: Performance) -> tuple[Problem, dict[DemandKey, Fault]]:
     """The problem with its templates, and the demands that have none."""
     running: dict[DemandKey, dict[str, Strategy]] = {}
-    for group in case.running:
+    for group in (*case.running, *case.former):
         running.setdefault(group.demand, {})[group.strategy.id] = group.strategy
     templates: dict[DemandKey, tuple[Template, ...]] = {}
     faults: dict[DemandKey, Fault] = {}
@@ -34,6 +34,7 @@ def pose(case: Case, performance: Performance) -> tuple[Problem, dict[DemandKey,
         demands=build_rows(kept, templates),
         supplies=case.supplies,
         running=tuple(group for group in case.running if group.demand in templates),
+        former=tuple(group for group in case.former if group.demand in templates),
         policy=case.policy,
     )
     return problem, faults

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -55,7 +56,8 @@ def solve(
     safe = greedy(sets)
     kept = running_plan(sets)
     plans = [safe, *([] if kept is None else [kept, grown(sets, kept)])]
-    plans += [plan for plan in (plan_of(sets, answer) for answer in incumbents) if plan is not None]
+    known = (former_plan(problem, sets), *(plan_of(sets, answer) for answer in incumbents))
+    plans += [plan for plan in known if plan is not None]
     if sets.columns:
         search = Search(sets, effort)
         found = search.run(plans)
@@ -128,6 +130,19 @@ def plan_of(sets: Sets, allocation: Allocation) -> Plan | None:
     plan = Plan(counts=counts, nodes=nodes, origin="program")
     within = (counts <= sets.upper).all() and (nodes <= sets.obtainable).all()
     return plan if within and (sets.load_of(counts) <= nodes @ sets.slots + 1e-9).all() else None
+
+
+def former_plan(problem: Problem, sets: Sets) -> Plan | None:
+    """The plan in force as it was decided, what is lost of it at its old place; nothing where that place is gone."""
+    wanted = sets_of(replace(problem, running=problem.former))
+    plan = running_plan(wanted) if problem.former else None
+    if plan is None:
+        return None
+    placed = place(wanted, plan)
+    answer = Allocation(
+        replicas=placed.replicas, nodes=placed.nodes, shortfall={}, cost_per_hour=_price(placed), bound_per_hour=0.0
+    )
+    return plan_of(sets, answer)
 
 
 def _steady(problem: Problem, sets: Sets, found: Found, best: Plan, kept: Plan | None) -> Plan:

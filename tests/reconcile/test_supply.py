@@ -1,0 +1,112 @@
+"""What nodes can be had, of which pods on which nodes."""
+
+from typing import Any
+
+import pytest
+
+from atoll.reconcile.supply import supplies
+from reconcile.worlds import (
+    NOW,
+    ago,
+    demand_object,
+    deployments,
+    node_object,
+    offering,
+    plan,
+    planned,
+    pod_object,
+    pods_of,
+    pool_object,
+    replicas,
+    seen,
+)
+
+
+def had(*objects: Any) -> list[tuple[str, int, int, float]]:
+    """Pool, free GPUs per node, nodes, price of each supply."""
+    return [
+        (item.offering.pool, item.gpus, item.obtainable, item.price_per_hour) for item in supplies(seen(*objects), NOW)
+    ]
+
+
+NODES = [node_object(f"n{index}") for index in range(3)]
+MASKED = {"offerings": [{"zone": offering().zone, "capacityType": "on-demand", "maskedUntil": ago(-60)}]}
+
+
+@pytest.mark.parametrize(
+    ("objects", "expected"),
+    [
+        pytest.param([pool_object(max_nodes=4)], [("small", 2, 4, 1.0)], id="an autoscaled pool gives its limit"),
+        pytest.param([pool_object(max_nodes=0)], [("small", 2, 0, 1.0)], id="a limit of zero is valid"),
+        pytest.param(
+            [pool_object(max_nodes=4), *NODES], [("small", 2, 4, 1.0)], id="nodes that are there are part of the limit"
+        ),
+        pytest.param(
+            [pool_object(provisioning="Fixed"), *NODES],
+            [("small", 2, 3, 0.0)],
+            id="owned nodes are those that are Ready",
+        ),
+        pytest.param(
+            [pool_object(provisioning="Fixed", max_nodes=2), *NODES],
+            [("small", 2, 2, 0.0)],
+            id="and no more than allowed",
+        ),
+        pytest.param([pool_object(provisioning="Fixed")], [("small", 2, 0, 0.0)], id="no owned node, no supply"),
+        pytest.param(
+            [
+                pool_object(provisioning="Fixed"),
+                node_object("a", ready=False),
+                node_object("b", cordoned=True),
+                NODES[0],
+            ],
+            [("small", 2, 1, 0.0)],
+            id="nodes that are not Ready or have a notice are not counted on",
+        ),
+        pytest.param(
+            [pool_object(max_nodes=4) | {"status": MASKED}, *NODES],
+            [("small", 2, 3, 1.0)],
+            id="R2: a masked offering gives the nodes that are there",
+        ),
+        pytest.param(
+            [pool_object(max_nodes=4), *NODES, pod_object("other", node="n1", gpus=1)],
+            [("small", 2, 3, 1.0), ("small", 1, 1, 0.0)],
+            id="a node that others share is a supply of what is left of it, and paid for",
+        ),
+        pytest.param(
+            [pool_object(max_nodes=4), *NODES, pod_object("other", node="n1", gpus=2)],
+            [("small", 2, 3, 1.0)],
+            id="a node that others fill gives nothing",
+        ),
+        pytest.param(
+            [pool_object(max_nodes=4), *NODES, pod_object("other", node="n1", gpus=2, phase="Succeeded")],
+            [("small", 2, 4, 1.0)],
+            id="finished pods hold nothing",
+        ),
+        pytest.param(
+            [pool_object(max_nodes=4), *NODES, pod_object("other", node="n1", gpus=0)],
+            [("small", 2, 4, 1.0)],
+            id="pods without GPUs do not count",
+        ),
+        pytest.param(
+            [pool_object("small"), pool_object("big")],
+            [("big", 4, 4, 1.0), ("small", 2, 4, 1.0)],
+            id="pools come in a stable order",
+        ),
+    ],
+)
+def test_supplies(objects: list[Any], expected: list[tuple[str, int, int, float]]) -> None:
+    assert had(*objects) == expected
+
+
+def test_pods_of_planned_demands_are_ours_to_move_and_hold_nothing() -> None:
+    objects = [demand_object(), pool_object(max_nodes=4), *NODES]
+    (intent,) = deployments(plan(planned(replicas("small"))), *objects)
+    assert had(*objects, *pods_of(intent, "n0")) == [("small", 2, 4, 1.0)]
+
+
+def test_pods_of_a_demand_that_became_invalid_hold_their_gpus() -> None:
+    pool = pool_object(max_nodes=4)
+    (intent,) = deployments(plan(planned(replicas("small"))), demand_object(), pool)
+    broken = demand_object()
+    broken["spec"]["objectives"]["ttft"] = "-1s"
+    assert had(broken, pool, *NODES, *pods_of(intent, "n0")) == [("small", 2, 3, 1.0)]
