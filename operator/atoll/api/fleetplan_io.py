@@ -30,6 +30,9 @@ from atoll.domain.strategy import Stage, Strategy
 LARGEST_BYTES = 200 * 1024
 """Of one object; etcd takes 1.5 MiB, but watches carry every object to every reader (reliability.md 0.7)."""
 
+_DECIMALS = 6
+"""Of what is derived for people to read."""
+
 _HEAD_BYTES = 4 * 1024
 _CHUNK = 64
 """Replica groups in one item: some 40 KiB at most with pipelines of eight stages."""
@@ -184,9 +187,9 @@ def _spec(plan: Plan, *, shards: int, items: list[NodesItem | DemandItem]) -> Fl
         rollback_of=plan.rollback_of,
         cost_per_hour=plan.cost_per_hour,
         previous_cost_per_hour=plan.previous_cost_per_hour,
-        saving_per_hour=plan.previous_cost_per_hour - plan.cost_per_hour,
+        saving_per_hour=round(plan.previous_cost_per_hour - plan.cost_per_hour, _DECIMALS),
         bound_per_hour=plan.bound_per_hour,
-        gap=min(1.0, plan.gap),
+        gap=round(min(1.0, plan.gap), _DECIMALS),
         conditional=plan.conditional,
         shortfall=sum(demand.shortfall for demand in plan.demands),
         shards=shards,

@@ -9,6 +9,7 @@ from shutil import which
 
 import yaml
 
+from atoll.local.binaries import locate
 from atoll.local.errors import LocalEnvironmentError
 from atoll.local.fleet import NAMESPACE, custom_resource_folder, documents_of
 
@@ -64,12 +65,13 @@ def _recommending(paths: Sequence[Path]) -> list[dict[str, object]]:
 
 
 class _Kubectl:
-    """The user's kubectl on one kubeconfig; never on the one in the environment."""
+    """kubectl, ours where it was built, on one kubeconfig; never on the one in the environment."""
 
     def __init__(self, kubeconfig: Path) -> None:
         if not kubeconfig.is_file():
             raise LocalEnvironmentError(f"kubeconfig {kubeconfig}: no such file; name the one of your cluster")
-        program = which("kubectl")
+        built = locate().kubectl
+        program = str(built) if built.is_file() else which("kubectl")
         if program is None:
             raise LocalEnvironmentError("kubectl: not found; install it, it is what applies manifests to your cluster")
         self._command = (program, "--kubeconfig", str(kubeconfig.absolute()))

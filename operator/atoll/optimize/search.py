@@ -195,9 +195,8 @@ class Search:
         assert relaxed.reduced_costs is not None  # noqa: S101  # the caller has seen to it
         x = self._matrix.columns["x"]
         closed = np.ones(len(x), dtype=bool)
-        closed[np.argsort(relaxed.reduced_costs[x] / np.minimum(self._sets.share, 1.0), kind="stable")[:PROMISING]] = (
-            False
-        )
+        order = np.argsort(relaxed.reduced_costs[x] / np.minimum(self._sets.share, 1.0), kind="stable")
+        closed[order[: max(PROMISING, int(PROMISING_SHARE * len(x)))]] = False
         for plan in found.plans:
             closed[plan.counts > 0] = False
         upper = self._upper.copy()

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 
@@ -66,9 +67,9 @@ def adopt(
         basis=basis_of(problem),
         demands=tuple(planned),
         nodes=_nodes(allocation),
-        cost_per_hour=allocation.cost_per_hour,
+        cost_per_hour=round(allocation.cost_per_hour, 6),
         previous_cost_per_hour=previous_cost_per_hour,
-        bound_per_hour=allocation.bound_per_hour,
+        bound_per_hour=math.floor(allocation.bound_per_hour * 1e6) / 1e6,  # a bound is rounded down only
         conditional=allocation.conditional,
         approved=fleet.mode is Mode.AUTOMATIC,
     )

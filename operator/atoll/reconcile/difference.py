@@ -18,11 +18,12 @@ def differs(intent: Any, live: Any, *, exact: bool = False) -> bool:
     """Whether some leaf of the intent is not so in the live object; what only the live object has is not ours.
 
     Quantities are compared by value (``1000m`` is ``1``), associative lists by their merge key, other lists whole.
+    An empty list is none: the API server drops it.
     ``exact`` is for what is all ours, such as a status: there an item that only the live list has differs too.
     """
     if isinstance(intent, Mapping):
         return not isinstance(live, Mapping) or any(
-            key not in live or differs(value, live[key], exact=exact) for key, value in intent.items()
+            differs(value, live[key], exact=exact) if key in live else value != [] for key, value in intent.items()
         )
     if isinstance(intent, str) or not isinstance(intent, Sequence):
         return not _same(intent, live)
@@ -49,9 +50,9 @@ def quantity(text: Any) -> Decimal | None:
     number, suffix = match.groups()
     try:
         value = Decimal(number)
-    except ArithmeticError:
+        return value * 1024 ** _BINARY[suffix] if suffix in _BINARY else value.scaleb(_SUFFIX[suffix])
+    except ArithmeticError:  # no number, or one beyond all bounds
         return None
-    return value * 1024 ** _BINARY[suffix] if suffix in _BINARY else value.scaleb(_SUFFIX[suffix])
 
 
 def _same(intent: Any, live: Any) -> bool:

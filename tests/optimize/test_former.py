@@ -1,0 +1,35 @@
+"""After a loss, going back to the plan in force is one of the choices."""
+
+from dataclasses import replace
+
+from atoll.optimize.plan import level_values
+from atoll.optimize.sets import sets_of
+from atoll.optimize.solve import former_plan, solve
+from optimize.fleets import problem, row, running, supply, template
+
+WIDE = supply("H100", 8, 8.0, nodes=1)
+NARROW = supply("L4", 1, 1.5, nodes=8)
+TWO = template("H100", tp=2, rate=2.0)
+ONE = template("L4", rate=1.0)
+
+
+def test_the_plan_in_force_is_known_with_what_is_lost_of_it_at_its_old_place() -> None:
+    former = (running("a", TWO, WIDE, count=4),)
+    case = replace(
+        problem([row("a", 8.0, TWO, ONE)], [WIDE, NARROW], [running("a", TWO, WIDE, count=3)]), former=former
+    )
+    sets = sets_of(case)
+
+    plan = former_plan(case, sets)
+
+    assert plan is not None
+    assert level_values(sets, plan)["cost"] == 8.0
+    assert solve(case).replicas == former
+
+
+def test_a_plan_in_force_whose_place_is_gone_is_no_choice() -> None:
+    gone = supply("H100", 8, 8.0, nodes=1, zone="b")
+    case = replace(problem([row("a", 2.0, ONE)], [NARROW]), former=(running("a", TWO, gone, count=1),))
+
+    assert former_plan(case, sets_of(case)) is None
+    assert solve(case).shortfall == {}
