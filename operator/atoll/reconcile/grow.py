@@ -44,6 +44,8 @@ def _grow_unit(move: Move, keys: list[DeploymentId], room: Room, pace: int) -> i
     for key in keys:
         started = min(fitting, missing[key])
         replicas = _replicas(move, key) + started
+        if move.desired.deployments[key].replica >= 0:
+            replicas = min(replicas, move.count(key))  # scaled by hand: a second pod of a stage belongs to no replica
         if replicas:
             why = "more replicas are wanted" if started else "differs from what is desired"
             move.apply(_intent(move, key, replicas), why=why)

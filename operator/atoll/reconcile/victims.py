@@ -65,8 +65,8 @@ def _of_unit(move: Move, keys: tuple[DeploymentId, ...]) -> list[Victim]:
         return [_victim(move, keys, heads[0] if heads else None)]
     surplus = item.replicas - move.goal(keys[0])
     if surplus > 0:
-        chosen = _ordered(move, keys[0])[:surplus]
-        podless = [None] * (surplus - len(chosen))
+        podless = [None] * min(surplus, max(0, item.replicas - len(move.pods.get(keys[0], ()))))
+        chosen = _ordered(move, keys[0])[: surplus - len(podless)]
         return [_victim(move, keys, pod if pod and move.answers(pod) else None) for pod in (*chosen, *podless)]
     return [_victim(move, keys, pod, refilled=True) for pod in move.leaving(keys[0])]
 
