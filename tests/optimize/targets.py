@@ -4,6 +4,9 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
+
+from atoll.domain.problem import Allocation, Problem
 
 
 def echo(*arguments: object) -> object:
@@ -13,6 +16,11 @@ def echo(*arguments: object) -> object:
 def hang(*_: object) -> None:
     while True:
         time.sleep(3600)
+
+
+def tell_and_hang(asked: Problem, tell: Callable[[Allocation], object]) -> None:
+    tell(Allocation(replicas=(), nodes=(), shortfall={}, cost_per_hour=1.0, bound_per_hour=0.0))
+    hang(asked)
 
 
 def crash(*_: object) -> None:

@@ -258,3 +258,14 @@ def test_the_way_of_large_problems_ends_at_the_same_optimum(case: Problem) -> No
     assert levels == pytest.approx(want_levels, abs=2e-5)
     assert cost == pytest.approx(want_cost, rel=2e-4, abs=1e-9)
     assert answer.bound_per_hour <= want_cost + 1e-9
+
+
+def test_a_feasible_answer_is_told_before_the_search_begins() -> None:
+    case = problem([row("a", 3.0, template("L4"))], [supply("L4", 1, 1.0)])
+    told: list[Allocation] = []
+
+    answer = solve(case, tell=told.append)
+
+    (early,) = told
+    assert check(case, early) == ()
+    assert early.bound_per_hour <= answer.cost_per_hour <= early.cost_per_hour

@@ -4,10 +4,12 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from atoll.domain.problem import SolvePolicy
 from atoll.domain.reason import Fault, Reason
 from atoll.optimize.check import check
 from atoll.optimize.worker import SolverWorker
@@ -74,6 +76,16 @@ async def test_hanging_child_is_a_timeout_and_is_killed() -> None:
         assert outcome.reason is Reason.SOLVER_TIMEOUT
         assert hung is not None
         assert not is_alive(hung)
+
+
+async def test_first_feasible_answer_is_kept_where_the_solver_then_hangs() -> None:
+    async with worker("tell_and_hang", grace_seconds=0.2) as solver:
+        await solver.start()
+        outcome = await solver.solve(replace(CASE, policy=SolvePolicy(deadline_seconds=0.1)))
+        assert outcome.allocation is not None
+        assert outcome.allocation.cost_per_hour == 1.0
+        assert outcome.fault is not None
+        assert outcome.fault.reason is Reason.SOLVER_TIMEOUT
 
 
 async def test_crashing_child_is_a_fault_and_the_next_call_gets_a_new_one() -> None:

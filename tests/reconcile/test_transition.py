@@ -427,6 +427,17 @@ def test_a_missing_stage_is_created_again() -> None:
     assert done(step(PAIR, B0, stored(S0), *pods_of(S0, "s0", ready=False))) == ["create Deployment x1"]
 
 
+def test_r10_a_stage_scaled_up_by_hand_is_scaled_back_at_once() -> None:
+    live = [stored(S0, replicas=2), *pods_of(S0, "s0", "s1"), stored(S1), *pods_of(S1, "b0")]
+    assert done(step(PAIR, B0, *live)) == ["change Deployment x1"]
+
+
+@pytest.mark.parametrize("count", [0, 3])
+def test_r10_a_stage_scaled_by_hand_is_one_pod_again(count: int) -> None:
+    result = step(PAIR, B0, stored(S0), stored(S1, replicas=count), *pods_of(S0, "s0"), *pods_of(S1, "b0"))
+    assert done(result) == ["change Deployment x1"]
+
+
 def test_without_room_for_all_stages_none_is_created() -> None:
     result = step(PAIR, pools=[POOLS[0], pool_object("big", 0)])
     assert (done(result), result.waiting[key()]) == ([], "for room")

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from atoll.cluster.execute import Outcome
 from atoll.domain.fleet import Mode
@@ -21,6 +21,9 @@ from atoll.reconcile.running import running
 from atoll.reconcile.supply import supplies
 
 logger = logging.getLogger(__name__)
+
+_RETRY = timedelta(seconds=30)
+"""After a solver that hung or crashed: a defect that repeats must not keep the machine busy for nothing else."""
 
 
 Decide = Callable[[Case], Awaitable[Decision | Fault]]
@@ -46,6 +49,7 @@ class Planner:
     metrics: Metrics
     planning: Planning | None = None
     _inputs: dict[str, str] | None = field(default=None)
+    _retry_at: datetime | None = field(default=None)
 
     async def look(self, snapshot: Snapshot, now: datetime) -> None:
         """One look: decide anew where an input has changed."""
@@ -53,7 +57,7 @@ class Planner:
             return
         inputs = inputs_of(snapshot, now)
         why = trigger(self._inputs, inputs)
-        if not why:
+        if not why or (self._retry_at is not None and now < self._retry_at):
             await self._write_plan(snapshot)
             return
         current = current_plan(snapshot.plans)
@@ -66,7 +70,9 @@ class Planner:
         )
         logger.info("solving (%s): %d demands, %d supplies", why, len(case.demands), len(case.supplies))
         answer = await self.decide(case)
-        self._inputs = inputs
+        fault = answer if isinstance(answer, Fault) else answer.fault
+        self._inputs = inputs if fault is None else None
+        self._retry_at = None if fault is None else now + _RETRY
         self.metrics.replans.labels(reason=why).inc()
         self.planning = self._judge(snapshot, answer, why, now)
         await self._write_plan(snapshot)
@@ -75,7 +81,6 @@ class Planner:
         if isinstance(answer, Fault):
             logger.error("no decision: %s", answer, extra={"reason": answer.reason.value})
             before = self.planning
-            self._inputs = None  # try again at the next look
             return Planning(
                 basis=before.basis if before else "",
                 solved_at=now,
@@ -109,6 +114,7 @@ class Planner:
             solved_at=now,
             faults=answer.faults,
             decision=decision,
+            fleet_fault=answer.fault,
             solve_seconds=allocation.solve_seconds,
             solver=allocation.solver,
             trigger=why,

@@ -27,4 +27,4 @@ async def decide(case: Case, worker: SolverWorker) -> Decision | Fault:
     outcome = await worker.solve(problem)
     if outcome.allocation is None:
         return outcome.fault or Fault(reason=Reason.SOLVER_FAILED, message="the solver gave no answer")
-    return Decision(problem=problem, allocation=outcome.allocation, faults=faults)
+    return Decision(problem=problem, allocation=outcome.allocation, faults=faults, fault=outcome.fault)

@@ -36,8 +36,10 @@ class Decision:
         problem: as it was solved; faulty demands are not in it.
         allocation: the answer.
         faults: demands that nothing can serve, with the reason.
+        fault: why the answer is only the first feasible one: the solver hung or crashed; None where it did not.
     """
 
     problem: Problem
     allocation: Allocation
     faults: Mapping[DemandKey, Fault]
+    fault: Fault | None = None

@@ -1,5 +1,7 @@
 """Both stages for a whole fleet, as the solver's process runs them."""
 
+from collections.abc import Callable
+
 from atoll.domain.demand import Demand, DemandKey
 from atoll.domain.pool import Supply
 from atoll.domain.problem import Allocation, Problem
@@ -40,9 +42,11 @@ def pose(case: Case, performance: Performance) -> tuple[Problem, dict[DemandKey,
     return problem, faults
 
 
-def answer(asked: Case | Problem) -> tuple[Problem, dict[DemandKey, Fault]] | Allocation:
-    """What the solver's process does: stage one of a case, stage two of a problem."""
-    return pose(asked, ShippedPerformance()) if isinstance(asked, Case) else solve(asked)
+def answer(
+    asked: Case | Problem, tell: Callable[[Allocation], object]
+) -> tuple[Problem, dict[DemandKey, Fault]] | Allocation:
+    """What the solver's process does: stage one of a case, stage two of a problem; ``tell`` hears of early answers."""
+    return pose(asked, ShippedPerformance()) if isinstance(asked, Case) else solve(asked, tell=tell)
 
 
 def _allows(demand: Demand, supply: Supply) -> bool:

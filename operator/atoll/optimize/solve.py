@@ -29,7 +29,11 @@ class AllocationError(RuntimeError):
 
 
 def solve(
-    problem: Problem, *, clock: Callable[[], float] = time.monotonic, incumbents: Sequence[Allocation] = ()
+    problem: Problem,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    incumbents: Sequence[Allocation] = (),
+    tell: Callable[[Allocation], object] = lambda _: None,
 ) -> Allocation:
     """Decide what runs where.
 
@@ -43,6 +47,7 @@ def solve(
         clock: seconds, monotonic.
         incumbents: known answers to begin with, such as the baseline's; the answer is not worse than they are
             unless what runs is kept.
+        tell: is called once with a feasible answer before the search begins: of use where the search never ends.
 
     Returns:
         An allocation that passed ``check``.
@@ -58,6 +63,10 @@ def solve(
     plans = [safe, *([] if kept is None else [kept, grown(sets, kept)])]
     known = (former_plan(problem, sets), *(plan_of(sets, answer) for answer in incumbents))
     plans += [plan for plan in known if plan is not None]
+    first = _steady(problem, sets, Found(plans=plans), min(plans, key=lambda plan: _rank(sets, plan)), kept)
+    early = allocation_of(sets, Found(plans=plans), first, effort.gap, clock() - began)
+    if not check(problem, early):
+        tell(early)
     if sets.columns:
         search = Search(sets, effort)
         found = search.run(plans)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import ctypes
 import importlib
+import inspect
 import os
 import pickle
 import resource
@@ -37,15 +38,16 @@ MEMORY_BYTES = 8 << 30
 
 _LENGTH = struct.Struct(">Q")
 _PR_SET_PDEATHSIG = 1
+_INTERIM, _DONE, _FAILED = "interim", "done", "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SolveOutcome:
-    """What became of a problem: an allocation, or why there is none.
+    """What became of a problem: an allocation, or why there is none, or both where the solver broke off in between.
 
     Attributes:
-        allocation: the answer.
-        fault: why there is none.
+        allocation: the answer; beside a fault, the first feasible one that the solver had told before.
+        fault: why there is no better one.
     """
 
     allocation: Allocation | None = None
@@ -83,15 +85,19 @@ class SolverWorker:
 
     async def solve(self, problem: Problem) -> SolveOutcome:
         """Solve a problem in the child; never raises for what the child does."""
-        answer = await self.call(problem, deadline_seconds=problem.policy.deadline_seconds)
+        interim: list[object] = []
+        answer = await self.call(problem, deadline_seconds=problem.policy.deadline_seconds, interim=interim)
+        known = next((item for item in reversed(interim) if isinstance(item, Allocation)), None)
         if isinstance(answer, Fault):
-            return SolveOutcome(fault=answer)
+            return SolveOutcome(allocation=known, fault=answer)
         if isinstance(answer, Allocation):
             return SolveOutcome(allocation=answer)
         message = f"the solver answered with a {type(answer).__name__}, not with an allocation"
-        return SolveOutcome(fault=Fault(reason=Reason.SOLVER_FAILED, message=message))
+        return SolveOutcome(allocation=known, fault=Fault(reason=Reason.SOLVER_FAILED, message=message))
 
-    async def call(self, *arguments: object, deadline_seconds: float) -> object | Fault:
+    async def call(
+        self, *arguments: object, deadline_seconds: float, interim: list[object] | None = None
+    ) -> object | Fault:
         """Have the child call its target; a fault if that raises, breaks off or is late by more than the grace.
 
         A child that is late or has broken off is killed, and the next call gets a new one.
@@ -99,20 +105,22 @@ class SolverWorker:
         Args:
             arguments: of the target; they are pickled.
             deadline_seconds: in which the target means to be done, seconds.
+            interim: is appended what the target tells before it is done: of use where it never is.
         """
+        told: list[object] = [] if interim is None else interim
         async with self._turn:
             try:
                 message = pickle.dumps(arguments, protocol=pickle.HIGHEST_PROTOCOL)
                 child = await self._ready()
                 async with asyncio.timeout(deadline_seconds + self._grace_seconds):
                     await _send(child, message)
-                    return _answer(pickle.loads(await _receive(child)))  # noqa: S301  # our own child
+                    return await _last_answer(child, told)
             except TimeoutError:
                 await self._kill()
                 late = f"no answer within {deadline_seconds + self._grace_seconds:g} s"
                 return Fault(reason=Reason.SOLVER_TIMEOUT, message=f"the solver gave {late} and was restarted")
             except Exception as error:  # noqa: BLE001  # whatever the child does must not reach the operator
-                status = await self._end()
+                status = await self._kill()
                 ended = "could not be asked" if status is None else f"ended with status {status}"
                 kind = f"{type(error).__name__}: {error}"
                 return Fault(reason=Reason.SOLVER_FAILED, message=f"the solver's process {ended} ({kind})")
@@ -177,9 +185,15 @@ async def _receive(child: Process) -> bytes:
     return await child.stdout.readexactly(length)
 
 
-def _answer(message: tuple[str, object]) -> object | Fault:
-    state, value = message
-    return value if state == "done" else Fault(reason=Reason.SOLVER_FAILED, message=f"the solver failed: {value}")
+async def _last_answer(child: Process, told: list[object]) -> object | Fault:
+    """What the child says last; what it says before that is noted."""
+    while True:
+        state, value = _read(await _receive(child))
+        if state == _DONE:
+            return value
+        if state == _FAILED:
+            return Fault(reason=Reason.SOLVER_FAILED, message=f"the solver failed: {value}")
+        told.append(value)
 
 
 def _serve(target: str, memory_bytes: int, parent: int) -> None:
@@ -197,16 +211,27 @@ def _serve(target: str, memory_bytes: int, parent: int) -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     module, _, name = target.partition(":")
     function = getattr(importlib.import_module(module), name)
+    tells = "tell" in inspect.signature(function).parameters
+    keywords = {"tell": lambda value: _write(answers, _message(_INTERIM, value))} if tells else {}
     _write(answers, b"ready")
     while header := sys.stdin.buffer.read(_LENGTH.size):
         (length,) = _LENGTH.unpack(header)
         arguments = pickle.loads(sys.stdin.buffer.read(length))  # noqa: S301  # from our own parent
         try:
-            outcome = pickle.dumps(("done", function(*arguments)), protocol=pickle.HIGHEST_PROTOCOL)
+            outcome = _message(_DONE, function(*arguments, **keywords))
         except Exception as error:  # noqa: BLE001  # whatever it is, the operator must hear of it
             traceback.print_exc()
-            outcome = pickle.dumps(("failed", f"{type(error).__name__}: {error}"))
+            outcome = _message(_FAILED, f"{type(error).__name__}: {error}")
         _write(answers, outcome)
+
+
+def _read(message: bytes) -> tuple[str, object]:
+    said: tuple[str, object] = pickle.loads(message)  # noqa: S301  # our own child
+    return said
+
+
+def _message(state: str, value: object) -> bytes:
+    return pickle.dumps((state, value), protocol=pickle.HIGHEST_PROTOCOL)
 
 
 def _write(answers: BinaryIO, message: bytes) -> None:
