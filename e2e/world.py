@@ -47,7 +47,7 @@ MOVE_SECONDS = 90.0
 ADMIN = "cluster-admin"
 _NO_CHANGE = {"leases", "selfsubjectaccessreviews"}
 _POLL_SECONDS = 0.1
-_TAIL_LINES = 60
+_TAIL_LINES = 40
 
 Object = dict[str, Any]
 
@@ -221,10 +221,11 @@ class World:
         return self.writes()[before:]
 
     def picture(self) -> str:
-        """What there is, for a failed test."""
+        """What there is, and what the operator said last, for a failed test."""
         reasons = "custom-columns=NAME:.metadata.name,REASON:.status.conditions[*].reason,WHY:.status.conditions[*].message"
         asked = ("get md,fleet,plan,gnp -A", f"get md,fleet -A -o {reasons}", "get deploy,pods -A -o wide", "get nodes")
-        return "\n".join(self.kubectl(*arguments.split(), check=False) for arguments in asked)
+        seen = [self.kubectl(*arguments.split(), check=False) for arguments in asked]
+        return "\n".join((*seen, self.operator_log()))
 
     def close(self) -> None:
         self.api.close()

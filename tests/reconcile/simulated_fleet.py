@@ -220,13 +220,17 @@ class Fleet:
         """R4: no step asks for more GPUs than there can be."""
         requested: Counter[str] = Counter()
         nodes = {node["metadata"]["name"]: node for node in self.cluster.of("Node")}
-        deployments = {deployment["metadata"]["uid"] for deployment in self.cluster.of("Deployment")}
+        for deployment in self.cluster.of("Deployment"):
+            if "nodeSelector" in deployment["spec"]["template"]["spec"]:
+                pool = deployment["spec"]["template"]["spec"]["nodeSelector"]["pool"]
+                requested[pool] += deployment["spec"]["replicas"] * gpus_of(deployment["spec"]["template"])
         for pod in self.cluster.pods():
             node = nodes.get(pod["spec"].get("nodeName"))
-            if node is None and pod["metadata"]["ownerReferences"][0]["uid"] not in deployments:
-                continue  # on its way out, and holds nothing
-            if node is None or not (node["spec"].get("taints") or node["spec"].get("unschedulable")):
-                requested[pod["spec"]["nodeSelector"]["pool"]] += gpus_of(pod)
+            going = node is not None and (node["spec"].get("taints") or node["spec"].get("unschedulable"))
+            if pod["metadata"].get("deletionTimestamp"):
+                requested[pod["spec"]["nodeSelector"]["pool"]] += gpus_of(pod) if node and not going else 0
+            elif going:
+                requested[pod["spec"]["nodeSelector"]["pool"]] -= gpus_of(pod)
         for pool in self.cluster.of("GPUNodePool"):
             name = pool["metadata"]["name"]
             mine = [n for n in nodes.values() if n["metadata"]["labels"]["pool"] == name]

@@ -1,4 +1,4 @@
-"""What demands, pools, the fleet and plans say in every situation: each condition ends in True or False, with a reason."""
+"""What demands, pools, the fleet and plans say: in every situation each condition is True or False, with a reason."""
 
 from dataclasses import replace
 from typing import Any

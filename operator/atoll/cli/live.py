@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import httpx
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.table import Table
@@ -86,6 +87,7 @@ def standings_table(seen: Look, *, seconds: float | None = None) -> RenderableTy
     since = "" if seconds is None else f"{seconds:.0f} s: "
     table = Table(
         header_style="bold",
+        box=SIMPLE_HEAD,
         caption=f"{since}{seen.nodes} nodes, {seen.pods[0]} of {seen.pods[1]} engine pods Ready",
         caption_justify="left",
     )

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -13,7 +14,7 @@ Json = Mapping[str, Any]
 
 def plan_table(report: Json) -> RenderableType:
     """One row per served model demand, then what the fleet costs and how good that is proven to be."""
-    table = Table(header_style="bold")
+    table = Table(header_style="bold", box=SIMPLE_HEAD)
     table.add_column("Demand", no_wrap=True)
     table.add_column("Requests/s", justify="right")
     table.add_column("Replicas by strategy", overflow="fold")
@@ -36,7 +37,7 @@ def _summary(report: Json) -> list[RenderableType]:
         Text.assemble(
             ("Fleet ", "bold"),
             (f"{cost:.2f} $/h", "bold green"),
-            f"   proven lower bound {bound:.2f} $/h{condition}   gap {100 * report['gap']:.2f} %",
+            f", proven lower bound {bound:.2f} $/h{condition}, gap {100 * report['gap']:.2f} %",
         )
     ]
     rival = report["baseline"]["oneKindPerModel"]
@@ -56,7 +57,7 @@ def _against(rival: Json, cost: float) -> Text:
     text = f"Best with one GPU kind per served model {rival['costPerHour']:.2f} $/h"
     if rival["shortfall"] > 0.0:
         return Text(f"{text}, and that is {rival['shortfall']:.3g} requests/s short")
-    return Text(f"{text}   {rival['costPerHour'] / cost if cost else 1.0:.2f} x")
+    return Text(f"{text}, {rival['costPerHour'] / cost if cost else 1.0:.2f} times as much")
 
 
 def _name(item: Json) -> str:
