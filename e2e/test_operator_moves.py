@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 
 import pytest
+from e2e.watcher import ServiceWatch
+from e2e.world import MANIFESTS, POOLS, ROUTER_CONFIG, Object, World, serving
 
+from atoll.api.manifests import load_manifests
 from atoll.local.binaries import Binaries
 from atoll.local.karpenter import set_obtainable_nodes
 from atoll.local.offerings import offerings_of
-from atoll.api.manifests import load_manifests
 from atoll.render import names
-from e2e.watcher import ServiceWatch
-from e2e.world import DEPLOYMENTS, MANIFESTS, Object, POOLS, ROUTER_CONFIG, World, rows, serving
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -70,9 +70,9 @@ def test_a_cheaper_place_is_moved_to_only_where_that_is_worth_it(world: World) -
     price = priced(world, pool["metadata"]["name"])[index]
 
     offering["price"] = price * 1.005
-    solved = world.logged("decided ")
+    decided = world.decisions()
     world.apply(pool)
-    world.wait(lambda: world.logged("decided ") > solved, "it is solved again", 30)
+    world.wait(lambda: world.decisions() > decided, "it is solved again", 30)
     world.quiet_window(renewals=3)
     assert world.children() == children, "half a percent is no reason to move"
     assert {write.resource.partition("/")[0] for write in world.writes()[len(before) :]} <= {
@@ -210,7 +210,9 @@ def uses(world: World, pool: Object, offering: Object) -> bool:
 def uses_pool(world: World, pool: str, terms: str) -> bool:
     """Whether the plan in force uses nodes of an offering."""
     plan = world.plan()
-    return plan is not None and any((n["pool"], n["capacityType"]) == (pool, terms) for n in plan["spec"].get("nodes", []))
+    return plan is not None and any(
+        (n["pool"], n["capacityType"]) == (pool, terms) for n in plan["spec"].get("nodes", [])
+    )
 
 
 def masked(world: World) -> Object:

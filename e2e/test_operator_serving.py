@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from e2e.watcher import ServiceWatch
+from e2e.world import BUDGETS, MANIFESTS, ROUTER_CONFIG, SERVICES, Object, World, is_serving, rows, serving
 
 from atoll.local.binaries import Binaries
 from atoll.render import names
-from e2e.watcher import ServiceWatch
-from e2e.world import BUDGETS, MANIFESTS, ROUTER_CONFIG, SERVICES, Object, World, is_serving, rows, serving
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -120,9 +120,9 @@ def test_c16_a_restarted_operator_writes_nothing_where_nothing_is_to_be_done(wor
     before = world.writes()
     for end in (world.fleet.kill_operator, world.fleet.stop_operator):
         end()
-        solved = world.logged("decided default-")
+        decided = world.decisions()
         world.fleet.start_operator()
-        world.wait(lambda n=solved: world.logged("decided default-") > n, "it decides again", 30)
+        world.wait(lambda n=decided: world.decisions() > n, "it decides again", 30)
         world.quiet_window(renewals=4)
     assert world.writes() == before
     assert world.is_settled()
@@ -166,7 +166,9 @@ def test_r10_deleted_companions_come_back(world: World) -> None:
 
 
 def test_r10_a_selector_edited_by_hand_is_mended(world: World) -> None:
-    service = next(e for e in world.api.list(SERVICES, selector=names.DEMAND) if names.STRATEGY in e["spec"]["selector"])
+    service = next(
+        e for e in world.api.list(SERVICES, selector=names.DEMAND) if names.STRATEGY in e["spec"]["selector"]
+    )
     path = f"/api/v1/namespaces/default/services/{service['metadata']['name']}"
     world.api.merge(path, {"spec": {"selector": {names.STAGE: "7"}}})
     world.wait(

@@ -8,11 +8,11 @@ from types import TracebackType
 from typing import Self
 
 import httpx
+from e2e.world import ENGINES, PLANS, PODS, Object, World, is_serving
 
 from atoll.api.fleetplan_io import read_plans
 from atoll.local.errors import LocalEnvironmentError
 from atoll.render import names
-from e2e.world import ENGINES, PLANS, PODS, Object, World, is_serving
 
 _SECONDS = 0.1
 """Between two samples: far less than a drain."""

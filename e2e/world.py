@@ -13,7 +13,6 @@ import yaml
 
 from atoll.api.manifests import load_manifests
 from atoll.local import audit
-from atoll.local.api import Api
 from atoll.local.binaries import Binaries
 from atoll.local.controlplane import ControlPlane, Profile, Provisioning
 from atoll.local.credentials import OPERATOR
@@ -89,14 +88,18 @@ class World:
         return done.stdout if done.returncode == 0 else done.stderr
 
     def restore(self) -> None:
-        """Make everything declared as the folder's manifests say, and nothing else; wait for nothing."""
-        wanted = {resource_path(obj) for obj in self.manifests}
+        """Make everything declared as the folder's manifests say, and nothing else; wait until that was decided."""
+        wanted, decided, repriced = {resource_path(obj) for obj in self.manifests}, self.decisions(), False
         for collection in ("modeldemands", "gpunodepools"):
             for obj in self.api.list(f"{ATOLL}/{collection}"):
                 if (path := resource_path({**obj, "kind": obj.get("kind") or KIND_OF[collection]})) not in wanted:
-                    self.api.delete(path)
+                    repriced |= self.api.delete(path) and collection == "gpunodepools"
         for obj in self.manifests:
-            self.apply(obj)
+            before = self.api.get(resource_path(obj))
+            after = self.apply(obj)
+            repriced |= obj["kind"] == "GPUNodePool" and (before is None or generation(before) != generation(after))
+        if repriced:  # no demand says so
+            self.wait(lambda: self.decisions() > decided, "a decision with other pools", 30)
 
     # What users read.
 
@@ -144,7 +147,8 @@ class World:
 
     def children(self) -> dict[str, int]:
         """What was made for demands: engine Deployments with their replicas, Services and budgets, and the router's
-        configuration version; the same for the same end."""
+        configuration version; the same for the same end.
+        """
         found = {f"Deployment {o['metadata']['name']}": o["spec"]["replicas"] for o in self.deployments()}
         for kind, path in (("Service", SERVICES), ("Budget", BUDGETS)):
             for obj in self.api.list(path, selector=f"{MANAGED},{names.DEMAND}"):
@@ -164,13 +168,19 @@ class World:
         path = self.plane.state.logs / "operator.log"
         return path.read_text(encoding="utf-8", errors="replace").count(text) if path.exists() else 0
 
+    def decisions(self) -> int:
+        """How often the operator has decided on a plan, the same one or another."""
+        return self.logged("decided default-")
+
     def writes(self) -> list[audit.Write]:
         """The operator's writes so far, but for its Lease and for reviews, which ask and store nothing."""
         return [w for w in audit.writes(self.plane.audit_log, user=OPERATOR) if w.resource not in _NO_CHANGE]
 
     def renewals(self) -> int:
         """How often the operator renewed its Lease so far."""
-        return sum(w.resource == "leases" and w.status == 200 for w in audit.writes(self.plane.audit_log, user=OPERATOR))
+        return sum(
+            w.resource == "leases" and w.status == 200 for w in audit.writes(self.plane.audit_log, user=OPERATOR)
+        )
 
     # What users wait for.
 
@@ -222,13 +232,20 @@ class World:
 
     def picture(self) -> str:
         """What there is, and what the operator said last, for a failed test."""
-        reasons = "custom-columns=NAME:.metadata.name,REASON:.status.conditions[*].reason,WHY:.status.conditions[*].message"
+        reasons = (
+            "custom-columns=NAME:.metadata.name,REASON:.status.conditions[*].reason,WHY:.status.conditions[*].message"
+        )
         asked = ("get md,fleet,plan,gnp -A", f"get md,fleet -A -o {reasons}", "get deploy,pods -A -o wide", "get nodes")
         seen = [self.kubectl(*arguments.split(), check=False) for arguments in asked]
         return "\n".join((*seen, self.operator_log()))
 
     def close(self) -> None:
         self.api.close()
+
+
+def generation(obj: Mapping[str, Any]) -> int:
+    """Which version of what people declared it is."""
+    return int(obj["metadata"]["generation"])
 
 
 KIND_OF = {"modeldemands": "ModelDemand", "gpunodepools": "GPUNodePool"}
@@ -258,7 +275,12 @@ def is_serving(pod: Mapping[str, Any]) -> bool:
 
 @contextmanager
 def cluster(
-    binaries: Binaries, state: Path, folder: Path, *, provisioning: Provisioning = Provisioning.KARPENTER, role: str = ADMIN
+    binaries: Binaries,
+    state: Path,
+    folder: Path,
+    *,
+    provisioning: Provisioning = Provisioning.KARPENTER,
+    role: str = ADMIN,
 ) -> Iterator[World]:
     """A fresh cluster that sells what the folder's pools offer; nothing of Atoll is on it yet."""
     profile = Profile(

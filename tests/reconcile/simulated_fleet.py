@@ -220,8 +220,10 @@ class Fleet:
         """R4: no step asks for more GPUs than there can be."""
         requested: Counter[str] = Counter()
         nodes = {node["metadata"]["name"]: node for node in self.cluster.of("Node")}
+        present = {demand["metadata"]["uid"] for demand in self.cluster.of("ModelDemand")}
         for deployment in self.cluster.of("Deployment"):
-            if "nodeSelector" in deployment["spec"]["template"]["spec"]:
+            owners = deployment["metadata"].get("ownerReferences") or [{"uid": ""}]
+            if owners[0]["uid"] in present:  # of any other the garbage collector is about to take it
                 pool = deployment["spec"]["template"]["spec"]["nodeSelector"]["pool"]
                 requested[pool] += deployment["spec"]["replicas"] * gpus_of(deployment["spec"]["template"])
         for pod in self.cluster.pods():

@@ -30,7 +30,7 @@ def after(fields: dict[str, Any], *conditions: Condition, since: float = 600.0) 
 
 
 def test_a_status_is_whole_and_names_its_object_only() -> None:
-    (action, _) = status_actions(MODEL_DEMAND, demand_object(), {"replicas": 2}, (READY,), NOW)
+    action = status_actions(MODEL_DEMAND, demand_object(), {"replicas": 2}, (READY,), NOW)[0]
     assert action.live_uid == "uid-chat"
     assert action.intent["metadata"] == {"name": "chat", "namespace": "team-a"}
     assert action.intent["status"] == {
@@ -97,7 +97,6 @@ def test_a_message_is_no_longer_than_the_api_server_takes() -> None:
 @pytest.mark.parametrize(
     ("condition", "kind"),
     [
-        (READY, EventType.NORMAL),
         (STARTING, EventType.NORMAL),
         (Condition(type="Ready", status=False, reason=Reason.SHORTFALL), EventType.WARNING),
         (Condition(type="Ready", status=False, reason=Reason.AWAITING_APPROVAL), EventType.NORMAL),
@@ -109,6 +108,12 @@ def test_a_new_reason_of_readiness_is_told_once(condition: Condition, kind: Even
     assert event.message
     _, events = written(after({}, condition), {"replicas": 9}, condition)
     assert events == []
+
+
+def test_readiness_is_told_when_it_comes_but_not_where_it_was_there_from_the_start() -> None:
+    assert written(demand_object(), {}, READY)[1] == []
+    (event,) = written(after({}, STARTING), {}, READY)[1]
+    assert (event.type, event.reason) == (EventType.NORMAL, "Serving")
 
 
 @pytest.mark.parametrize(

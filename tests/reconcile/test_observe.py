@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from atoll.domain.objects import NODE, POD, Reference
+from atoll.domain.objects import MODEL_DEMAND, NODE, POD, Reference
 from atoll.domain.reason import Reason
 from atoll.handlers.slim import slim
-from atoll.reconcile.observe import observe_pod
+from atoll.reconcile.observe import observe, observe_pod
 from atoll.render import names
 from reconcile.worlds import (
     NAMESPACE,
@@ -235,3 +235,18 @@ def test_a_mask_is_read_back_whole() -> None:
     }
     mask = seen(pool_object() | {"status": {"offerings": [item]}}).masks[offering()]
     assert (mask.strikes, mask.reason, (mask.until - NOW).total_seconds()) == (3, "no node came", 60.0)
+
+
+@pytest.mark.parametrize(("hour", "rate"), [(12, 40.0), (23, 2.0)])
+def test_r19_a_scheduled_demand_wants_the_highest_floor_in_force(hour: int, rate: float) -> None:
+    scheduled = demand_object()
+    floors = [
+        {"start": "00:00", "end": "00:00", "requestsPerSecond": 2},
+        {"start": "08:00", "end": "18:00", "requestsPerSecond": 40},
+    ]
+    del scheduled["spec"]["demand"]["requestsPerSecond"]
+    scheduled["spec"]["demand"]["schedule"] = {"floors": floors}
+
+    snapshot = observe({MODEL_DEMAND: [scheduled]}, router_versions={}, now=NOW.replace(hour=hour, minute=0))
+
+    assert [demand.rate for demand in snapshot.demands.values()] == [rate]

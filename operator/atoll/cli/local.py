@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -61,7 +62,7 @@ def run(
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     paths = files or [EXAMPLE]
     try:
-        manifests = load_manifests(paths)
+        manifests = load_manifests(paths, now=datetime.now(UTC))
         for fault in manifests.faults:
             console.print(Text(f"fault: {fault}", style="red"))
         if cluster is not None:

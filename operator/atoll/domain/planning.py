@@ -22,6 +22,8 @@ class Planning:
         solve_seconds: wall-clock time of the solve, seconds.
         solver: what found the answer.
         trigger: why it was solved, in a few words.
+        inputs: digests of what it was decided for, by what it is; empty where no decision was made.
+        demands: digests of the demands that it was decided for.
     """
 
     basis: str
@@ -32,6 +34,8 @@ class Planning:
     solve_seconds: float = 0.0
     solver: str = ""
     trigger: str = ""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    demands: Mapping[DemandKey, str] = field(default_factory=dict)
 
     def in_force(self, current: Plan | None) -> Plan | None:
         """The current plan with the numbers of this moment, where it still is the decision."""

@@ -13,7 +13,7 @@ from atoll.handlers.metrics import Metrics
 from atoll.handlers.planner import Write
 from atoll.reconcile.desired import desired_objects
 from atoll.reconcile.plans import plan_in_force
-from atoll.reconcile.problem import without_faulty
+from atoll.reconcile.problem import replan_due, without_faulty
 from atoll.reconcile.service import service_of
 from atoll.reconcile.status.view import View
 from atoll.reconcile.status.write import status_writes
@@ -39,13 +39,14 @@ class Executor:
 
     async def look(self, snapshot: Snapshot, planning: Planning, now: datetime) -> Step:
         """One step: decide, write, tell."""
-        snapshot = without_faulty(snapshot, planning.faults)
         plan = plan_in_force(snapshot.plans, planning)
+        due = replan_due(snapshot, planning, plan, now)
+        snapshot = without_faulty(snapshot, planning.faults)
         desired, faults = desired_objects(snapshot, plan, self.router)
         if faults:
             snapshot = without_faulty(snapshot, faults)
             desired, _ = desired_objects(snapshot, plan, self.router)
-        step = next_step(snapshot, desired, now, hold=plan is None)
+        step = next_step(snapshot, desired, now, hold=plan is None, replan_due=due)
         if snapshot.fleet.mode is not Mode.PAUSED:
             _log(await self.write(step.actions))
         view = View(

@@ -37,7 +37,7 @@ class Gatherer:
     def snapshot(self, now: datetime) -> Snapshot:
         """What is known now, without the routers."""
         objects = {KINDS[name]: items.values() for name, items in self.cache.view().items() if name in KINDS}
-        seen = observe(objects, fleet=self.fleet, router_versions={})
+        seen = observe(objects, fleet=self.fleet, router_versions={}, now=now)
         return replace(seen, masks=next_masks(seen, now))
 
     async def with_routers(self, snapshot: Snapshot) -> Snapshot:

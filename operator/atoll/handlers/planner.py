@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from atoll.cluster.execute import Outcome
@@ -16,7 +16,7 @@ from atoll.optimize.case import Case, Decision
 from atoll.reconcile.adopt import adopt, basis_of
 from atoll.reconcile.plans import current_plan
 from atoll.reconcile.planwrites import plan_actions, prune
-from atoll.reconcile.problem import inputs_of, trigger, without_faulty
+from atoll.reconcile.problem import demand_digest, inputs_of, trigger, without_faulty
 from atoll.reconcile.running import running
 from atoll.reconcile.supply import supplies
 
@@ -74,7 +74,7 @@ class Planner:
         self._inputs = inputs if fault is None else None
         self._retry_at = None if fault is None else now + _RETRY
         self.metrics.replans.labels(reason=why).inc()
-        self.planning = self._judge(snapshot, answer, why, now)
+        self.planning = replace(self._judge(snapshot, answer, why, now), inputs=inputs)
         await self._write_plan(snapshot)
 
     def _judge(self, snapshot: Snapshot, answer: Decision | Fault, why: str, now: datetime) -> Planning:
@@ -88,6 +88,7 @@ class Planner:
                 decision=before.decision if before else None,
                 fleet_fault=answer,
                 trigger=why,
+                demands=before.demands if before else {},
             )
         planned = without_faulty(snapshot, answer.faults)
         current = current_plan(snapshot.plans)
@@ -118,6 +119,7 @@ class Planner:
             solve_seconds=allocation.solve_seconds,
             solver=allocation.solver,
             trigger=why,
+            demands={key: demand_digest(demand) for key, demand in snapshot.demands.items()},
         )
 
     async def _write_plan(self, snapshot: Snapshot) -> None:

@@ -33,8 +33,18 @@ _INSTALL_SECONDS = 30.0
 class LocalFleet:
     """Atoll on one local cluster. A context manager: leaving it ends operator and router, not the cluster."""
 
-    def __init__(self, plane: ControlPlane, *, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, plane: ControlPlane, *, environment: Mapping[str, str] | None = None, operator: str = OPERATOR_PROCESS
+    ) -> None:
+        """Prepare; nothing is started yet.
+
+        Args:
+            plane: the cluster.
+            environment: further settings of the operator.
+            operator: name of its process and log, where several run on one cluster.
+        """
         self._plane = plane
+        self._operator = operator
         self._environment = dict(environment or {})
         port, status_port, admin_port, self._dns_port, self.probe_port = free_ports(5)
         self.settings = RouterSettings(
@@ -88,7 +98,7 @@ class LocalFleet:
         """Start the operator as its own user, as it would run in a pod."""
         self._plane.processes.start(
             Command(
-                name=OPERATOR_PROCESS,
+                name=self._operator,
                 arguments=(sys.executable, "-m", "atoll.main"),
                 environment={
                     "ATOLL_KUBECONFIG": str(self._plane.operator_kubeconfig),
@@ -103,13 +113,13 @@ class LocalFleet:
 
     def kill_operator(self) -> None:
         """End the operator without a chance to clean up; it can be started again."""
-        self._plane.kill(OPERATOR_PROCESS, signal.SIGKILL)
+        self._plane.kill(self._operator, signal.SIGKILL)
         self.stop_operator()
 
     def stop_operator(self) -> None:
         """End the operator as a rollout would: it releases its Lease. Nothing where it does not run."""
-        if self._plane.processes.has(OPERATOR_PROCESS):
-            self._plane.processes.end(OPERATOR_PROCESS)
+        if self._plane.processes.has(self._operator):
+            self._plane.processes.end(self._operator)
 
     def apply(self, paths: Iterable[Path]) -> None:
         """Apply manifests as a user would; the Fleet's routers are the local Envoy, a Fleet that is missing is made."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from atoll.domain.objects import CHILD_KINDS, DEPLOYMENT, MODEL_DEMAND, NODE, OUR_KINDS, POD, ObjectLike, Reference
@@ -119,7 +120,7 @@ def look(api: Api, *, fleet: str = "default") -> Look:
         ]
         for kind in kinds
     }
-    snapshot = observe(objects, fleet=fleet, router_versions={})
+    snapshot = observe(objects, fleet=fleet, router_versions={}, now=datetime.now(UTC))
     engines = [pod for pod in snapshot.pods if is_engine(pod.labels) and not pod.deleting]
     return Look(
         snapshot=snapshot,

@@ -92,7 +92,7 @@ def _render(item: Condition, previous: Mapping[str, Any] | None, generation: int
         "reason": item.reason.value,
         "message": item.message[:_MESSAGE_LIMIT],
         "observedGeneration": generation,
-        "lastTransitionTime": previous["lastTransitionTime"] if unchanged and previous else format_moment(now),
+        "lastTransitionTime": (unchanged and previous and previous.get("lastTransitionTime")) or format_moment(now),
     }
 
 
@@ -102,6 +102,8 @@ def _event(
     ready = next((item for item in conditions if item.type == "Ready"), None)
     if ready is None or previous.get("Ready", {}).get("reason") == ready.reason.value:
         return ()
+    if ready.status and "Ready" not in previous:
+        return ()  # all is well from the start: no news
     return (
         Emit(
             target=reference(live),

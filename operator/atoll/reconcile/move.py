@@ -26,12 +26,14 @@ class Move:
         waiting: for what, by demand.
         grown: demands of which this step starts replicas.
         router_synced: every router has acknowledged the present configuration.
+        replan_due: another plan is about to come.
     """
 
-    def __init__(self, snapshot: Snapshot, desired: Desired, now: datetime) -> None:
+    def __init__(self, snapshot: Snapshot, desired: Desired, now: datetime, *, replan_due: bool = False) -> None:
         self.snapshot = snapshot
         self.desired = desired
         self.now = now
+        self.replan_due = replan_due
         self.pods = pods_by_deployment(snapshot)
         self.live = {(item.namespace, item.name): item for item in snapshot.deployments if not item.deleting}
         self.actions: list[Action] = []

@@ -4,6 +4,8 @@ A bad object never stops the fleet: what cannot be understood becomes a fault of
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from atoll.api.fleetplan_io import read_plans
@@ -44,20 +46,28 @@ Objects = Mapping[Kind, Iterable[ObjectLike]]
 _T = TypeVar("_T")
 
 
-def observe(objects: Objects, *, fleet: str = "default", router_versions: Mapping[str, str | None]) -> Snapshot:
+def observe(
+    objects: Objects,
+    *,
+    fleet: str = "default",
+    router_versions: Mapping[str, str | None],
+    now: datetime | None = None,
+) -> Snapshot:
     """The snapshot of one fleet.
 
     Args:
         objects: raw objects by kind; a kind that is absent is taken as empty.
         fleet: name of the Fleet; demands and pools of other fleets are not seen.
         router_versions: per router the configuration version it has taken; None where it cannot be read.
+        now: the moment that schedules are read for; None makes a scheduled demand a fault.
     """
     faults: dict[Reference, tuple[Fault, ...]] = {}
     policy = _only(_valid(objects, FLEET, parse_fleet, faults), lambda item: item.name == fleet)
     pools = {
         pool.name: pool for pool in _valid(objects, GPU_NODE_POOL, parse_gpu_node_pool, faults) if pool.fleet == fleet
     }
-    demands = [item for item in _valid(objects, MODEL_DEMAND, parse_model_demand, faults) if item.fleet == fleet]
+    parse = partial(parse_model_demand, now=now)
+    demands = [item for item in _valid(objects, MODEL_DEMAND, parse, faults) if item.fleet == fleet]
     for key, fault in settle_served_names(demands).items():
         faults[Reference(kind=MODEL_DEMAND.name, namespace=key.namespace, name=key.name)] = (fault,)
     nodes = [observe_node(raw, pools) for raw in objects.get(NODE, ())]

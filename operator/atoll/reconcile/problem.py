@@ -8,6 +8,8 @@ from datetime import datetime
 
 from atoll.domain.demand import Demand, DemandKey
 from atoll.domain.objects import MODEL_DEMAND, Reference
+from atoll.domain.plan import Plan
+from atoll.domain.planning import Planning
 from atoll.domain.pool import Supply
 from atoll.domain.problem import DemandRow
 from atoll.domain.reason import Fault
@@ -45,13 +47,25 @@ def inputs_of(snapshot: Snapshot, now: datetime) -> dict[str, str]:
     Replicas that start or stop as planned are no input; replicas that are lost are.
     """
     return {
-        "demands": _digest([_demand_inputs(item) for _, item in sorted(snapshot.demands.items())]),
+        "demands": _digest([demand_digest(item) for _, item in sorted(snapshot.demands.items())]),
         "pools": _digest(
             [[str(item.offering), item.gpus, item.price_per_hour, item.obtainable] for item in supplies(snapshot, now)]
         ),
         "policy": _digest([repr(snapshot.fleet.solve), snapshot.fleet.mode]),
         "losses": _digest(sorted([pod.namespace, pod.name] for pod in lost_pods(snapshot))),
     }
+
+
+def replan_due(snapshot: Snapshot, planning: Planning, current: Plan | None, now: datetime) -> bool:
+    """Whether another plan is about to take the current one's place, so that what only hurts had better wait.
+
+    Where the solver fails there is none to wait for.
+    """
+    if planning.fleet_fault is not None:
+        return False
+    decided = planning.proposal(current)
+    changed = bool(planning.inputs) and bool(trigger(planning.inputs, inputs_of(snapshot, now)))
+    return changed or (decided is not None and decided.approved)
 
 
 def trigger(before: Mapping[str, str] | None, after: Mapping[str, str]) -> str:
@@ -78,8 +92,9 @@ def without_faulty(snapshot: Snapshot, faults: Mapping[DemandKey, Fault]) -> Sna
     )
 
 
-def _demand_inputs(demand: Demand) -> list[object]:
-    return [
+def demand_digest(demand: Demand) -> str:
+    """A digest of what a plan for a demand depends on."""
+    inputs = [
         str(demand.key),
         demand.uid,
         demand.rate,
@@ -95,6 +110,7 @@ def _demand_inputs(demand: Demand) -> list[object]:
         [demand.placement.spot_share, demand.placement.min_replicas, demand.placement.min_domains],
         demand.engine.name,
     ]
+    return _digest(inputs)
 
 
 def _digest(content: object) -> str:

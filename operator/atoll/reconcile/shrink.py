@@ -51,6 +51,8 @@ def _may_go(move: Move, room: Room, spare: Spare, victim: Victim) -> bool:
         for offering, gpus in victim.gpus.items():
             room.coming[offering] += gpus
         return True
+    if move.replan_due:
+        return False  # the next plan may find room elsewhere
     for offering in victim.gpus:
         asked = room.highest_ask(offering)
         if asked is None or asked < victim.priority:

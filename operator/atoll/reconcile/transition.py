@@ -39,7 +39,9 @@ class Step:
     router_synced: bool
 
 
-def next_step(snapshot: Snapshot, desired: Desired, now: datetime, *, hold: bool = False) -> Step:
+def next_step(
+    snapshot: Snapshot, desired: Desired, now: datetime, *, hold: bool = False, replan_due: bool = False
+) -> Step:
     """The writes that are safe now; none when converged or when something must be waited for.
 
     Args:
@@ -47,8 +49,9 @@ def next_step(snapshot: Snapshot, desired: Desired, now: datetime, *, hold: bool
         desired: what the plan means.
         now: the moment.
         hold: there is no plan to carry out (none yet, or somebody deleted it): no replica is touched.
+        replan_due: another plan is about to come: nothing that serves breaks for this one.
     """
-    move = Move(snapshot, desired, now)
+    move = Move(snapshot, desired, now, replan_due=replan_due)
     for intent in desired.companions:
         move.apply(intent, why="differs from what is desired")
     if hold:

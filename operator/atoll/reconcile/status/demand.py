@@ -9,6 +9,7 @@ from atoll.domain.objects import MODEL_DEMAND, Action, ObjectLike, Reference
 from atoll.domain.plan import PlannedDemand
 from atoll.domain.reason import Fault, Reason
 from atoll.reconcile.conditions import Condition, status_actions
+from atoll.reconcile.problem import demand_digest
 from atoll.reconcile.status.view import View
 
 _LISTED = 16
@@ -28,7 +29,7 @@ def demand_status(view: View, ref: Reference, live: ObjectLike) -> tuple[Action,
     if demand is None:
         return ()  # of another fleet
     planned = next((item for item in view.plan.demands if item.key == key), None) if view.plan else None
-    conditions = _demand_conditions(view, demand, planned)
+    conditions = _demand_conditions(view, demand, planned, was_ready=_was_ready(live))
     return status_actions(MODEL_DEMAND, live, _demand_fields(view, demand, planned), conditions, view.now)
 
 
@@ -47,7 +48,16 @@ def _faulty(fault: Fault, serving: int) -> tuple[Condition, ...]:
     )
 
 
-def _demand_conditions(view: View, demand: Demand, planned: PlannedDemand | None) -> tuple[Condition, ...]:
+def _was_ready(live: ObjectLike) -> bool:
+    """Whether the demand was Ready as it is declared now: moves after that are no news, unless replicas are missing."""
+    conditions = (live.get("status") or {}).get("conditions") or ()
+    ready: ObjectLike = next((item for item in conditions if item.get("type") == "Ready"), {})
+    return ready.get("status") == "True" and ready.get("observedGeneration") == live["metadata"].get("generation")
+
+
+def _demand_conditions(
+    view: View, demand: Demand, planned: PlannedDemand | None, *, was_ready: bool
+) -> tuple[Condition, ...]:
     plan_is = _planned_condition(view, demand, planned)
     routed = _routed_condition(view, demand)
     wanted, ready = view.service.wanted_replicas[demand.key], view.service.ready_replicas[demand.key]
@@ -56,7 +66,7 @@ def _demand_conditions(view: View, demand: Demand, planned: PlannedDemand | None
         readiness = Condition(type="Ready", status=False, reason=plan_is.reason, message=plan_is.message)
     elif demand.rate <= 0.0 and not wanted:
         readiness = Condition(type="Ready", status=True, reason=Reason.NO_DEMAND, message="nothing is asked for")
-    elif ready < wanted:
+    elif ready < wanted or (not was_ready and demand.key in view.step.waiting):
         readiness = _starting(view, demand, wanted, ready)
     elif not routed.status:
         readiness = Condition(type="Ready", status=False, reason=routed.reason, message=routed.message)
@@ -77,7 +87,13 @@ def _planned_condition(view: View, demand: Demand, planned: PlannedDemand | None
     def no(reason: Reason, message: str) -> Condition:
         return Condition(type="Planned", status=False, reason=reason, message=message)
 
-    if planned is None or planned.uid != demand.uid or abs(planned.rate - demand.rate) > 1e-6 * max(1.0, demand.rate):
+    decided = view.planning.demands.get(demand.key)
+    if (
+        planned is None
+        or planned.uid != demand.uid
+        or abs(planned.rate - demand.rate) > 1e-6 * max(1.0, demand.rate)
+        or (decided is not None and decided != demand_digest(demand))
+    ):
         if view.planning.fleet_fault is not None:
             return no(view.planning.fleet_fault.reason, str(view.planning.fleet_fault))
         if view.snapshot.fleet.mode is Mode.PAUSED:

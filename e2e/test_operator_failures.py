@@ -1,0 +1,106 @@
+"""Whatever ends in the middle of a move, the move ends where it would have ended without that."""
+
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+from e2e.watcher import ServiceWatch
+from e2e.world import MANIFESTS, World, serving
+
+from atoll.local.binaries import Binaries
+from atoll.local.errors import LocalEnvironmentError
+from atoll.local.fleet import LocalFleet
+
+pytestmark = pytest.mark.timeout(240)
+
+_TOLERANCE = 1e-6
+_TAKEOVER_SECONDS = 40.0
+"""A Lease of 15 s that runs out, a look every 2 s, and a decision."""
+
+
+@pytest.fixture(scope="module")
+def shared(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with serving(binaries, tmp_path_factory.mktemp("failures"), MANIFESTS / "fleet") as world:
+        yield world
+
+
+@pytest.fixture
+def world(shared: World) -> World:
+    """The fleet as declared and settled, whatever the test before did."""
+    shared.restore()
+    shared.settle()
+    return shared
+
+
+@pytest.fixture(scope="module")
+def undisturbed(shared: World) -> dict[str, int]:
+    """Where the move from 4 to 8 requests/s ends when nothing happens on the way."""
+    shared.settle()
+    shared.apply(shared.demand_at("phi-4", 8))
+    shared.settle()
+    return shared.children()
+
+
+@pytest.mark.parametrize("write", [1, 2, 5, 9, 14])
+def test_c7_an_operator_killed_after_any_write_of_a_move_ends_it_all_the_same(
+    undisturbed: dict[str, int], world: World, write: int
+) -> None:
+    before = len(world.writes())
+    with ServiceWatch(world) as seen:
+        world.apply(world.demand_at("phi-4", 8))
+        world.wait(lambda: len(world.writes()) >= before + write, f"{write} writes", 30)
+        world.fleet.kill_operator()
+        world.fleet.start_operator()
+        world.settle()
+    assert world.children() == undisturbed
+    assert seen.lowest("phi-4") >= 4 - _TOLERANCE
+    assert seen.lowest("gpt-oss-20b") >= 6 - _TOLERANCE
+
+
+@pytest.mark.parametrize("component", ["kube-apiserver", "etcd"])
+def test_an_api_server_that_dies_in_the_middle_of_a_move_only_delays_it(
+    undisturbed: dict[str, int], world: World, component: str
+) -> None:
+    before, operator = len(world.writes()), world.plane.processes.pid("operator")
+    with ServiceWatch(world) as seen:
+        world.apply(world.demand_at("phi-4", 8))
+        world.wait(lambda: len(world.writes()) >= before + 4, "the move has begun", 30)
+        world.plane.restart(component)
+        world.settle()
+    assert world.children() == undisturbed
+    assert seen.lowest("phi-4") >= 4 - _TOLERANCE
+    assert world.plane.processes.pid("operator") == operator, "an outage is no reason to exit"
+
+
+def test_i7_of_two_operators_the_second_takes_over_from_one_that_hangs_which_then_writes_no_more(
+    undisturbed: dict[str, int], world: World
+) -> None:
+    with LocalFleet(world.plane, environment={"ATOLL_IDENTITY": "e2e-2"}, operator="second") as second:
+        second.start_operator()
+        log = world.plane.processes.log("second")
+
+        def said(text: str) -> bool:
+            return text in log.read_text(encoding="utf-8")
+
+        world.wait(lambda: said("waiting: the Lease is held by e2e-1"), "the second waits", 20)
+        before = len(world.writes())
+        world.apply(world.demand_at("phi-4", 8))
+        world.wait(lambda: len(world.writes()) >= before + 4, "the first moves the fleet", 30)
+        world.plane.kill("operator", signal.SIGSTOP)
+        hangs_since = time.monotonic()
+        world.wait(lambda: said("leading as e2e-2"), "the second takes over", _TAKEOVER_SECONDS)
+        assert time.monotonic() - hangs_since > 8, "not before the Lease has run out"
+        world.settle()
+        assert world.children() == undisturbed
+
+        done = world.writes()
+        world.plane.kill("operator", signal.SIGCONT)
+        with pytest.raises(LocalEnvironmentError, match="process operator ended with status 1"):
+            world.wait(lambda: False, "the first sees that it has lost the Lease", 20)
+        world.fleet.start_operator()
+        waits = "waiting: the Lease is held by e2e-2"
+        world.wait(lambda: world.logged(waits) > 0, "now the first waits", 20)
+        assert world.writes() == done
+        led = world.logged("leading as e2e-1")
+    world.wait(lambda: world.logged("leading as e2e-1") > led, "a released Lease is taken at once", 10)
