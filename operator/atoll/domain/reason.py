@@ -32,14 +32,11 @@ class Reason(StrEnum):
     MIN_REPLICAS_UNMET = "MinReplicasUnmet"
     MIN_DOMAINS_UNMET = "MinDomainsUnmet"
     # Moving.
-    REPLICAS_READY = "ReplicasReady"
     REPLICAS_STARTING = "ReplicasStarting"
     REPLICAS_PENDING = "ReplicasPending"
     ROUTER_NOT_SYNCED = "RouterNotSynced"
     ROUTER_CONFIG_TOO_LARGE = "RouterConfigTooLarge"
     ROUTED = "Routed"
-    NODE_LOST = "NodeLost"
-    NODE_NOTICE = "NodeNotice"
     OFFERING_MASKED = "OfferingMasked"
     # Writing to the API server.
     FORBIDDEN = "Forbidden"
