@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from e2e.watcher import ServiceWatch
-from e2e.world import BUDGETS, MANIFESTS, ROUTER_CONFIG, SERVICES, Object, World, is_serving, rows, serving
+from e2e.world import BUDGETS, MANIFESTS, ROUTER_CONFIG, SERVICES, Object, World, is_serving, rows, selects, serving
 
 from atoll.local.binaries import Binaries
 from atoll.render import names
@@ -68,9 +68,8 @@ def test_printer_columns_show_what_it_costs(world: World) -> None:
 
 def test_children_belong_to_their_demand(world: World) -> None:
     demands = {each["metadata"]["name"]: each["metadata"]["uid"] for each in world.demands()}
-    for path in (SERVICES, BUDGETS):
-        assert world.api.list(path, selector=f"{names.MANAGED_BY}=atoll,{names.DEMAND}")
-    for each in [*world.deployments(), *companions(world)]:
+    assert {each["kind"] for each in world.companions()} == {"Service", "PodDisruptionBudget"}
+    for each in [*world.deployments(), *world.companions()]:
         (owner,) = each["metadata"]["ownerReferences"]
         assert (owner["kind"], owner["controller"]) == ("ModelDemand", True)
         assert owner["uid"] == demands[each["metadata"]["labels"][names.DEMAND]]
@@ -80,23 +79,20 @@ def test_children_belong_to_their_demand(world: World) -> None:
 
 
 def test_every_engine_pod_has_exactly_one_disruption_budget(world: World) -> None:
-    budgets = [each["spec"]["selector"]["matchLabels"] for each in world.api.list(BUDGETS, selector=names.DEMAND)]
+    budgets = [each for each in world.companions() if each["kind"] == "PodDisruptionBudget"]
     for pod in world.pods():
-        assert sum(selector.items() <= pod["metadata"]["labels"].items() for selector in budgets) == 1
+        assert sum(selects(budget, pod) for budget in budgets) == 1
 
 
 def test_services_lead_to_the_leaders_of_their_strategy(world: World) -> None:
     for pod in world.pods():
         assert names.ROUTABLE in pod["metadata"]["labels"] or pod["metadata"]["labels"][names.STAGE] != "0"
-    routed = [
-        each for each in world.api.list(SERVICES, selector=names.DEMAND) if names.STRATEGY in each["spec"]["selector"]
-    ]
+    routed = [each for each in world.companions() if names.STRATEGY in each["spec"]["selector"]]
     assert {each["metadata"]["labels"][names.STRATEGY] for each in routed} == {
         each["metadata"]["labels"][names.STRATEGY] for each in world.deployments()
     }
     for service in routed:
-        selector = service["spec"]["selector"].items()
-        expected = {p["status"]["podIP"] for p in world.pods() if selector <= p["metadata"]["labels"].items()}
+        expected = {pod["status"]["podIP"] for pod in world.pods() if selects(service, pod)}
         world.wait(lambda s=service, e=expected: addresses(world, s) == e, f"{service['metadata']['name']} is resolved")
         assert expected
 
@@ -158,7 +154,7 @@ def test_r10_a_manual_edit_of_an_engine_deployment_is_repaired(world: World, cha
 
 def test_r10_deleted_companions_come_back(world: World) -> None:
     before = world.children()
-    for each in companions(world):
+    for each in world.companions():
         plural = "services" if each["kind"] == "Service" else "poddisruptionbudgets"
         world.kubectl("delete", plural, each["metadata"]["name"])
     world.api.delete(ROUTER_CONFIG)
@@ -191,12 +187,6 @@ def test_an_engine_pod_deleted_by_hand_comes_back(world: World) -> None:
 def engine_of(deployment: Object) -> Object:
     container: Object = deployment["spec"]["template"]["spec"]["containers"][0]
     return container
-
-
-def companions(world: World) -> list[Object]:
-    selector = f"{names.MANAGED_BY}=atoll,{names.DEMAND}"
-    found = [{**each, "kind": "Service"} for each in world.api.list(SERVICES, selector=selector)]
-    return found + [{**each, "kind": "PodDisruptionBudget"} for each in world.api.list(BUDGETS, selector=selector)]
 
 
 def addresses(world: World, service: Object) -> set[str]:

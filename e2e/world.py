@@ -145,14 +145,21 @@ class World:
         """Engine pods, of one demand where named."""
         return self.api.list(PODS, selector=ENGINES + (f",{names.DEMAND}={demand}" if demand else ""))
 
+    def companions(self) -> list[Object]:
+        """Services and disruption budgets of demands."""
+        return [
+            {**obj, "kind": kind}
+            for kind, path in (("Service", SERVICES), ("PodDisruptionBudget", BUDGETS))
+            for obj in self.api.list(path, selector=f"{MANAGED},{names.DEMAND}")
+        ]
+
     def children(self) -> dict[str, int]:
         """What was made for demands: engine Deployments with their replicas, Services and budgets, and the router's
         configuration version; the same for the same end.
         """
         found = {f"Deployment {o['metadata']['name']}": o["spec"]["replicas"] for o in self.deployments()}
-        for kind, path in (("Service", SERVICES), ("Budget", BUDGETS)):
-            for obj in self.api.list(path, selector=f"{MANAGED},{names.DEMAND}"):
-                found[f"{kind} {obj['metadata']['name']}"] = 1
+        for obj in self.companions():
+            found[f"{obj['kind']} {obj['metadata']['name']}"] = 1
         config = self.api.get(ROUTER_CONFIG)
         found[f"router {config['metadata']['annotations'][names.ROUTER_VERSION] if config else ''}"] = 1
         return found
@@ -212,8 +219,10 @@ class World:
         wanted = {i["name"]: sum(r["count"] * len(r["strategy"]["stages"]) for r in i["replicas"]) for i in rows(plan)}
         if set(wanted) != {o["metadata"]["name"] for o in demands}:
             return False
-        running = [p for p in self.pods() if is_serving(p)]
-        return len(self.pods()) == len(running) == sum(wanted.values())
+        pods = self.pods()
+        if not len(pods) == sum(map(is_serving, pods)) == sum(wanted.values()):
+            return False
+        return all(any(selects(each, pod) for pod in pods) for each in self.companions())
 
     def settle(self, what: str = "the fleet serves", seconds: float = MOVE_SECONDS) -> None:
         """Wait until everything is settled."""
@@ -261,6 +270,12 @@ def documents(path: Path) -> list[Object]:
 def rows(plan: Mapping[str, Any]) -> list[Object]:
     """What a FleetPlan does for each demand."""
     return list(plan["spec"].get("demands", []))
+
+
+def selects(companion: Mapping[str, Any], pod: Mapping[str, Any]) -> bool:
+    """Whether a Service or budget is for a pod."""
+    selector = companion["spec"]["selector"]
+    return bool(selector.get("matchLabels", selector).items() <= pod["metadata"]["labels"].items())
 
 
 def is_serving(pod: Mapping[str, Any]) -> bool:

@@ -33,3 +33,13 @@ def test_a_plan_in_force_whose_place_is_gone_is_no_choice() -> None:
 
     assert former_plan(case, sets_of(case)) is None
     assert solve(case).shortfall == {}
+
+
+def test_in_the_middle_of_a_move_the_move_goes_on_to_its_end() -> None:
+    """Old and new replicas run side by side; both would do, and the plan in force says which are to stay."""
+    old, new = supply("L4", 1, 1.0, pool="old"), supply("L4", 1, 0.99, pool="new")
+    former = (running("a", ONE, new, count=3),)
+    both = [running("a", ONE, old, count=3), running("a", ONE, new, count=2)]
+    case = replace(problem([row("a", 3.0, ONE)], [old, new], both), former=former)
+
+    assert solve(case).replicas == former

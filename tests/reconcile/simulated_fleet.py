@@ -217,32 +217,33 @@ class Fleet:
             )
 
     def _check_gpus(self) -> None:
-        """R4: no step asks for more GPUs than there can be."""
-        requested: Counter[str] = Counter()
+        """R4: no step asks for more GPUs than there can be beside what still holds some."""
         nodes = {node["metadata"]["name"]: node for node in self.cluster.of("Node")}
         present = {demand["metadata"]["uid"] for demand in self.cluster.of("ModelDemand")}
+        requested: Counter[str] = Counter()
+        stopping: Counter[str] = Counter()
         for deployment in self.cluster.of("Deployment"):
             owners = deployment["metadata"].get("ownerReferences") or [{"uid": ""}]
             if owners[0]["uid"] in present:  # of any other the garbage collector is about to take it
-                pool = deployment["spec"]["template"]["spec"]["nodeSelector"]["pool"]
-                requested[pool] += deployment["spec"]["replicas"] * gpus_of(deployment["spec"]["template"])
+                template = deployment["spec"]["template"]
+                requested[template["spec"]["nodeSelector"]["pool"]] += deployment["spec"]["replicas"] * gpus_of(
+                    template
+                )
         for pod in self.cluster.pods():
             node = nodes.get(pod["spec"].get("nodeName"))
             going = node is not None and (node["spec"].get("taints") or node["spec"].get("unschedulable"))
+            pool = pod["spec"]["nodeSelector"]["pool"]
             if pod["metadata"].get("deletionTimestamp"):
-                requested[pod["spec"]["nodeSelector"]["pool"]] += gpus_of(pod) if node and not going else 0
+                stopping[pool] += gpus_of(pod) if node and not going else 0
             elif going:
-                requested[pod["spec"]["nodeSelector"]["pool"]] -= gpus_of(pod)
-        for pool in self.cluster.of("GPUNodePool"):
-            name = pool["metadata"]["name"]
-            mine = [n for n in nodes.values() if n["metadata"]["labels"]["pool"] == name]
-            limit = pool["spec"]["offerings"][0]["maxNodes"]
-            if pool["spec"]["provisioning"] == "Fixed":
-                limit = min(limit, len(mine))
-            if requested[name] > self._requested[name]:
-                assert requested[name] <= limit * GPUS_OF_POOL[name], (
-                    f"{name}: {requested[name]} GPUs\n{self.picture()}"
-                )
+                stopping[pool] -= gpus_of(pod)
+        for obj in self.cluster.of("GPUNodePool"):
+            pool, limit = obj["metadata"]["name"], obj["spec"]["offerings"][0]["maxNodes"]
+            if obj["spec"]["provisioning"] == "Fixed":
+                limit = min(limit, sum(node["metadata"]["labels"]["pool"] == pool for node in nodes.values()))
+            if requested[pool] > self._requested[pool]:
+                asked = requested[pool] + stopping[pool]
+                assert asked <= limit * GPUS_OF_POOL[pool], f"{pool}: {asked} GPUs\n{self.picture()}"
         self._requested = requested
 
     def picture(self) -> str:

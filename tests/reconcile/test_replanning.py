@@ -1,10 +1,11 @@
 """While another plan is about to come, nothing breaks for the present one, and nothing is called Ready too early."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from atoll.domain.objects import ApplyStatus, Reference
+from atoll.domain.objects import Apply, ApplyStatus, Reference
 from atoll.domain.plan import Plan
 from atoll.domain.planning import Planning
 from atoll.domain.reason import Fault, Reason
@@ -79,6 +80,18 @@ def test_r3_nothing_that_serves_breaks_for_a_plan_that_is_about_to_be_replaced()
 
     assert drained(due=False), "in its own offering there is no room for the replacement"
     assert not drained(due=True), "the next plan may find room elsewhere"
+
+
+@pytest.mark.parametrize(("synced", "expected"), [(True, ["scale"]), (False, [])])
+def test_r11_a_drain_goes_on_while_routers_learn_of_something_else(synced: bool, expected: list[str]) -> None:
+    pods = [*pods_of(SINGLE, "s0"), *pods_of(SINGLE, "s1", start=1, drained=60.0)]
+    snapshot = seen(fleet_object(), POOL, demand_object(), *NODES, stored(SINGLE), *pods, stored_plan(ONE))
+    desired, _ = desired_objects(snapshot, ONE, ROUTER)
+    versions = {"router": desired.router_version if synced else "before"}
+    step = next_step(replace(snapshot, router_versions=versions), desired, NOW)
+    written = [action for action in step.actions if not (isinstance(action, Apply) and action.why == "new")]
+    assert [type(action).__name__.lower() for action in written] == expected
+    assert not step.converged
 
 
 def test_a_change_is_not_ready_before_it_was_planned_for() -> None:

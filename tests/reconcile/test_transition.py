@@ -390,6 +390,16 @@ def test_pods_of_a_deleted_demand_do_not_count_twice() -> None:
     assert "create Deployment x1" in done(next_step(snapshot, desired, NOW))
 
 
+def test_r4_the_place_of_a_pod_whose_node_is_gone_is_kept_for_its_successor() -> None:
+    both = plan(*TWO.demands, planned(replicas("small", demand="code"), demand="code"))
+    pools = full("Fixed")
+    (owned,) = deployments(TWO, DEMAND, *pools)
+    world = [DEMAND, demand_object("code", priority=9), stored(owned), *pods_of(owned, "s0", "gone")]
+    result = step(both, *world, pools=pools)
+    assert done(result) == ["delete Pod by force"]
+    assert result.waiting[key("code")] == "for room"
+
+
 # -- Notices --
 
 

@@ -61,9 +61,11 @@ def solve(
     safe = greedy(sets)
     kept = running_plan(sets)
     plans = [safe, *([] if kept is None else [kept, grown(sets, kept)])]
-    known = (former_plan(problem, sets), *(plan_of(sets, answer) for answer in incumbents))
+    former = former_plan(problem, sets)
+    known = (former, *(plan_of(sets, answer) for answer in incumbents))
     plans += [plan for plan in known if plan is not None]
-    first = _steady(problem, sets, Found(plans=plans), min(plans, key=lambda plan: _rank(sets, plan)), kept)
+    stays = [plan for plan in (former, kept) if plan is not None]
+    first = _steady(problem, sets, Found(plans=plans), min(plans, key=lambda plan: _rank(sets, plan)), stays)
     early = allocation_of(sets, Found(plans=plans), first, effort.gap, clock() - began)
     if not check(problem, early):
         tell(early)
@@ -74,7 +76,7 @@ def solve(
     else:
         found = Found(plans=plans, bounds=level_values(sets, safe))
         best = safe
-    choices = [_steady(problem, sets, found, best, kept), best, safe]
+    choices = [_steady(problem, sets, found, best, stays), best, safe]
     faults: dict[str, tuple[str, ...]] = {}
     for plan in choices:
         answer = allocation_of(sets, found, plan, effort.gap, clock() - began)
@@ -154,14 +156,28 @@ def former_plan(problem: Problem, sets: Sets) -> Plan | None:
     return plan_of(sets, answer)
 
 
-def _steady(problem: Problem, sets: Sets, found: Found, best: Plan, kept: Plan | None) -> Plan:
-    """The running plan, repaired and grown, unless the best one is worth the move."""
-    if kept is None:
+def _steady(problem: Problem, sets: Sets, found: Found, best: Plan, stays: Sequence[Plan]) -> Plan:
+    """What is to be stayed with, unless the best plan is worth the move.
+
+    That is the plan in force while it still serves everything: in the middle of a move (or after a restart there) the
+    move goes on to its end. Else it is what runs, grown where it falls short by the cheapest known replicas that take
+    none out.
+
+    Args:
+        problem: for its policy and what a start costs.
+        sets: what plans are over.
+        found: all known plans.
+        best: the cheapest.
+        stays: the plan in force and what runs, as far as they exist.
+    """
+    if not stays:
         return best
-    lacks = any(value > FIX_TOLERANCE for name, value in level_values(sets, kept).items() if name != COST)
-    # Where replicas must be added anyway, the cheapest known plan that takes none out is the one to stay with.
-    stays = [p for p in found.plans if (p.counts >= kept.counts).all() and (p.nodes >= kept.nodes).all()]
-    stay = min(stays, key=lambda plan: _rank(sets, plan)) if lacks else kept
+    whole = (plan for plan in stays if not _lacks(sets, plan))
+    stay = next(whole, None)
+    if stay is None:
+        kept = stays[-1]
+        grown_ones = [p for p in found.plans if (p.counts >= kept.counts).all() and (p.nodes >= kept.nodes).all()]
+        stay = min(grown_ones, key=lambda plan: _rank(sets, plan))
     above_stay, above_best = _rank(sets, stay)[:-1], _rank(sets, best)[:-1]
     if above_stay != above_best:
         return best if above_best < above_stay else stay
@@ -171,6 +187,10 @@ def _steady(problem: Problem, sets: Sets, found: Found, best: Plan, kept: Plan |
     policy = problem.policy
     worth = now - then > policy.saving_tolerance * now and (now - then) * policy.horizon_hours > move
     return best if worth else stay
+
+
+def _lacks(sets: Sets, plan: Plan) -> bool:
+    return any(value > FIX_TOLERANCE for name, value in level_values(sets, plan).items() if name != COST)
 
 
 def _rank(sets: Sets, plan: Plan) -> tuple[float, ...]:

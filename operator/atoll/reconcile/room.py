@@ -94,7 +94,8 @@ class Room:
 
     def _take(self, key: DeploymentId) -> None:
         item, pods = self._move.live[key], self._move.pods.get(key, ())
-        beside = sum(not self._counts(pod, item.offering) for pod in pods)
+        # What answers on a node that goes is replaced by one more; what does not is replaced in its own place.
+        beside = sum(not self._counts(pod, item.offering) for pod in self._move.leaving(key))
         excess = max(0, len(pods) - item.replicas)
         self.free[item.offering] -= (max(item.replicas, len(pods)) - beside) * item.strategy.tp
         self.coming[item.offering] += excess * item.strategy.tp

@@ -28,13 +28,15 @@ def shrink(move: Move, room: Room) -> None:
     gone: Counter[DeploymentId] = Counter()
     leaving: set[str] = set()
     for victim in found:
+        spared = not victim.refilled and spare.suffices(victim)
         if victim.head is None or _may_go(move, room, spare, victim):
             spare.without(victim)
             for offering, gpus in victim.gpus.items():
                 room.answer(offering, gpus)
             if victim.head is not None:
                 leaving.add(victim.head.uid)
-            if victim.head is None or _drained(move, victim.head):
+            known = move.router_synced or not spared
+            if victim.head is None or (_drained(move, victim.head) and known):
                 _stop(move, victim, gone)
             else:
                 move.waiting.setdefault(victim.demand, "for old replicas to drain")
@@ -46,8 +48,11 @@ def shrink(move: Move, room: Room) -> None:
 
 
 def _may_go(move: Move, room: Room, spare: Spare, victim: Victim) -> bool:
-    """Whether a replica that answers requests may be drained now."""
-    if not victim.refilled and move.router_synced and spare.suffices(victim):
+    """Whether a replica that answers requests may be drained now.
+
+    A drain goes on while routers learn of something else, such as a strategy of another demand that has gone.
+    """
+    if not victim.refilled and (move.router_synced or victim.draining) and spare.suffices(victim):
         for offering, gpus in victim.gpus.items():
             room.coming[offering] += gpus
         return True
