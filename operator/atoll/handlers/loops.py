@@ -56,9 +56,7 @@ class Loops:
 
     async def _look_to_plan(self) -> float:
         now = datetime.now(UTC)
-        before = self.planner.planning
-        await self.planner.look(self.gatherer.snapshot(now), now)
-        if self.planner.planning is not before:
+        if await self.planner.look(self.gatherer.snapshot(now), now):
             self._act.set()
         return self.tick_seconds
 

@@ -51,15 +51,14 @@ class Planner:
     _inputs: dict[str, str] | None = field(default=None)
     _retry_at: datetime | None = field(default=None)
 
-    async def look(self, snapshot: Snapshot, now: datetime) -> None:
-        """One look: decide anew where an input has changed."""
+    async def look(self, snapshot: Snapshot, now: datetime) -> bool:
+        """One look: decide anew where an input has changed; whether there is something new to act upon."""
         if snapshot.fleet.mode is Mode.PAUSED and self.planning is not None:
-            return
+            return False
         inputs = inputs_of(snapshot, now)
         why = trigger(self._inputs, inputs)
         if not why or (self._retry_at is not None and now < self._retry_at):
-            await self._write_plan(snapshot)
-            return
+            return await self._write_plan(snapshot)
         current = current_plan(snapshot.plans)
         case = Case(
             demands=tuple(snapshot.demands.values()),
@@ -76,6 +75,7 @@ class Planner:
         self.metrics.replans.labels(reason=why).inc()
         self.planning = replace(self._judge(snapshot, answer, why, now), inputs=inputs)
         await self._write_plan(snapshot)
+        return True
 
     def _judge(self, snapshot: Snapshot, answer: Decision | Fault, why: str, now: datetime) -> Planning:
         if isinstance(answer, Fault):
@@ -122,11 +122,15 @@ class Planner:
             demands={key: demand_digest(demand) for key, demand in snapshot.demands.items()},
         )
 
-    async def _write_plan(self, snapshot: Snapshot) -> None:
-        """Write the decision as a FleetPlan where it is not the current plan yet, and prune the history."""
+    async def _write_plan(self, snapshot: Snapshot) -> bool:
+        """Write the decision as a FleetPlan where it is not the current plan yet, and prune the history.
+
+        Whether something was written: the cache knows it then, so that the watch will tell nothing new.
+        """
         actions = list(prune(snapshot))
         proposal = self.planning.proposal(current_plan(snapshot.plans)) if self.planning else None
         if proposal is not None:
             actions += plan_actions(proposal, snapshot)
         if actions:
             await self.write(actions)
+        return bool(actions)
