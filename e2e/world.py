@@ -93,7 +93,7 @@ class World:
         for collection in ("modeldemands", "gpunodepools"):
             for obj in self.api.list(f"{ATOLL}/{collection}"):
                 if (path := resource_path({**obj, "kind": obj.get("kind") or KIND_OF[collection]})) not in wanted:
-                    repriced |= self.api.delete(path) and collection == "gpunodepools"
+                    self.api.delete(path)
         for obj in self.manifests:
             before = self.api.get(resource_path(obj))
             after = self.apply(obj)
@@ -154,9 +154,7 @@ class World:
         ]
 
     def children(self) -> dict[str, int]:
-        """What was made for demands: engine Deployments with their replicas, Services and budgets, and the router's
-        configuration version; the same for the same end.
-        """
+        """What was made for demands, and the router's configuration version; the same for the same end."""
         found = {f"Deployment {o['metadata']['name']}": o["spec"]["replicas"] for o in self.deployments()}
         for obj in self.companions():
             found[f"{obj['kind']} {obj['metadata']['name']}"] = 1

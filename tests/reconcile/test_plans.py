@@ -127,6 +127,16 @@ def test_a_decision_is_written_once() -> None:
     assert plan_actions(decision, seen(stored_plan(decision, None))) == []
 
 
+def test_a_proposal_that_waits_is_approved_where_the_fleet_needs_no_approval_any_more() -> None:
+    decision = of(1, PROPOSED)
+    waits = stored_plan(replace(decision, approved=False), PROPOSED)
+    (action,) = plan_actions(replace(decision, approved=True), seen(waits))
+    assert isinstance(action, Apply)
+    assert action.intent["spec"] == {**waits[0]["spec"], "approved": True}, "nothing else may change"
+    assert (action.live_uid, action.live_resource_version) == (f"uid-{decision.name}", "7")
+    assert plan_actions(replace(decision, approved=False), seen(waits)) == []
+
+
 def test_a_superseded_plan_that_is_decided_again_is_dated_anew() -> None:
     decision = of(1, PROPOSED)
     (action,) = plan_actions(decision, seen(stored_plan(decision, SUPERSEDED)))

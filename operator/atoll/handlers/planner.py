@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from atoll.cluster.execute import Outcome
+from atoll.domain.demand import DemandKey
 from atoll.domain.fleet import Mode
 from atoll.domain.objects import Action
 from atoll.domain.planning import Planning
@@ -59,16 +60,8 @@ class Planner:
         why = trigger(self._inputs, inputs)
         if not why or (self._retry_at is not None and now < self._retry_at):
             return await self._write_plan(snapshot)
-        current = current_plan(snapshot.plans)
-        case = Case(
-            demands=tuple(snapshot.demands.values()),
-            supplies=supplies(snapshot, now),
-            running=running(snapshot, now),
-            former=current.groups if current else (),
-            policy=snapshot.fleet.solve,
-        )
-        logger.info("solving (%s): %d demands, %d supplies", why, len(case.demands), len(case.supplies))
-        answer = await self.decide(case)
+        logger.info("solving (%s): %d demands, %d pools", why, len(snapshot.demands), len(snapshot.pools))
+        answer = await self._decide(snapshot, now)
         fault = answer if isinstance(answer, Fault) else answer.fault
         self._inputs = inputs if fault is None else None
         self._retry_at = None if fault is None else now + _RETRY
@@ -76,6 +69,20 @@ class Planner:
         self.planning = replace(self._judge(snapshot, answer, why, now), inputs=inputs)
         await self._write_plan(snapshot)
         return True
+
+    async def _decide(self, snapshot: Snapshot, now: datetime) -> Decision | Fault:
+        """The decision; decided anew as long as a demand that runs turns out to have a fault.
+
+        What runs for such a demand goes on, so that its GPUs are not to be had.
+        """
+        faults: dict[DemandKey, Fault] = {}
+        while True:
+            answer = await self.decide(_case(without_faulty(snapshot, faults), now))
+            if isinstance(answer, Fault):
+                return answer
+            faults |= answer.faults
+            if not any(item.demand in answer.faults for item in snapshot.deployments):
+                return replace(answer, faults=faults)
 
     def _judge(self, snapshot: Snapshot, answer: Decision | Fault, why: str, now: datetime) -> Planning:
         if isinstance(answer, Fault):
@@ -134,3 +141,14 @@ class Planner:
         if actions:
             await self.write(actions)
         return bool(actions)
+
+
+def _case(snapshot: Snapshot, now: datetime) -> Case:
+    current = current_plan(snapshot.plans)
+    return Case(
+        demands=tuple(snapshot.demands.values()),
+        supplies=supplies(snapshot, now),
+        running=running(snapshot, now),
+        former=current.groups if current else (),
+        policy=snapshot.fleet.solve,
+    )

@@ -13,7 +13,8 @@ def plan_actions(plan: Plan, snapshot: Snapshot) -> list[Action]:
     """What makes a plan stand in the cluster: nothing where it does, else its head, then its shards.
 
     A superseded plan of the same content is deleted first: the decision is made, and dated, anew. So is one that nobody
-    can read. While a rollback is in force it stays so until somebody approves another plan.
+    can read. A proposal that waits for approval gets it where the fleet needs none any more. While a rollback is in
+    force it stays so until somebody approves another plan.
     """
     current = current_plan(snapshot.plans)
     if current is not None and current.rollback_of:
@@ -26,7 +27,7 @@ def plan_actions(plan: Plan, snapshot: Snapshot) -> list[Action]:
     if known is not None and known.phase is PlanPhase.SUPERSEDED:
         return [_delete(head, "decided anew")]
     if known is not None:
-        return []
+        return [_approve(head)] if plan.approved and not known.approved else []
     uid = head["metadata"].get("uid", "")
     shards = plan_objects(replace(plan, uid=uid), fleet_uid=snapshot.fleet.uid)[1:]
     present = snapshot.objects
@@ -42,6 +43,22 @@ def prune(snapshot: Snapshot) -> list[Action]:
         if head is not None:
             found.append(_delete(head, "beyond planHistory"))
     return list[Action](found)
+
+
+def _approve(head: ObjectLike) -> Apply:
+    metadata = head["metadata"]
+    kept = {key: metadata[key] for key in ("name", "labels", "ownerReferences") if key in metadata}
+    return Apply(
+        intent={
+            "apiVersion": FLEET_PLAN.api_version,
+            "kind": FLEET_PLAN.name,
+            "metadata": kept,
+            "spec": {**head["spec"], "approved": True},
+        },
+        why="the fleet moves without approval",
+        live_uid=metadata["uid"],
+        live_resource_version=metadata["resourceVersion"],
+    )
 
 
 def _delete(head: ObjectLike, why: str) -> Delete:

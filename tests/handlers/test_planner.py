@@ -1,0 +1,55 @@
+"""The planner asks for a decision, with what it may count on."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from atoll.domain.problem import Allocation, Problem
+from atoll.domain.reason import Fault, Reason
+from atoll.handlers.metrics import Metrics
+from atoll.handlers.planner import Planner
+from atoll.optimize.case import Case, Decision
+from reconcile.worlds import (
+    NOW,
+    demand_object,
+    deployments,
+    fleet_object,
+    key,
+    node_object,
+    plan,
+    planned,
+    pods_of,
+    pool_object,
+    replicas,
+    seen,
+    stored,
+    stored_plan,
+)
+
+BAD = Fault(reason=Reason.IMPOSSIBLE_OBJECTIVES, message="1 ms cannot be met")
+TWO = plan(planned(replicas("small", count=2), rate=20.0), approved=True)
+POOL = pool_object("small", max_nodes=2)
+RUNS = deployments(TWO, demand_object(), POOL)[0]
+
+
+async def test_gpus_of_a_demand_that_can_no_longer_be_served_are_not_given_to_others() -> None:
+    cases: list[Case] = []
+
+    async def decide(case: Case) -> Decision:
+        cases.append(case)
+        nothing = Allocation(replicas=(), nodes=(), shortfall={}, cost_per_hour=0.0, bound_per_hour=0.0)
+        faults = {demand.key: BAD for demand in case.demands if demand.key == key()}
+        return Decision(problem=Problem(demands=(), supplies=case.supplies), allocation=nothing, faults=faults)
+
+    async def write(_: Sequence[Any]) -> tuple[()]:
+        return ()
+
+    nodes, pods = [node_object("s0"), node_object("s1")], pods_of(RUNS, "s0", "s1")
+    demands = [demand_object(rate=20.0), demand_object("other")]
+    snapshot = seen(fleet_object(), POOL, *demands, *nodes, stored(RUNS), *pods, stored_plan(TWO))
+    planner = Planner(decide=decide, write=write, metrics=Metrics())
+    await planner.look(snapshot, NOW)
+    free = [sum(supply.gpus * supply.obtainable for supply in case.supplies) for case in cases]
+    assert free == [4, 0]
+    assert [[str(demand.key.name) for demand in case.demands] for case in cases] == [["chat", "other"], ["other"]]
+    assert planner.planning is not None
+    assert planner.planning.faults == {key(): BAD}
