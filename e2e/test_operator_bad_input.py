@@ -41,52 +41,6 @@ def edited(world: World, name: str, **spec: Any) -> Object:
 
 
 @pytest.mark.parametrize(
-    ("spec", "reason", "field", "mend"),
-    [
-        pytest.param(
-            {"model": {"architecture": {"name": "nobody/knows-this"}}},
-            "UnknownArchitecture",
-            "spec.model.architecture.name",
-            "nobody/knows-this",
-            id="unknown architecture",
-        ),
-        pytest.param(
-            {"objectives": {"ttft": "1ms", "tpot": "1ms"}},
-            "ImpossibleObjectives",
-            "spec.objectives",
-            "best TTFT",
-            id="R20: impossible objectives",
-        ),
-        pytest.param(
-            {"placement": {"regions": ["eu-central-1"]}},
-            "NoPoolFits",
-            "spec.placement",
-            "us-east-2",
-            id="no pool fits",
-        ),
-    ],
-)
-def test_r24_a_demand_that_cannot_be_served_says_why_and_gets_no_replicas(
-    world: World, spec: dict[str, Any], reason: str, field: str, mend: str
-) -> None:
-    children = world.children()
-    world.apply(edited(world, "bad", **spec))
-    said = world.await_reason("bad", reason)
-    assert said["status"] == "False"
-    assert field in said["message"]
-    assert mend in said["message"]
-    assert {c["type"]: c["status"] for c in world.demand("bad")["status"]["conditions"]} == {
-        "Ready": "False",
-        "Planned": "False",
-        "Routed": "False",
-        "Degraded": "True",
-    }
-    assert world.children() == children, "it gets nothing, and nobody else is touched"
-    world.apply(edited(world, "bad"))
-    world.settle("mended, it is served without further ado")
-
-
-@pytest.mark.parametrize(
     ("spec", "said"),
     [
         pytest.param({"demand": {"requestsPerSecond": -1}}, "spec.demand.requestsPerSecond", id="negative demand"),
@@ -108,18 +62,6 @@ def test_zero_demand_is_valid_and_needs_nothing(world: World) -> None:
     assert world.await_reason("gpt-oss-20b", "NoDemand")["status"] == "True"
     world.wait(lambda: not world.pods("gpt-oss-20b"), "nothing runs for it")
     world.settle()
-
-
-def test_of_two_demands_with_one_served_name_the_older_holds_it(world: World) -> None:
-    second = edited(world, "second")
-    second["spec"]["model"]["servedName"] = "phi-4"
-    world.apply(second)
-    said = world.await_reason("second", "ServedNameTaken")
-    assert "default/phi-4" in said["message"]
-    assert "spec.model.servedName" in said["message"]
-    assert world.deployments("second") == []
-    world.delete("ModelDemand", "phi-4")
-    world.wait(lambda: world.ready("second").get("status") == "True", "the name is free, so it is served")
 
 
 @pytest.mark.parametrize(
@@ -180,6 +122,64 @@ def test_r24_a_pool_that_gives_nothing_says_why_and_the_fleet_does_without(
     world.quiet_window(renewals=2)
     assert world.children() == children
     assert world.is_settled()
+
+
+@pytest.mark.parametrize(
+    ("spec", "reason", "field", "mend"),
+    [
+        pytest.param(
+            {"model": {"architecture": {"name": "nobody/knows-this"}}},
+            "UnknownArchitecture",
+            "spec.model.architecture.name",
+            "nobody/knows-this",
+            id="unknown architecture",
+        ),
+        pytest.param(
+            {"objectives": {"ttft": "1ms", "tpot": "1ms"}},
+            "ImpossibleObjectives",
+            "spec.objectives",
+            "best TTFT",
+            id="R20: impossible objectives",
+        ),
+        pytest.param(
+            {"placement": {"regions": ["eu-central-1"]}},
+            "NoPoolFits",
+            "spec.placement",
+            "us-east-2",
+            id="no pool fits",
+        ),
+    ],
+)
+def test_r24_a_demand_that_cannot_be_served_says_why_and_gets_no_replicas(
+    world: World, spec: dict[str, Any], reason: str, field: str, mend: str
+) -> None:
+    children = world.children()
+    world.apply(edited(world, "bad", **spec))
+    said = world.await_reason("bad", reason)
+    assert said["status"] == "False"
+    assert field in said["message"]
+    assert mend in said["message"]
+    assert {c["type"]: c["status"] for c in world.demand("bad")["status"]["conditions"]} == {
+        "Ready": "False",
+        "Planned": "False",
+        "Routed": "False",
+        "Degraded": "True",
+    }
+    assert world.children() == children, "it gets nothing, and nobody else is touched"
+    world.apply(edited(world, "bad"))
+    world.settle("mended, it is served without further ado")
+
+
+def test_of_two_demands_with_one_served_name_the_older_holds_it(world: World) -> None:
+    second = edited(world, "second")
+    second["spec"]["model"]["servedName"] = "phi-4"
+    world.apply(second)
+    said = world.await_reason("second", "ServedNameTaken")
+    assert "default/phi-4" in said["message"]
+    assert "spec.model.servedName" in said["message"]
+    assert world.deployments("second") == []
+    world.delete("ModelDemand", "phi-4")
+    world.wait(lambda: world.ready("second").get("status") == "True", "the name is free, so it is served")
 
 
 def pool_ready(world: World, name: str) -> Object:

@@ -51,7 +51,8 @@ def server_side_apply(live: Any, intent: Any, before: Any = None, *, path: str =
                 kept[name] = server_side_apply(value, {}, former[name], path=name)
         return kept | {name: value for name, value in intent.items() if name not in live}
     by = MERGE_KEYS.get(path)
-    if by and isinstance(intent, list) and isinstance(live, list) and all(by in (item or {}) for item in live):
+    keyed = isinstance(live, list) and all(isinstance(item, dict) and by in item for item in live)
+    if by and keyed and isinstance(intent, list):
         mine = {item[by]: item for item in intent}
         merged = [server_side_apply(item, mine.pop(item[by])) if item[by] in mine else item for item in live]
         return merged + list(mine.values())

@@ -94,6 +94,15 @@ def test_r11_a_drain_goes_on_while_routers_learn_of_something_else(synced: bool,
     assert not step.converged
 
 
+def test_c5_a_demand_that_was_mended_keeps_its_replicas_until_a_plan_decides_about_it() -> None:
+    without = plan(approved=True)
+    pods = pods_of(SINGLE, "s0", "s1")
+    snapshot = seen(FLEET, POOL, demand_object(rate=20.0), *NODES, stored(SINGLE), *pods, stored_plan(without))
+    desired, _ = desired_objects(snapshot, without, ROUTER)
+    touched = [each for each in next_step(snapshot, desired, NOW).actions if getattr(each, "why", "") != "new"]
+    assert touched == []
+
+
 def test_a_change_is_not_ready_before_it_was_planned_for() -> None:
     changed = demand_object(rate=20.0)
     changed["spec"]["placement"] = {"capacityTypes": ["spot"]}

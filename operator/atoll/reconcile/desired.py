@@ -31,6 +31,7 @@ def desired_objects(
     deployments: dict[DeploymentId, WantedDeployment] = {}
     companions: dict[Reference, ObjectLike] = {}
     faults: dict[DemandKey, Fault] = {}
+    decided: set[DemandKey] = set()
     for planned in plan.demands if plan else ():
         demand = snapshot.demands.get(planned.key)
         if demand is None or demand.uid != planned.uid:
@@ -40,13 +41,19 @@ def desired_objects(
         except InvalidObjectError as invalid:
             faults[demand.key] = invalid.fault
             continue
+        decided.add(demand.key)
         deployments.update(wanted)
         companions.update(services)
     configuration = router_configuration(routed_demands(snapshot, plan), router)
     for intent in (*router_objects(configuration, router, snapshot.fleet.router), *_config_map(configuration, router)):
         companions[reference(intent)] = intent
     return (
-        Desired(deployments=deployments, companions=tuple(companions.values()), router_version=configuration.version),
+        Desired(
+            deployments=deployments,
+            companions=tuple(companions.values()),
+            router_version=configuration.version,
+            planned=frozenset(decided),
+        ),
         faults,
     )
 

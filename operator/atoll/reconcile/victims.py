@@ -45,11 +45,12 @@ def victims(move: Move) -> list[Victim]:
 
     First those that answer nobody, then those of the lowest priority, of these first the ones that drain already.
 
-    Of a demand that is gone the garbage collector takes everything, and one with a fault keeps what it has.
+    Of a demand that is gone the garbage collector takes everything. One that the plan did not decide about, because it
+    has a fault or had one then, keeps what it has.
     """
     units: dict[tuple[str, ...], list[DeploymentId]] = defaultdict(list)
     for key, item in sorted(move.live.items(), key=lambda entry: (entry[1].stage, entry[0])):
-        if item.demand in move.snapshot.demands:
+        if item.demand in move.desired.planned:
             units[replica_id(item)].append(key)
     found = [victim for _, keys in sorted(units.items()) for victim in _of_unit(move, tuple(keys))]
     return sorted(found, key=lambda victim: (victim.head is not None, victim.priority, not victim.draining))

@@ -49,8 +49,10 @@ class Desired:
         deployments: engine Deployments by namespace and name.
         companions: Services, disruption budgets and router objects: they cost nothing and are there from the start.
         router_version: configuration version that every router should have taken.
+        planned: demands that the plan decided about, be it for no replicas.
     """
 
     deployments: Mapping[DeploymentId, WantedDeployment]
     companions: tuple[ObjectLike, ...]
     router_version: str
+    planned: frozenset[DemandKey]

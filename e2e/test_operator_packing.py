@@ -1,0 +1,108 @@
+"""What fits on paper fits in the cluster: served models share nodes of eight GPUs, and others' GPUs are not counted on."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+import pytest
+
+from atoll.local.binaries import Binaries
+from atoll.local.cloud import GPU_RESOURCE
+from atoll.local.controlplane import Provisioning
+from atoll.render import names
+from e2e.world import MANIFESTS, POOLS, World, rows, serving
+
+pytestmark = pytest.mark.timeout(240)
+
+FOREIGN = "/api/v1/namespaces/default/pods"
+GPUS_OF_A_NODE = 8
+
+
+@pytest.fixture(scope="module")
+def shared(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """All four nodes are there from the start, so that a scheduler that spreads would spread."""
+    state = tmp_path_factory.mktemp("packing")
+    with serving(binaries, state, MANIFESTS / "packing", provisioning=Provisioning.FIXED) as world:
+        yield world
+
+
+@pytest.fixture
+def world(shared: World) -> World:
+    """The fleet as declared and settled, whatever the test before did."""
+    shared.restore()
+    shared.settle()
+    return shared
+
+
+def test_r23_every_pod_of_a_plan_that_fills_the_nodes_finds_its_place(world: World) -> None:
+    held = gpus_by_node(world)
+    assert len(held) == 4, "every node that can be had is in use"
+    assert sum(held.values()) >= 4 * GPUS_OF_A_NODE - 1, "and nearly full"
+    assert max(held.values()) == GPUS_OF_A_NODE
+    models = models_by_node(world)
+    assert any(len(each) > 1 for each in models.values()), "served models share a node"
+    plan = world.plan()
+    assert plan is not None
+    assert all(row["shortfall"] == 0 for row in rows(plan))
+
+
+def test_r23_wide_replicas_that_come_last_find_whole_nodes(world: World) -> None:
+    world.delete("ModelDemand", "llama-3-3-70b")
+    world.wait(lambda: not world.pods("llama-3-3-70b"), "the wide ones are gone")
+    world.settle()
+    assert len(gpus_by_node(world)) == 1, "the narrow ones share a node"
+    world.restore()
+    world.settle("the wide ones are back")
+    assert sum(gpus_by_node(world).values()) >= 4 * GPUS_OF_A_NODE - 1
+
+
+def test_gpus_that_others_hold_are_not_counted_on(world: World) -> None:
+    world.apply(world.demand_at("llama-3-3-70b", 4))
+    world.settle("two nodes suffice")
+    world.api.create(FOREIGN, foreign_pod(gpus=GPUS_OF_A_NODE))
+    try:
+        world.wait(lambda: obtainable(world) == 3, "one node less can be had", 30)
+        world.apply(world.demand_at("llama-3-3-70b", 12))
+        said = world.await_reason("llama-3-3-70b", "Shortfall")
+        assert "of 12 requests/s can be served" in said["message"]
+        world.wait(lambda: len(gpus_by_node(world)) == 3, "the fleet takes what there is")
+        assert all(pod["spec"].get("nodeName") for pod in world.pods()), "nothing waits in vain"
+        for name in ("phi-4", "gpt-oss-20b"):
+            assert world.ready(name)["status"] == "True"
+    finally:
+        world.api.delete(f"{FOREIGN}/foreign", grace_seconds=0)
+    world.settle("its GPUs are free again, and taken")
+    assert len(gpus_by_node(world)) == 4
+
+
+def gpus_by_node(world: World) -> dict[str, int]:
+    held: dict[str, int] = defaultdict(int)
+    for pod in world.pods():
+        if node := pod["spec"].get("nodeName"):
+            held[node] += int(pod["spec"]["containers"][0]["resources"]["requests"][GPU_RESOURCE])
+    return held
+
+
+def models_by_node(world: World) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = defaultdict(set)
+    for pod in world.pods():
+        found[pod["spec"]["nodeName"]].add(pod["metadata"]["labels"][names.DEMAND])
+    return found
+
+
+def obtainable(world: World) -> int:
+    pool = world.api.get(f"{POOLS}/a100-x8")
+    assert pool is not None
+    return int(pool["status"]["obtainableNodes"])
+
+
+def foreign_pod(*, gpus: int) -> dict[str, object]:
+    """A pod that has nothing to do with Atoll."""
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "foreign"},
+        "spec": {
+            "tolerations": [{"key": GPU_RESOURCE, "operator": "Exists"}],
+            "containers": [{"name": "train", "image": "train", "resources": {"limits": {GPU_RESOURCE: str(gpus)}}}],
+        },
+    }
