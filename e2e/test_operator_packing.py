@@ -1,15 +1,15 @@
-"""What fits on paper fits in the cluster: served models share nodes of eight GPUs, and others' GPUs are not counted on."""
+"""What fits on paper fits in the cluster: served models share nodes, and GPUs that others hold are not counted on."""
 
 from collections import defaultdict
 from collections.abc import Iterator
 
 import pytest
+from e2e.world import MANIFESTS, POOLS, World, rows, serving
 
 from atoll.local.binaries import Binaries
 from atoll.local.cloud import GPU_RESOURCE
 from atoll.local.controlplane import Provisioning
 from atoll.render import names
-from e2e.world import MANIFESTS, POOLS, World, rows, serving
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -46,9 +46,8 @@ def test_r23_every_pod_of_a_plan_that_fills_the_nodes_finds_its_place(world: Wor
 
 
 def test_r23_wide_replicas_that_come_last_find_whole_nodes(world: World) -> None:
-    world.delete("ModelDemand", "llama-3-3-70b")
-    world.wait(lambda: not world.pods("llama-3-3-70b"), "the wide ones are gone")
-    world.settle()
+    world.apply(world.demand_at("llama-3-3-70b", 0))
+    world.settle("the wide ones are gone")
     assert len(gpus_by_node(world)) == 1, "the narrow ones share a node"
     world.restore()
     world.settle("the wide ones are back")

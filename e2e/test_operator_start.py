@@ -4,10 +4,10 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from e2e.world import MANIFESTS, World, cluster
 
 from atoll.local.binaries import Binaries
 from atoll.local.controlplane import Provisioning
-from e2e.world import MANIFESTS, World, cluster
 
 pytestmark = pytest.mark.timeout(240)
 

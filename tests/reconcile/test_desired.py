@@ -113,7 +113,8 @@ def test_replicas_keep_their_index_and_lost_ones_are_replaced(count: int, pods: 
 
 
 def test_another_template_counts_its_replicas_itself() -> None:
-    assert indices(2, *FIRST, *SECOND, image="vllm/vllm:2") == [0, 1]
+    lost = [*pods_of(STAGES[0], "s0"), *pods_of(STAGES[1], "gone")]
+    assert indices(2, *lost, *SECOND, image="vllm/vllm:2") == [0, 1]
 
 
 # -- Routes --

@@ -58,9 +58,15 @@ def test_r4_while_one_is_being_stopped_no_other_is_broken() -> None:
 
 def test_r4_nor_between_the_scaling_and_the_stop() -> None:
     pods = [*pods_of(SINGLE, "s0"), *pods_of(SINGLE, "s1", start=1, drained=20.0)]
-    other = only(one(replicas("small", count=1, sequences=32)))
-    result = step(LONG, stored(SINGLE, replicas=1), *pods, stored(other, replicas=0), before=[TWO], pools=full())
-    assert "drain 0" not in done(result)
+    assert done(step(LONG, stored(SINGLE, replicas=1), *pods, before=[TWO], pools=full())) == []
+
+
+def test_r4_a_replica_that_drains_to_make_room_is_not_exchanged_for_another() -> None:
+    before = one(replicas("small"), replicas("small", sequences=32))
+    first, second = sorted(deployments(before, DEMAND, *POOLS), key=lambda intent: intent["metadata"]["name"])
+    for kept, going in ((first, second), (second, first)):
+        pods = [*pods_of(kept, "s0"), *pods_of(going, "s1", start=1, drained=5.0)]
+        assert done(step(LONG, stored(first), stored(second), *pods, before=[before], pools=full())) == []
 
 
 def test_r4_nor_while_its_successor_starts() -> None:

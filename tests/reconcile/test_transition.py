@@ -72,6 +72,15 @@ def test_no_plan_no_touch() -> None:
             id="a surplus that has no pod yet",
         ),
         pytest.param(
+            [
+                stored(SINGLE, replicas=3),
+                *pods_of(SINGLE, "s0", "s1", "s2"),
+                *pods_of(SINGLE, "s3", start=3, drained=20.0),
+            ],
+            ["drain 0"],
+            id="R11: one that is being stopped already does not stand for the next, which drains too",
+        ),
+        pytest.param(
             [stored(SINGLE), *pods_of(SINGLE, "s0"), *pods_of(SINGLE, "s1", start=1, drained=5.0)],
             ["route 1"],
             id="one that drains is wanted after all",

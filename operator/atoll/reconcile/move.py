@@ -8,7 +8,7 @@ from atoll.domain.objects import Action, Apply, ObjectLike, reference
 from atoll.domain.snapshot import ObservedPod, Snapshot
 from atoll.reconcile.difference import differs
 from atoll.reconcile.drain import is_drained, is_draining
-from atoll.reconcile.running import DeploymentId, is_lost, pods_by_deployment
+from atoll.reconcile.running import DeploymentId, is_lost, pods_by_deployment, replica_id, whole_replicas
 from atoll.reconcile.service import rates
 from atoll.reconcile.wanted import Desired
 
@@ -41,6 +41,7 @@ class Move:
         self.grown: set[DemandKey] = set()
         self.router_synced = self._router_synced()
         self._rates = rates(snapshot)
+        self._whole = whole_replicas(snapshot, self.pods)
 
     def apply(self, intent: ObjectLike, *, why: str) -> None:
         """Add an apply of an intent, unless the live object already is so or is being deleted."""
@@ -81,6 +82,11 @@ class Move:
     def serving(self, key: DeploymentId) -> int:
         """Pods of a Deployment that serve."""
         return sum(self.serves(pod) for pod in self.pods.get(key, ()))
+
+    def whole(self, key: DeploymentId) -> bool:
+        """Whether nothing but the leader decides if a replica serves; always so for a single-stage Deployment."""
+        item = self.live[key]
+        return item.replica < 0 or replica_id(item) in self._whole
 
     def leaving(self, key: DeploymentId) -> list[ObservedPod]:
         """Pods of a Deployment that still serve on a node that is going."""

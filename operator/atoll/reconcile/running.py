@@ -1,7 +1,7 @@
 """Which replicas run now, with those already counted out whose node is gone or going."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from atoll.domain.pool import OfferingKey
@@ -39,6 +39,25 @@ def replica_id(deployment: ObservedDeployment) -> tuple[str, ...]:
     """What the stages of one replica have in common; another template may have a replica of the same index."""
     template = deployment.selector.get(names.TEMPLATE, "")
     return (deployment.namespace, deployment.demand.name, template, str(deployment.replica))
+
+
+def whole_replicas(
+    snapshot: Snapshot, pods: Mapping[DeploymentId, Sequence[ObservedPod]]
+) -> frozenset[tuple[str, ...]]:
+    """Multi-stage replicas of which every follower is Ready on a node that stays.
+
+    A leader alone serves nobody, even if it has not noticed yet that it is alone.
+    """
+    followers: dict[tuple[str, ...], int] = defaultdict(int)
+    stages: dict[tuple[str, ...], int] = {}
+    for item in snapshot.deployments:
+        if item.replica < 0 or item.deleting:
+            continue
+        stages[replica_id(item)] = len(item.strategy.stages)
+        mine = pods.get((item.namespace, item.name), ())
+        if item.stage and any(pod.ready and not is_lost(pod, snapshot) for pod in mine):
+            followers[replica_id(item)] += 1
+    return frozenset(key for key, count in stages.items() if followers[key] == count - 1)
 
 
 def lost_pods(snapshot: Snapshot) -> tuple[ObservedPod, ...]:

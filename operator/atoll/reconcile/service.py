@@ -8,7 +8,7 @@ from atoll.domain.demand import DemandKey
 from atoll.domain.plan import Plan
 from atoll.domain.snapshot import Snapshot
 from atoll.reconcile.drain import is_draining
-from atoll.reconcile.running import is_lost, pods_by_deployment
+from atoll.reconcile.running import is_lost, pods_by_deployment, replica_id, whole_replicas
 from atoll.reconcile.wanted import Desired
 
 
@@ -47,6 +47,7 @@ def service_of(snapshot: Snapshot, plan: Plan | None, desired: Desired) -> Servi
     """What is served at the moment of a snapshot."""
     rate = rates(snapshot)
     pods = pods_by_deployment(snapshot)
+    whole = whole_replicas(snapshot, pods)
     wanted: Counter[DemandKey] = Counter()
     for group in plan.groups if plan else ():
         wanted[group.demand] += group.count
@@ -62,7 +63,9 @@ def service_of(snapshot: Snapshot, plan: Plan | None, desired: Desired) -> Servi
                 waiting[item.demand] = waiting[item.demand] or pod.waiting or "a pod waits for a node"
         if item.stage:
             continue
-        reachable = sum(pod.ready and not is_lost(pod, snapshot) and not is_draining(pod) for pod in mine)
+        reachable = 0
+        if item.replica < 0 or replica_id(item) in whole:
+            reachable = sum(pod.ready and not is_lost(pod, snapshot) and not is_draining(pod) for pod in mine)
         ready[item.demand] += reachable
         by_strategy[item.demand, item.strategy.id] += reachable
         served[item.demand] += reachable * rate.get((item.demand, item.strategy.id), 0.0)

@@ -17,7 +17,7 @@ from atoll.reconcile.move import Move
 from atoll.reconcile.room import Room
 from atoll.reconcile.running import DeploymentId
 from atoll.reconcile.spare import Spare
-from atoll.reconcile.victims import Victim, victims
+from atoll.reconcile.victims import Victim, removed, victims
 
 
 def shrink(move: Move, room: Room) -> None:
@@ -90,8 +90,9 @@ def _take_back(move: Move, leaving: set[str]) -> None:
     for key, item in sorted(move.live.items()):
         if item.demand not in move.snapshot.demands or item.stage > 0:
             continue
+        going = {pod.uid for pod in removed(move, key)} | leaving
         for pod in move.pods.get(key, ()):
-            if is_draining(pod) and pod.ready and pod.uid not in leaving:
+            if is_draining(pod) and pod.ready and pod.uid not in going:
                 move.actions.append(Apply(intent=routable_pod(pod), why="is needed after all", live_uid=pod.uid))
 
 

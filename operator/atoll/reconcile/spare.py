@@ -30,7 +30,7 @@ class Spare:
                 if move.live[key].replicas > serving + room.stuck(key):
                     self._starting.add(wanted.demand)
         for key, item in move.live.items():
-            if item.stage == 0:
+            if item.stage == 0 and move.whole(key):
                 self._spare[item.demand] += move.serving(key) * move.rate(key)
         for victim in victims:
             if victim.draining:  # decided anew, as if it still served

@@ -67,7 +67,8 @@ def _of_unit(move: Move, keys: tuple[DeploymentId, ...]) -> list[Victim]:
     surplus = item.replicas - move.goal(keys[0])
     if surplus > 0:
         podless = [None] * min(surplus, max(0, item.replicas - len(move.pods.get(keys[0], ()))))
-        chosen = _ordered(move, keys[0])[: surplus - len(podless)]
+        staying = _ordered(move, keys[0])[len(removed(move, keys[0])) :]
+        chosen = staying[: surplus - len(podless)]
         return [_victim(move, keys, pod if pod and move.answers(pod) else None) for pod in (*chosen, *podless)]
     return [_victim(move, keys, pod, refilled=True) for pod in move.leaving(keys[0])]
 
@@ -77,7 +78,7 @@ def _victim(move: Move, keys: tuple[DeploymentId, ...], head: ObservedPod | None
     gpus: Counter[OfferingKey] = Counter()
     for key in keys:
         gpus[move.live[key].offering] += move.live[key].strategy.tp
-    serves = head is not None and not is_lost(head, move.snapshot)
+    serves = head is not None and not is_lost(head, move.snapshot) and move.whole(keys[0])
     return Victim(
         keys=keys,
         demand=demand,
@@ -87,6 +88,12 @@ def _victim(move: Move, keys: tuple[DeploymentId, ...], head: ObservedPod | None
         gpus=gpus,
         refilled=refilled,
     )
+
+
+def removed(move: Move, key: DeploymentId) -> list[ObservedPod]:
+    """Pods that a ReplicaSet is about to remove, because its Deployment was scaled a moment ago."""
+    ordered = _ordered(move, key)
+    return ordered[: max(0, len(ordered) - move.live[key].replicas)]
 
 
 def _ordered(move: Move, key: DeploymentId) -> list[ObservedPod]:
