@@ -9,6 +9,7 @@ from e2e.watcher import ServiceWatch
 from e2e.world import MANIFESTS, World, serving
 
 from atoll.local.binaries import Binaries
+from atoll.local.controlplane import Provisioning
 from atoll.local.errors import LocalEnvironmentError
 from atoll.local.fleet import LocalFleet
 
@@ -21,7 +22,8 @@ _TAKEOVER_SECONDS = 40.0
 
 @pytest.fixture(scope="module")
 def shared(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with serving(binaries, tmp_path_factory.mktemp("failures"), MANIFESTS / "fleet") as world:
+    state = tmp_path_factory.mktemp("failures")
+    with serving(binaries, state, MANIFESTS / "fleet", provisioning=Provisioning.FIXED) as world:
         yield world
 
 
@@ -46,7 +48,6 @@ def undisturbed(shared: World) -> dict[str, int]:
     "moment",
     [
         pytest.param([("create", "fleetplans")], id="the plan is written"),
-        pytest.param([("create", "services")], id="the first Service is made"),
         pytest.param([("create", "deployments")], id="the first Deployment is made"),
         pytest.param([("patch", "pods")], id="the first replica drains"),
         pytest.param([("delete", "deployments")], id="the first Deployment is deleted"),

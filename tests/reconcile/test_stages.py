@@ -54,6 +54,16 @@ def test_r10_a_stage_scaled_by_hand_is_one_pod_again(count: int) -> None:
     assert done(result) == ["change Deployment x1"]
 
 
+@pytest.mark.parametrize(
+    ("tail", "expected"), [({"ready": True}, ["drain 0", "drain 1"]), ({"ready": False}, []), (None, [])]
+)
+def test_r3_a_leader_without_its_followers_is_no_successor(tail: dict[str, bool] | None, expected: list[str]) -> None:
+    old = [stored(SINGLE), *pods_of(SINGLE, "s0", "s1")]
+    followers = pods_of(S1, "b0", **tail) if tail else []
+    new = [stored(S0), *pods_of(S0, "s2"), stored(S1), *followers]
+    assert done(step(PAIR, B0, *old, *new, before=[TWO])) == expected
+
+
 def test_without_room_for_all_stages_none_is_created() -> None:
     result = step(PAIR, pools=[POOLS[0], pool_object("big", 0)])
     assert (done(result), result.waiting[key()]) == ([], "for room")
