@@ -118,3 +118,16 @@ def test_objectives_that_nothing_can_meet_are_named_and_not_answered_with_replic
     assert [fault["reason"] for fault in report["faults"]] == ["ImpossibleObjectives"]
     assert report["demands"] == []
     assert report["costPerHour"] == 0.0
+
+
+def test_a_fleet_without_demands_is_a_usage_error_and_not_a_success() -> None:
+    result = run("-f", str(SMALL), "--fleet", "typo")
+
+    assert result.exit_code == 2
+    assert "default" in result.output
+
+
+def test_the_table_names_limits_that_are_not_kept(changed: Callable[[str, Change], str]) -> None:
+    result = run("-f", changed("Fleet", lambda spec: spec.update(budgetPerHour=0.5)))
+
+    assert "OverBudget" in result.stdout

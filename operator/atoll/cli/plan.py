@@ -56,6 +56,9 @@ def plan(
     progress = Console(stderr=True)
     for note in manifests.notes:
         progress.print(f"note: {note}", style="dim", highlight=False)
+    if not manifests.faults and not any(demand.fleet == fleet for demand in manifests.demands):
+        seen = ", ".join(sorted({demand.fleet for demand in manifests.demands})) or "none"
+        raise typer.BadParameter(f"no ModelDemand of Fleet {fleet!r} found (fleets named: {seen})", param_hint="-f")
     report = plan_report(manifests, fleet=fleet, deadline_seconds=seconds, with_baseline=baseline, progress=progress)
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=2))

@@ -43,6 +43,11 @@ def _summary(report: Json) -> list[RenderableType]:
     rival = report["baseline"]["oneKindPerModel"]
     if rival is not None:
         lines.append(_against(rival, cost))
+    lines.extend(
+        Text(f"{_name(item)}: not kept: {', '.join(item['unmet'])}", style="yellow")
+        for item in report["demands"]
+        if item["unmet"]
+    )
     shortfall = sum(report["shortfall"].values())
     if shortfall > 0.0:
         lines.append(Text(f"Shortfall {shortfall:.3g} requests/s", style="bold red"))
