@@ -36,6 +36,9 @@ START_SECONDS = 60.0
 MEMORY_BYTES = 8 << 30
 """Address space of the child; the largest programs measured took 1.5 GiB."""
 
+_END_SECONDS = 5.0
+"""For a child whose pipe has broken to be gone by itself: its status tells why."""
+
 _LENGTH = struct.Struct(">Q")
 _PR_SET_PDEATHSIG = 1
 _INTERIM, _DONE, _FAILED = "interim", "done", "failed"
@@ -108,9 +111,12 @@ class SolverWorker:
             interim: is appended what the target tells before it is done: of use where it never is.
         """
         told: list[object] = [] if interim is None else interim
+        try:
+            message = pickle.dumps(arguments, protocol=pickle.HIGHEST_PROTOCOL)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:
+            return Fault(reason=Reason.SOLVER_FAILED, message=f"the solver could not be asked: {error}")
         async with self._turn:
             try:
-                message = pickle.dumps(arguments, protocol=pickle.HIGHEST_PROTOCOL)
                 child = await self._ready()
                 async with asyncio.timeout(deadline_seconds + self._grace_seconds):
                     await _send(child, message)
@@ -120,7 +126,7 @@ class SolverWorker:
                 late = f"no answer within {deadline_seconds + self._grace_seconds:g} s"
                 return Fault(reason=Reason.SOLVER_TIMEOUT, message=f"the solver gave {late} and was restarted")
             except Exception as error:  # noqa: BLE001  # whatever the child does must not reach the operator
-                status = await self._kill()
+                status = await self._end()
                 ended = "could not be asked" if status is None else f"ended with status {status}"
                 kind = f"{type(error).__name__}: {error}"
                 return Fault(reason=Reason.SOLVER_FAILED, message=f"the solver's process {ended} ({kind})")
@@ -157,7 +163,7 @@ class SolverWorker:
         """The status of a child that has broken off; one that is still there a moment later is killed."""
         if self._child is not None:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
+                async with asyncio.timeout(_END_SECONDS):
                     # Killing at once would reap the child behind asyncio's back and lose its status.
                     await self._child.wait()
         status = None if self._child is None else self._child.returncode
@@ -206,6 +212,8 @@ def _serve(target: str, memory_bytes: int, parent: int) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_AS)
     limit = memory_bytes if most == resource.RLIM_INFINITY else min(memory_bytes, most)
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    # Writing a core file takes seconds, in which the crash could not be told of.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     # Whatever a library prints must not get into the answers.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
