@@ -131,7 +131,7 @@ def test_each_column_alone_saves_a_template() -> None:
 
 def test_running_strategies_stay() -> None:
     best, worse = template("L4-24GB", rate=2.0), template("L4-24GB", rate=1.0, layers=2)
-    assert undominated([best, worse], RANKS, kept=frozenset({worse.strategy.id})) == (best, worse)
+    assert undominated([best, worse], RANKS, kept=frozenset({worse.strategy})) == (best, worse)
 
 
 def test_of_equals_the_first_stays() -> None:

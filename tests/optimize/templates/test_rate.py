@@ -8,7 +8,7 @@ from atoll.domain.strategy import EngineName, Limit, Stage, Strategy, Template
 from atoll.domain.workload import Lengths, Objectives, Workload
 from atoll.optimize.templates import templates_for
 from atoll.optimize.templates.hops import hop_seconds
-from atoll.optimize.templates.rate import first_token_passage, queueing, spread
+from atoll.optimize.templates.rate import Prefilling, first_token_passage, queueing, spread
 from atoll.performance.estimate import ShippedPerformance
 from optimize.templates.sample import demand
 
@@ -82,8 +82,9 @@ def test_an_overloaded_queue_waits_for_ever() -> None:
 
 
 def test_chunks_follow_each_other_through_the_stages() -> None:
-    prefill = np.full((1, 2, 1), 0.4)  # two stages, 0.4 s each for a prompt of two chunks
-    passage = first_token_passage(prefill, np.array([0.01]), np.array([2.0]), np.array([4096.0]))
+    # Two stages, 0.4 s each for a prompt of two chunks.
+    prompt = Prefilling(mean=np.full((1, 2), 0.4), whole=np.full((1, 1), 0.8), slowest=np.full((1, 1), 0.4))
+    passage = first_token_passage(prompt, np.array([0.01]), np.array([2.0]), np.array([4096.0]))
     # 0.2 + 0.2 for the first chunk, 0.2 more for the second behind it, and three slots' decode steps.
     assert passage[0, 0] == pytest.approx(0.6 + 3 * 0.01)
 

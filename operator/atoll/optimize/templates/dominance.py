@@ -29,7 +29,7 @@ def undominated(
     templates: Sequence[Template],
     quantisations: Sequence[Quantisation],
     *,
-    kept: frozenset[str] = frozenset(),
+    kept: frozenset[Strategy] = frozenset(),
 ) -> tuple[Template, ...]:
     """Templates that no other dominates, in the order given; of equals the first stays.
 
@@ -39,20 +39,22 @@ def undominated(
     Args:
         templates: of one demand.
         quantisations: the demand's, best first.
-        kept: ids of strategies that stay whatever dominates them, because they run.
+        kept: strategies that stay whatever dominates them, because they run.
     """
     if not templates:
         return ()
     scores = _scores(templates, quantisations)
-    order = np.arange(len(templates))
-    stay = np.ones(len(templates), dtype=bool)
-    for row, template in enumerate(templates):
-        if template.strategy.id in kept:
-            continue
-        better = np.all(scores <= scores[row], axis=1)
-        equal = np.all(scores == scores[row], axis=1)
-        stay[row] = not np.any(better & (~equal | (order < row)))
-    return tuple(template for row, template in enumerate(templates) if stay[row])
+    best = np.empty_like(scores)
+    stay, found = [], 0
+    # Whatever dominates a row comes before it in this order, and dominance is transitive: the best so far suffice.
+    for row in np.lexsort(scores.T[::-1]):
+        dominated = bool(np.any(np.all(best[:found] <= scores[row], axis=1)))
+        if not dominated:
+            best[found] = scores[row]
+            found += 1
+        if not dominated or templates[row].strategy in kept:
+            stay.append(row)
+    return tuple(templates[row] for row in sorted(stay))
 
 
 def _scores(templates: Sequence[Template], quantisations: Sequence[Quantisation]) -> Array:

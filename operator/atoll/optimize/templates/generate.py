@@ -99,8 +99,8 @@ def _templates(question: _Question, performance: Performance) -> TemplateSet:
     # What runs changes far more often than what is asked: the search over layouts is remembered without it.
     candidates = _rated_layouts(replace(question, always=()), performance)
     feasible = [item.template for item in candidates if item.feasible]
-    kept = frozenset(item.template.strategy.id for item in running)
-    fresh = [template for template in feasible if template.strategy.id not in kept]
+    kept = frozenset(question.always)
+    fresh = [template for template in feasible if template.strategy not in kept]
     templates = undominated(
         [item.template for item in running] + fresh,
         question.quantisations,

@@ -1,4 +1,8 @@
-"""Many pipelines as arrays: one row per strategy, one column per stage."""
+"""Many pipelines as arrays: one row per strategy, one column per stage.
+
+Columns are contiguous in memory: there are thousands of rows and at most eight columns, so sums and largest values over
+the stages run along whole columns.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,9 +39,9 @@ class Pipelines:
     def taken(self, rows: Indices) -> "Pipelines":
         """The strategies at some rows, in that order."""
         return Pipelines(
-            curve=self.curve[rows],
-            present=self.present[rows],
-            last=self.last[rows],
+            curve=np.asfortranarray(self.curve[rows]),
+            present=np.asfortranarray(self.present[rows]),
+            last=np.asfortranarray(self.last[rows]),
             depth=self.depth[rows],
         )
 
@@ -50,13 +54,13 @@ def pipelines(stages: Sequence[Sequence[CurveKey]], curves: Curves) -> Pipelines
     """Arrays of pipelines given stage by stage."""
     depth = np.array([len(keys) for keys in stages], dtype=np.int64)
     columns = np.arange(int(depth.max(initial=1)))
-    curve = np.zeros((len(stages), len(columns)), dtype=np.int64)
+    curve = np.zeros((len(stages), len(columns)), dtype=np.int64, order="F")
     for row, keys in enumerate(stages):
         curve[row, : len(keys)] = [curves.index[key] for key in keys]
     return Pipelines(
         curve=curve,
-        present=columns[None, :] < depth[:, None],
-        last=columns[None, :] == depth[:, None] - 1,
+        present=np.asfortranarray(columns[None, :] < depth[:, None]),
+        last=np.asfortranarray(columns[None, :] == depth[:, None] - 1),
         depth=depth,
     )
 

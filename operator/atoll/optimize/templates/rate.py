@@ -93,9 +93,10 @@ def largest_rate(lines: Pipelines, layers: Indices, bounds: Bounds, setting: Set
     low = np.full(len(layers), IDLE_LOG2)
     high = np.full(len(layers), float(OCTAVES))
     percentile = bounds.objectives.percentile
+    prompt = prefilling(lines, layers, setting)
 
     def operate(log2_batch: Array) -> Operation:
-        return operation(lines, layers, 2.0**log2_batch, setting, percentile)
+        return operation(lines, layers, prompt, 2.0**log2_batch, setting, percentile=percentile)
 
     idle = _kept(operate(low), bounds)
     unbounded = _kept(operate(high), bounds)
@@ -112,18 +113,40 @@ def largest_rate(lines: Pipelines, layers: Indices, bounds: Bounds, setting: Set
     )
 
 
-def operation(lines: Pipelines, layers: Indices, batch: Array, setting: Setting, percentile: float) -> Operation:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Prefilling:
+    """Seconds of one prompt's prefill, whatever the micro-batch.
+
+    Attributes:
+        mean: by strategy and stage, over prompt lengths.
+        whole: of all stages, by strategy and prompt length.
+        slowest: of the slowest stage, by strategy and prompt length.
+    """
+
+    mean: Array
+    whole: Array
+    slowest: Array
+
+
+def prefilling(lines: Pipelines, layers: Indices, setting: Setting) -> Prefilling:
+    """Sum up the stages once, because the search asks for it at every micro-batch."""
+    seconds = prefill_seconds(lines, layers, setting)
+    return Prefilling(mean=seconds @ setting.prompts.weights, whole=seconds.sum(axis=1), slowest=seconds.max(axis=1))
+
+
+def operation(
+    lines: Pipelines, layers: Indices, prompt: Prefilling, batch: Array, setting: Setting, *, percentile: float
+) -> Operation:
     """How each strategy runs at its micro-batch."""
     workload, weights = setting.workload, setting.prompts.weights
     depth = lines.depth.astype(np.float64)
     decode = decode_seconds(lines, layers, batch, setting)
-    prefill = prefill_seconds(lines, layers, setting)
-    slot = (decode + (batch / workload.output.mean)[:, None] * (prefill @ weights)).max(axis=1)
+    slot = (decode + (batch / workload.output.mean)[:, None] * prompt.mean).max(axis=1)
     rate = batch / (workload.output.mean * slot)
     step = decode.max(axis=1)
-    service = prefill.max(axis=1) + step[:, None] * (setting.prompts.tokens / CHUNK_TOKENS)
+    service = prompt.slowest + step[:, None] * (setting.prompts.tokens / CHUNK_TOKENS)
     wait = queueing(rate, service @ weights, service**2 @ weights, workload.arrival_cv, percentile)
-    passage = first_token_passage(prefill, step, depth, setting.prompts.tokens)
+    passage = first_token_passage(prompt, step, depth, setting.prompts.tokens)
     mean, at_percentile = passage[:, -2], passage[:, -1]
     # Two independent spreads, of prompt length and of waiting, add as roots of squares, not at their percentiles.
     spread = np.hypot(at_percentile - mean, wait.at_percentile - wait.mean)
@@ -155,20 +178,20 @@ def prefill_seconds(lines: Pipelines, layers: Indices, setting: Setting) -> Arra
     return np.where(lines.present[:, :, None], seconds + sent[:, None, :], 0.0)
 
 
-def first_token_passage(prefill: Array, step: Array, depth: Array, tokens: Array) -> Array:
+def first_token_passage(prompt: Prefilling, step: Array, depth: Array, tokens: Array) -> Array:
     """Seconds from the start of a prompt's prefill to its first token, by strategy and prompt length.
 
     A prompt passes the stages in chunks, one behind the other, and each chunk shares its slot with a decode step.
 
     Args:
-        prefill: seconds by strategy, stage and prompt length.
+        prompt: seconds of prefill.
         step: seconds of the slowest stage's decode step, by strategy.
         depth: stages, by strategy.
         tokens: prompt lengths.
     """
     chunks = np.maximum(np.ceil(tokens / CHUNK_TOKENS), 1.0)
-    first = prefill.sum(axis=1) / chunks
-    others = prefill.max(axis=1) * (1.0 - 1.0 / chunks)
+    first = prompt.whole / chunks
+    others = prompt.slowest * (1.0 - 1.0 / chunks)
     slots = chunks[None, :] + depth[:, None] - 1.0
     return np.asarray(first + others + slots * step[:, None])
 
@@ -229,6 +252,6 @@ def _limits(beyond: Operation, bounds: Bounds, unbounded: Mask) -> tuple[Limit, 
         (beyond.tpot > bounds.objectives.tpot_seconds, Limit.TPOT),
         (beyond.utilisation >= SATURATED, Limit.COMPUTE),
     ]
-    return tuple(
-        next((limit for violated, limit in conditions if violated[row]), Limit.TTFT) for row in range(len(held))
-    )
+    found = np.select([violated for violated, _ in conditions], list(range(len(conditions))), len(conditions))
+    names = [*(limit for _, limit in conditions), Limit.TTFT]
+    return tuple(names[number] for number in found)
