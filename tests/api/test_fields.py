@@ -83,6 +83,8 @@ PASS_THROUGH = {
 
 OTHERS: dict[str, Any] = {
     "spec.model.architecture.name": "Qwen/Qwen3-8B",
+    "spec.model.architecture.config.numAttentionHeads": 64,
+    "spec.model.architecture.config.numKeyValueHeads": 8,
     "spec.model.weights": "s3://bucket/weights",
     "spec.model.quantisations[]": "mxfp4",
     "spec.placement.gpuKinds[]": "L4-24GB",

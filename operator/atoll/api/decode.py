@@ -8,7 +8,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from difflib import get_close_matches
 from functools import cache
 from typing import Any, TypeVar
@@ -121,8 +120,6 @@ def _step(key: str) -> str:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, date):  # YAML reads an unquoted timestamp as one
-        return value.isoformat().replace("+00:00", "Z")
     return value if isinstance(value, str) else ""
 
 
@@ -142,8 +139,6 @@ def _cleaned(value: object, path: str, depth: int) -> Any:
         return [_cleaned(item, f"{path}[{index}]", depth + 1) for index, item in enumerate(value)]
     if isinstance(value, float) and not math.isfinite(value):
         raise invalid(path, f"{value} is not finite: give a number")
-    if isinstance(value, date):
-        return _text(value)
     if isinstance(value, str):
         _refuse_surrogates(value, path)
         return value

@@ -32,6 +32,9 @@ from atoll.domain.workload import Lengths, Objectives, Workload
 MOST_REQUESTS_PER_SECOND = 1e6
 """As the schema bounds fixed demand; a signal beyond it is a broken signal."""
 
+MOST_HEAD_RATIO = 8
+"""All heads together may be so many times wider or narrower than hiddenSize; published models stay within 3."""
+
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -52,6 +55,8 @@ def parse_model_demand(
     spec = decode(_spec(obj), ModelDemandSpec, "spec")
     key = DemandKey(namespace=found.namespace, name=found.name)
     chosen = _architecture(spec.model)
+    workload = _workload(spec.demand.workload)
+    _check_context(workload, chosen)
     return Demand(
         key=key,
         uid=found.uid,
@@ -63,7 +68,7 @@ def parse_model_demand(
         weights=spec.model.weights or f"hf://{chosen.name}",
         quantisations=spec.model.quantisations or (chosen.native,),
         rate=_rate(spec.demand, key, signals or {}, now),
-        workload=_workload(spec.demand.workload),
+        workload=workload,
         objectives=Objectives(
             ttft_seconds=seconds(spec.objectives.ttft),
             tpot_seconds=seconds(spec.objectives.tpot),
@@ -123,7 +128,6 @@ def _check_config(config: ArchitectureConfig, field: str) -> None:
         ("num_experts_per_tok", "num_experts"),
         ("full_attention_layers", "num_hidden_layers"),
         ("first_k_dense_replace", "num_hidden_layers"),
-        ("num_key_value_heads", "num_attention_heads"),
     ):
         if getattr(config, small) > getattr(config, large):
             names = {item.name: item.encode_name for item in msgspec.structs.fields(config)}
@@ -131,8 +135,40 @@ def _check_config(config: ArchitectureConfig, field: str) -> None:
                 f"{field}.{names[small]}",
                 f"{getattr(config, small)} is more than {names[large]}, {getattr(config, large)}",
             )
-    if not config.head_dim and config.hidden_size % config.num_attention_heads:
-        raise invalid(f"{field}.headDim", "set it: hiddenSize is not a multiple of numAttentionHeads")
+    _check_heads(config, field)
+
+
+def _check_heads(config: ArchitectureConfig, field: str) -> None:
+    heads, kv_heads, hidden = config.num_attention_heads, config.num_key_value_heads, config.hidden_size
+    if kv_heads and heads % kv_heads:
+        raise invalid(
+            f"{field}.numKeyValueHeads",
+            f"{kv_heads} does not divide numAttentionHeads, {heads}: give num_key_value_heads of the config.json, "
+            "or 0 for as many as query heads",
+        )
+    if not config.head_dim and hidden % heads:
+        raise invalid(
+            f"{field}.headDim",
+            f"set it: hiddenSize, {hidden}, is not a multiple of numAttentionHeads, {heads}",
+        )
+    width = heads * (config.head_dim or hidden // heads)
+    if not hidden <= width * MOST_HEAD_RATIO or not width <= hidden * MOST_HEAD_RATIO:
+        raise invalid(
+            f"{field}.headDim",
+            f"{heads} heads of {config.head_dim} are {width} wide, more than {MOST_HEAD_RATIO} times away from "
+            f"hiddenSize, {hidden}: mend numAttentionHeads, headDim or hiddenSize",
+        )
+
+
+def _check_context(workload: Workload, chosen: Architecture) -> None:
+    """What most requests need must fit the served model's context."""
+    prompt, answer = workload.input.mean, workload.output.mean
+    if prompt + answer > chosen.max_context:
+        raise invalid(
+            "spec.demand.workload",
+            f"mean input {prompt:,.0f} and output {answer:,.0f} are {prompt + answer:,.0f} tokens, more than the "
+            f"{chosen.max_context:,} that {chosen.name} takes: shorten them, or serve a model of longer context",
+        )
 
 
 def _rate(source: DemandSource, key: DemandKey, signals: Mapping[DemandKey, float], now: datetime | None) -> float:
@@ -160,7 +196,7 @@ def _rate(source: DemandSource, key: DemandKey, signals: Mapping[DemandKey, floa
     rate = measured * (1.0 + source.prometheus.headroom)
     if not (isfinite(rate) and 0.0 <= rate <= MOST_REQUESTS_PER_SECOND):
         raise invalid(
-            field, f"gave {measured!r}: expected 0 to {MOST_REQUESTS_PER_SECOND:g} requests/s", Reason.INVALID_SIGNAL
+            field, f"gave {measured!r}: expected 0 to {MOST_REQUESTS_PER_SECOND:,.0f} requests/s", Reason.INVALID_SIGNAL
         )
     return rate
 

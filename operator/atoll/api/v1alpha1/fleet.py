@@ -23,11 +23,14 @@ from atoll.api.v1alpha1.base import (
 )
 from atoll.domain.fleet import Acknowledgement, Mode
 
+DEADLINES = ("100ms", "10m")
+"""Least and most time for a solve; of ``atoll plan --deadline`` too."""
+
 
 class SolveSettings(Schema, frozen=True, kw_only=True):
     """How plans are sought."""
 
-    deadline: Annotated[Duration, describe("Time in which an answer must be there.", between("100ms", "10m"))] = "5s"
+    deadline: Annotated[Duration, describe("Time in which an answer must be there.", between(*DEADLINES))] = "5s"
     work_budget: Annotated[
         Annotated[int, Meta(ge=0, le=1_000_000_000)],
         describe("Deterministic limit beside the clock, in solver nodes and rounds; 0 for none."),

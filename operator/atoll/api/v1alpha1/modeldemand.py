@@ -87,10 +87,18 @@ class ArchitectureConfig(Schema, frozen=True, kw_only=True):
         Rule("self.numExpertsPerTok <= self.numExperts", "numExpertsPerTok must not exceed numExperts"),
         Rule("self.fullAttentionLayers <= self.numHiddenLayers", "fullAttentionLayers must not exceed numHiddenLayers"),
         Rule("self.firstKDenseReplace <= self.numHiddenLayers", "firstKDenseReplace must not exceed numHiddenLayers"),
-        Rule("self.numKeyValueHeads <= self.numAttentionHeads", "numKeyValueHeads must not exceed numAttentionHeads"),
+        Rule(
+            "self.numKeyValueHeads == 0 || self.numAttentionHeads % self.numKeyValueHeads == 0",
+            "numKeyValueHeads must divide numAttentionHeads",
+        ),
         Rule(
             "self.headDim > 0 || self.hiddenSize % self.numAttentionHeads == 0",
             "set headDim: hiddenSize is not a multiple of numAttentionHeads",
+        ),
+        Rule(
+            "self.headDim == 0 || (self.headDim * self.numAttentionHeads <= 8 * self.hiddenSize"
+            " && self.hiddenSize <= 8 * self.headDim * self.numAttentionHeads)",
+            "headDim times numAttentionHeads must be within 8 times hiddenSize",
         ),
     )
 
