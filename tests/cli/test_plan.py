@@ -9,7 +9,9 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
-from atoll.cli.app import app
+from atoll.cli.commands import app
+from atoll.domain.problem import Allocation, Problem
+from atoll.optimize.solve import solve
 
 SMALL = Path(__file__).parent / "manifests" / "small.yaml"
 
@@ -116,7 +118,9 @@ def test_objectives_that_nothing_can_meet_are_named_and_not_answered_with_replic
     assert result.exit_code == 1, result.output
     report = json.loads(result.stdout)
     assert [fault["reason"] for fault in report["faults"]] == ["ImpossibleObjectives"]
-    assert report["demands"] == []
+    (demand,) = report["demands"]
+    assert (demand["shortfall"], demand["replicas"]) == (12.0, [])
+    assert demand["reason"] == demand["shortfallReason"] == "spec.objectives: " + report["faults"][0]["message"]
     assert report["costPerHour"] == 0.0
 
 
@@ -131,3 +135,138 @@ def test_the_table_names_limits_that_are_not_kept(changed: Callable[[str, Change
     result = run("-f", changed("Fleet", lambda spec: spec.update(budgetPerHour=0.5)))
 
     assert "OverBudget" in result.stdout
+
+
+@pytest.mark.parametrize("deadline", ["99ms", "0s", "11m", "1000000h"])
+def test_a_deadline_out_of_bounds_is_a_usage_error_that_names_value_and_bounds(deadline: str) -> None:
+    result = run("-f", str(SMALL), "--deadline", deadline)
+
+    assert result.exit_code == 2
+    for word in (deadline, "100ms", "10m"):
+        assert word in result.output
+
+
+def test_help_and_table_say_what_the_deadline_covers() -> None:
+    assert "The deadline covers stage two" in run("--help").output
+
+    result = run("-f", str(SMALL))
+    text = " ".join(result.stdout.split())
+    assert "(deadline 2 s, for stage two alone); stage one took" in text
+    assert "the comparison" in text
+
+
+def test_times_of_both_stages_are_in_the_json() -> None:
+    report = json.loads(run("-f", str(SMALL), "--json", "--no-baseline", "--deadline", "1500ms").stdout)
+
+    assert report["deadlineSeconds"] == 1.5
+    assert report["stageOneSeconds"] is not None
+    assert report["baselineSeconds"] is None
+
+
+def test_without_the_baseline_the_plan_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[dict[str, Any]] = []
+
+    def recorded(problem: Problem, **keywords: Any) -> Allocation:
+        given.append(keywords)
+        return solve(problem, **keywords)
+
+    monkeypatch.setattr("atoll.cli.decision.solve", recorded)
+    with_it = json.loads(run("-f", str(SMALL), "--json").stdout)
+    without = json.loads(run("-f", str(SMALL), "--json", "--no-baseline").stdout)
+
+    assert given == [{}, {}]
+    assert with_it["demands"] == without["demands"]
+    assert without["baseline"] == {"oneKindPerModel": None}
+
+
+def test_manifests_are_taken_from_standard_input() -> None:
+    result = CliRunner().invoke(app, ["plan", "-f", "-", "--json", "--no-baseline"], input=SMALL.read_bytes())
+
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["shortfall"] == {"default/phi": 0.0}
+
+
+def test_pools_that_are_refused_are_not_said_to_be_missing(changed: Callable[[str, Change], str]) -> None:
+    result = run("-f", changed("GPUNodePool", lambda spec: spec["gpu"].update(kind="H1OO-80GB")), "--json")
+
+    assert result.exit_code == 1
+    report = json.loads(result.stdout)
+    messages = {fault["object"]: fault["message"] for fault in report["faults"]}
+    assert "no GPUNodePool" not in " ".join(messages.values())
+    assert "mend what is refused at" in messages["ModelDemand default/phi"]
+    assert "fleet.yaml:" in messages["ModelDemand default/phi"]
+
+
+def test_a_schedule_is_read_for_now_or_the_moment_given_and_the_plan_says_so(
+    changed: Callable[[str, Change], str],
+) -> None:
+    def by_the_clock(spec: dict[str, Any]) -> None:
+        del spec["demand"]["requestsPerSecond"]
+        floors = [{"start": "08:00", "end": "20:00", "requestsPerSecond": 12}]
+        spec["demand"]["schedule"] = {"base": 1, "floors": floors}
+
+    path = changed("ModelDemand", by_the_clock)
+    night = json.loads(run("-f", path, "--json", "--no-baseline", "--at", "2026-11-21T05:00:00Z").stdout)
+    day = json.loads(run("-f", path, "--json", "--no-baseline", "--at", "2026-11-21T05:00:00-06:00").stdout)
+
+    assert [report["demands"][0]["rate"] for report in (night, day)] == [1.0, 12.0]
+    assert night["assumptions"][0] == (
+        "default/phi wants 1 requests/s by its schedule at 2026-11-21T05:00:00Z (at most 12 at other times: --at TIME)"
+    )
+
+
+@pytest.mark.parametrize("moment", ["noon", "2026-11-21", "2026-11-21T05:00:00", "2026-02-30T05:00:00Z"])
+def test_a_moment_without_its_time_zone_is_a_usage_error(moment: str) -> None:
+    result = run("-f", str(SMALL), "--at", moment)
+
+    assert result.exit_code == 2
+    assert "RFC 3339" in result.output
+
+
+def test_nodes_of_fixed_pools_are_counted_as_the_manifest_says_and_the_plan_says_so(
+    changed: Callable[[str, Change], str],
+) -> None:
+    result = run("-f", changed("GPUNodePool", lambda spec: spec.update(provisioning="Fixed")), "--json")
+
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["shortfall"] == {"default/phi": 0.0}
+    assert report["costPerHour"] == 0.0
+    assert report["assumptions"][0].startswith("all 9 nodes of 2 Fixed pools (h100, l40s) are Ready (maxNodes)")
+
+
+def test_an_engine_that_cannot_be_run_is_the_demand_s_fault_and_nothing_is_planned_for_it(
+    changed: Callable[[str, Change], str],
+) -> None:
+    def sglang(spec: dict[str, Any]) -> None:
+        spec["engine"] = {"name": "sglang", "image": "registry.example/sglang:1"}
+
+    result = run("-f", changed("ModelDemand", sglang), "--json")
+
+    assert result.exit_code == 1
+    report = json.loads(result.stdout)
+    (fault,) = report["faults"]
+    assert (fault["object"], fault["field"]) == ("ModelDemand default/phi", "spec.engine.name")
+    assert fault["message"] == "'sglang' cannot be run yet; use one of: vllm"
+    assert report["nodes"] == []
+
+
+def test_what_only_rendering_refuses_is_a_fault_of_the_plan_too(changed: Callable[[str, Change], str]) -> None:
+    result = run("-f", changed("ModelDemand", lambda spec: spec["model"].update(weights="s3://bucket/phi")), "--json")
+
+    assert result.exit_code == 1
+    (fault,) = json.loads(result.stdout)["faults"]
+    assert fault["field"] == "spec.model.weights"
+
+
+def test_a_shortfall_names_its_reason(changed: Callable[[str, Change], str]) -> None:
+    def scarce(spec: dict[str, Any]) -> None:
+        spec["offerings"][0]["maxNodes"] = 0 if spec["gpu"]["count"] == 8 else 1
+
+    result = run("-f", changed("GPUNodePool", scarce), "--json")
+
+    (demand,) = json.loads(result.stdout)["demands"]
+    assert demand["shortfallReason"] == (
+        "the one node that can be had of the GPU kinds that it may and can use (H100-80GB, L40S-48GB) is in use by phi:"
+        " raise maxNodes, or add a pool"
+    )

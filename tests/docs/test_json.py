@@ -12,7 +12,7 @@ from atoll.domain.demand import Demand, DemandKey
 from atoll.domain.gpu import CapacityType
 from atoll.domain.plan import Plan, PlannedDemand, PlannedNodes, PlannedReplicas
 from atoll.domain.pool import OfferingKey
-from atoll.domain.problem import ReplicaGroup, ReplicaSite
+from atoll.domain.problem import Level, ReplicaGroup, ReplicaSite
 from atoll.domain.reason import Fault, Reason
 from atoll.domain.strategy import EngineName, Stage, Strategy
 from atoll.domain.workload import Lengths, Objectives, Workload
@@ -80,7 +80,12 @@ def report() -> PlanReport:
         solver="program",
         solve_seconds=0.1,
         budget_per_hour=10.0,
-        levels=({"name": "cost", "value": 0.8, "bound": 0.79, "proven": False},),
+        levels=(Level(name="cost", value=0.8, bound=0.79, proven=False),),
+        shortfall_reasons={KEY: "all 2 nodes are in use"},
+        premises=("all nodes are Ready",),
+        deadline_seconds=5.0,
+        stage_one_seconds=1.0,
+        baseline_seconds=2.0,
     )
 
 

@@ -1,26 +1,37 @@
-"""The ``atoll`` command and its sub-commands."""
+"""Entry point of the ``atoll`` command: light, so that Ctrl-C is clean while the commands are still being loaded."""
 
-import typer
+import os
+import signal
+import sys
 
-from atoll.cli import local, plan
-
-app = typer.Typer(
-    name="atoll",
-    help="Serve many LLMs on many kinds of GPU at the proven lowest cost.",
-    no_args_is_help=True,
-    add_completion=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("plan", epilog=plan.EPILOG)(plan.plan)
-app.add_typer(local.app, name="local")
-
-
-@app.callback()
-def root() -> None:
-    """Serve many LLMs on many kinds of GPU at the proven lowest cost."""
+_INTERRUPTED = 130
+"""As shells report a command that Ctrl-C ended."""
 
 
 def main() -> None:
-    """Entry point of the ``atoll`` command."""
-    app()
+    """Run the command that the arguments name and end with its exit code."""
+    heeds = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    if heeds:  # nothing is there yet that would have to be tidied up
+        signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
+    from atoll.cli.commands import app  # noqa: PLC0415  # loads numpy, solver and Kubernetes: half a second
+    from atoll.cli.output import discard  # noqa: PLC0415
+
+    if heeds:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        code: str | int | None = 0
+        try:
+            app()
+        except SystemExit as ended:
+            code = ended.code
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        code = _INTERRUPTED
+    except BrokenPipeError:
+        discard()
+    except OSError as error:
+        discard()
+        sys.stderr.write(f"error: {error.strerror or error}{f': {error.filename}' if error.filename else ''}\n")
+        code = 1
+    sys.exit(code)

@@ -15,6 +15,7 @@ from rich.text import Text
 from atoll.local.api import Api
 from atoll.local.errors import LocalEnvironmentError
 from atoll.local.look import Look, look
+from atoll.report.numbers import counted, money
 from atoll.report.tables import plan_table
 
 _POLL_SECONDS = 1.0
@@ -67,7 +68,7 @@ def changes(before: Look, after: Look) -> list[str]:
     lines = []
     old, new = before.plan, after.plan
     if new is not None and (old is None or (old.name, old.phase) != (new.name, new.phase)):
-        lines.append(f"plan {new.name} {new.phase}: {new.cost_per_hour:.2f} $/h, gap {100 * new.gap:.2f} %")
+        lines.append(f"plan {new.name} {new.phase}: {money(new.cost_per_hour)} $/h, gap {100 * new.gap:.2f} %")
     gone = sorted(set(before.snapshot.nodes) - set(after.snapshot.nodes))
     come = sorted(set(after.snapshot.nodes) - set(before.snapshot.nodes))
     lines.extend(f"node {name} is gone" for name in gone)
@@ -88,7 +89,7 @@ def standings_table(seen: Look, *, seconds: float | None = None) -> RenderableTy
     table = Table(
         header_style="bold",
         box=SIMPLE_HEAD,
-        caption=f"{since}{seen.nodes} nodes, {seen.pods[0]} of {seen.pods[1]} engine pods Ready",
+        caption=f"{since}{counted(seen.nodes, 'node')}, {seen.pods[0]} of {seen.pods[1]} engine pods Ready",
         caption_justify="left",
     )
     table.add_column("Demand", no_wrap=True)

@@ -18,6 +18,7 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 from rich.text import Text
 
+from atoll.api.documents import STANDARD_INPUT
 from atoll.api.manifests import Manifests, load_manifests
 from atoll.cli.exits import Exit
 from atoll.cli.live import follow_changes, follow_until_settled, standings_table
@@ -61,6 +62,9 @@ def run(
     # SIGTERM ends everything as Ctrl-C does: the same clean-up runs.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     paths = files or [EXAMPLE]
+    for path in paths:
+        if path == STANDARD_INPUT or not (path.is_dir() or path.is_file() or not path.exists()):
+            raise typer.BadParameter(f"{path} can be read only once: give files or folders", param_hint="-f")
     try:
         manifests = load_manifests(paths, now=datetime.now(UTC))
         for fault in manifests.faults:

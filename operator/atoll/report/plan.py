@@ -1,15 +1,23 @@
 """A decision as a report: one value for table and JSON (docs/reference/json.md)."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from atoll.domain.demand import Demand, DemandKey
-from atoll.domain.plan import Plan, PlannedReplicas
+from atoll.domain.objects import MODEL_DEMAND
+from atoll.domain.plan import Plan, PlannedDemand, PlannedReplicas
 from atoll.domain.pool import NodePool, PriceSource
+from atoll.domain.problem import Level
 from atoll.domain.reason import Fault
+from atoll.report.numbers import counted
 
 SCHEMA_VERSION = 1
+
+_UNITS = {"limits": "share", "budget": "US$/h", "cost": "US$/h"}
+
+NO_BOUND_GAP = 0.995
+"""From this gap on a bound tells nothing: it is 0 or near it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +34,12 @@ class PlanReport:
         solver: what found the answer.
         solve_seconds: wall-clock time of stage two, seconds.
         budget_per_hour: US$/h allowed; infinite for no limit.
-        levels: of the lexicographic program: name, value, bound, proven.
+        levels: of the lexicographic program, highest first.
+        shortfall_reasons: why a demand is not served in full, as far as the allocation tells.
+        premises: what the plan rests on beside prices and rates, as sentences.
+        deadline_seconds: time that stage two was given, seconds; None where it is not known.
+        stage_one_seconds: wall-clock time of stage one, seconds; None where it is not known.
+        baseline_seconds: wall-clock time of the baseline, seconds; None where it was not sought.
     """
 
     plan: Plan
@@ -38,19 +51,22 @@ class PlanReport:
     solver: str
     solve_seconds: float
     budget_per_hour: float
-    levels: tuple[Mapping[str, Any], ...] = ()
+    levels: tuple[Level, ...] = ()
+    shortfall_reasons: Mapping[DemandKey, str] = field(default_factory=dict)
+    premises: tuple[str, ...] = ()
+    deadline_seconds: float | None = None
+    stage_one_seconds: float | None = None
+    baseline_seconds: float | None = None
 
     @property
     def shortfall(self) -> float:
         """Requests/s wanted and not served, all demands, faulty ones too."""
-        planned = {item.key for item in self.plan.demands}
-        faulty = sum(demand.rate for key, demand in self.demands.items() if key not in planned)
-        return sum(item.shortfall for item in self.plan.demands) + faulty
+        return sum(self._shortfall_by_demand().values())
 
     @property
     def assumptions(self) -> tuple[str, ...]:
         """What the numbers rest on, for people."""
-        return (*_price_assumptions(self.plan, self.pools), *_rate_assumptions(self.plan))
+        return (*self.premises, *_price_assumptions(self.plan, self.pools), *_rate_assumptions(self.plan))
 
     def as_json(self) -> dict[str, Any]:
         """The documented JSON form."""
@@ -61,6 +77,7 @@ class PlanReport:
             "costPerHour": round(plan.cost_per_hour, 6),
             "lowerBoundPerHour": round(plan.bound_per_hour, 6),
             "gap": plan.gap,
+            "boundIsUseful": plan.gap < NO_BOUND_GAP,
             "conditional": plan.conditional,
             "shortfall": self._shortfall_by_demand(),
             "baseline": {
@@ -70,20 +87,20 @@ class PlanReport:
             },
             "solver": self.solver,
             "solveSeconds": round(self.solve_seconds, 3),
-            "levels": list(self.levels),
-            "demands": [
+            "deadlineSeconds": self.deadline_seconds,
+            "stageOneSeconds": _rounded(self.stage_one_seconds),
+            "baselineSeconds": _rounded(self.baseline_seconds),
+            "levels": [
                 {
-                    "namespace": item.key.namespace,
-                    "name": item.key.name,
-                    "rate": item.rate,
-                    "shortfall": item.shortfall,
-                    "costPerHour": round(item.cost_per_hour, 6),
-                    "reason": item.reason,
-                    "unmet": list(item.unmet),
-                    "replicas": [_replicas(replicas) for replicas in item.replicas],
+                    "name": level.name,
+                    "unit": _UNITS.get(level.name, "penalty"),
+                    "value": level.value,
+                    "bound": level.bound,
+                    "proven": level.proven,
                 }
-                for item in plan.demands
+                for level in self.levels
             ],
+            "demands": [_demand(item, self.shortfall_reasons) for item in self._all_demands()],
             "nodes": [
                 {
                     "pool": item.offering.pool,
@@ -101,9 +118,44 @@ class PlanReport:
             "assumptions": list(self.assumptions),
         }
 
+    def _all_demands(self) -> tuple[PlannedDemand, ...]:
+        """What each demand gets, by key; nothing for those that no plan can serve, with the fault as the reason."""
+        found = {item.key: item for item in self.plan.demands}
+        found |= {key: self._left_out(demand) for key, demand in self.demands.items() if key not in found}
+        return tuple(item for _, item in sorted(found.items()))
+
+    def _left_out(self, demand: Demand) -> PlannedDemand:
+        fault = self.faults.get(f"{MODEL_DEMAND.name} {demand.key}")
+        return PlannedDemand(
+            key=demand.key,
+            uid=demand.uid,
+            rate=demand.rate,
+            shortfall=demand.rate,
+            cost_per_hour=0.0,
+            replicas=(),
+            reason=str(fault) if fault else "not in the plan",
+        )
+
     def _shortfall_by_demand(self) -> dict[str, float]:
-        planned = {item.key: item.shortfall for item in self.plan.demands}
-        return {str(key): planned.get(key, demand.rate) for key, demand in self.demands.items()}
+        return {str(item.key): item.shortfall for item in self._all_demands()}
+
+
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
+
+
+def _demand(item: PlannedDemand, reasons: Mapping[DemandKey, str]) -> dict[str, Any]:
+    return {
+        "namespace": item.key.namespace,
+        "name": item.key.name,
+        "rate": item.rate,
+        "shortfall": item.shortfall,
+        "shortfallReason": reasons.get(item.key, item.reason if not item.replicas else "") if item.shortfall else "",
+        "costPerHour": round(item.cost_per_hour, 6),
+        "reason": item.reason,
+        "unmet": list(item.unmet),
+        "replicas": [_replicas(replicas) for replicas in item.replicas],
+    }
 
 
 def _replicas(item: PlannedReplicas) -> dict[str, Any]:
@@ -130,12 +182,12 @@ def _price_assumptions(plan: Plan, pools: Mapping[str, NodePool]) -> Iterable[st
     sources = {offering.key: offering.price_source for pool in pools.values() for offering in pool.offerings}
     used = [sources[item.offering] for item in plan.nodes if item.offering in sources]
     for source, text in (
-        (PriceSource.CATALOGUE, "prices of {n} offerings in use are the catalogue's (list prices; AWS spot estimated)"),
-        (PriceSource.FIXED, "prices of {n} offerings in use are those that their GPUNodePools state"),
-        (PriceSource.FEED, "prices of {n} offerings in use come from a feed"),
+        (PriceSource.CATALOGUE, "from the catalogue (list prices; AWS spot estimated)"),
+        (PriceSource.FIXED, "that GPUNodePools state"),
+        (PriceSource.FEED, "from a feed"),
     ):
         if count := used.count(source):
-            yield text.format(n=count)
+            yield f"prices {text}: {counted(count, 'offering')} in use"
 
 
 def _rate_assumptions(plan: Plan) -> Iterable[str]:

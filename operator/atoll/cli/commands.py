@@ -1,0 +1,21 @@
+"""The ``atoll`` command and its sub-commands."""
+
+import typer
+
+from atoll.cli import local, plan
+
+app = typer.Typer(
+    name="atoll",
+    help="Serve many LLMs on many kinds of GPU at the proven lowest cost.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("plan", epilog=plan.EPILOG)(plan.plan)
+app.add_typer(local.app, name="local")
+
+
+@app.callback()
+def root() -> None:
+    """Serve many LLMs on many kinds of GPU at the proven lowest cost."""
