@@ -152,13 +152,14 @@ def paths(value: Any, keys: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return found
 
 
+@settings(deadline=None)
 @given(KINDS, JSON)
 def test_nothing_but_a_fault_comes_of_junk(kind: str, junk: Any) -> None:
     fault = fault_of(kind, junk)
     assert fault is None or str(fault).isprintable()
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_nothing_but_a_fault_comes_of_junk_anywhere_in_a_good_object(data: st.DataObject) -> None:
     kind = data.draw(KINDS)
@@ -172,6 +173,7 @@ def test_nothing_but_a_fault_comes_of_junk_anywhere_in_a_good_object(data: st.Da
     assert fault is None or str(fault).isprintable()
 
 
+@settings(deadline=None)
 @given(st.lists(JSON, max_size=4))
 def test_junk_among_plans_is_passed_over(junk: list[Any]) -> None:
     assert read_plans([*junk, *plan_objects(plan())])

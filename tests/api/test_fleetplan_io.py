@@ -60,7 +60,7 @@ def plans(draw: st.DrawFn) -> Plan:
     )
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None)
 @given(plans(), st.randoms())
 def test_a_plan_survives_a_round_trip(wanted: Plan, order: object) -> None:
     objects = json.loads(json.dumps(plan_objects(wanted)))
