@@ -309,6 +309,8 @@ def cluster(
             world = World(plane, fleet, folder)
             yield world
             world.close()
+            # A router that crashed was started again, so that each test says what it is about; this says the rest.
+            assert fleet.router.ends == (), f"Envoy ended by itself, see {plane.processes.log('envoy')}"
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from typing import Self
 
 import envoy as envoy_package
 
+from atoll.local.ports import free_ports
 from atoll.render.router.bootstrap import BOOTSTRAP_FILE
 from atoll.render.router.routing import RouterSettings
 from atoll.render.router.workload import envoy_arguments
@@ -38,9 +39,8 @@ def eventually(condition: Callable[[], bool], what: str) -> None:
 
 def free_port() -> int:
     """A loopback port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    (port,) = free_ports(1)
+    return port
 
 
 class Engine(ThreadingHTTPServer):
@@ -141,13 +141,14 @@ class Router:
     process: subprocess.Popen[bytes] | None = None
 
     def __post_init__(self) -> None:
+        port, status_port, admin_port = free_ports(3)
         self.settings = RouterSettings(
             config_directory=str(self.folder / "mounted"),
             address="127.0.0.1",
-            port=free_port(),
+            port=port,
             status_address="127.0.0.1",
-            status_port=free_port(),
-            admin_port=free_port(),
+            status_port=status_port,
+            admin_port=admin_port,
         )
 
     def __enter__(self) -> Self:
@@ -239,30 +240,41 @@ def validate(folder: Path, configuration: object) -> subprocess.CompletedProcess
 
 
 class NameServer:
-    """A DNS server that gives every A question the same addresses; ``unknown`` says that there is no such name."""
+    """A DNS server that gives every A question the same addresses; ``unknown`` says that there is no such name.
+
+    Attributes:
+        askers: the port that each question came from.
+    """
 
     def __init__(self) -> None:
         self.addresses: tuple[str, ...] = ()
         self.unknown = False
+        self.askers: list[int] = []
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
-        threading.Thread(target=self._serve, daemon=True).start()
+        self._port = self._socket.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._socket.close()
+        self.close()
 
-    @property
-    def resolver(self) -> dict[str, object]:
-        """Envoy's resolver pointed at this server, for the bootstrap."""
-        address = {"socket_address": {"address": "127.0.0.1", "port_value": self._socket.getsockname()[1]}}
-        kind = "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"
-        return {
-            "name": "envoy.network.dns_resolver.cares",
-            "typed_config": {"@type": kind, "resolvers": [address]},
-        }
+    def close(self) -> None:
+        """Answer no more: from now on the kernel refuses every question."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # else the thread that reads would keep it open
+        self._socket.close()
+        self._thread.join()
+
+    def asked_by(self, bootstrap: str) -> str:
+        """The router's own bootstrap, whose names this server is asked for."""
+        address = {"socket_address": {"address": "127.0.0.1", "port_value": self._port}}
+        content = json.loads(bootstrap)
+        content["typed_dns_resolver_config"]["typed_config"]["resolvers"] = [address]
+        return json.dumps(content)
 
     def _serve(self) -> None:
         while True:
@@ -270,6 +282,9 @@ class NameServer:
                 question, client = self._socket.recvfrom(512)
             except OSError:
                 return
+            if not question:  # of a socket that was shut down
+                return
+            self.askers.append(client[1])
             self._socket.sendto(self._answer(question), client)
 
     def _answer(self, question: bytes) -> bytes:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import random
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -58,8 +60,7 @@ def show(router: Router, *models: RoutedModel) -> RouterConfiguration:
 def start_with(router: Router, names: NameServer, service: RouterEndpoint) -> None:
     """Start Envoy with one model behind one Service whose name this server resolves."""
     files = router_configuration((qwen(service),), router.settings).files
-    bootstrap = {**json.loads(files[BOOTSTRAP_FILE]), "typed_dns_resolver_config": names.resolver}
-    router.show({**files, BOOTSTRAP_FILE: json.dumps(bootstrap)})
+    router.show({**files, BOOTSTRAP_FILE: names.asked_by(files[BOOTSTRAP_FILE])})
     router.start()
 
 
@@ -228,6 +229,56 @@ def test_when_the_last_replica_leaves_its_service_nothing_is_sent_to_it(
 
         names.addresses, names.unknown = (), unknown
         eventually(lambda: router.ask({"model": "prod/qwen"}).status == 503, "the last replica is gone")
+
+
+def test_every_name_is_asked_for_from_a_socket_of_its_own(router: Router, fast: Engine) -> None:
+    """Else one that fails ends the questions of others, which crashed Envoy: decision 0010."""
+    with NameServer() as names:
+        names.addresses = ("127.0.0.1",)
+        services = (
+            RouterEndpoint(service_host=f"{n}.prod.svc.cluster.local", port=fast.port, weight=1) for n in "abcde"
+        )
+        files = router_configuration((qwen(*services),), router.settings).files
+        router.show({**files, BOOTSTRAP_FILE: names.asked_by(files[BOOTSTRAP_FILE])})
+        router.start()
+        eventually(lambda: len(names.askers) >= 30, "questions")
+
+        assert len(set(names.askers)) > len(names.askers) * 0.8  # a port may come again
+
+
+def test_r3_a_move_while_no_name_server_answers_costs_no_request_to_what_does_not_move(
+    router: Router, fast: Engine
+) -> None:
+    """Hundreds of changes of the kind that a move makes, with every question refused: decision 0010."""
+    chance = random.Random(3)  # noqa: S311  # no secret
+    serves = qwen(endpoint(fast))
+    with NameServer() as names:
+        bootstrap = names.asked_by(router_configuration((serves,), router.settings).files[BOOTSTRAP_FILE])
+    statuses: Counter[int] = Counter()
+    for _ in range(500):
+        last = router_configuration((serves, *moving(chance)), router.settings)
+        router.show({**last.files, BOOTSTRAP_FILE: bootstrap})
+        if router.process is None:
+            router.start()
+        statuses[router.ask({"model": "prod/qwen"}).status] += 1
+
+    eventually(lambda: router.versions() == {last.version}, "the last version acknowledged")
+    assert statuses == {200: 500}
+
+
+def moving(chance: random.Random) -> Iterator[RoutedModel]:
+    """Models that come and go, whose Services come, change weight, drain and go."""
+    for model in "abcd":
+        services = tuple(
+            RouterEndpoint(
+                service_host=f"{model}-{chance.randrange(10)}.prod.svc.cluster.local",
+                weight=chance.choice((1000, 2000)),
+                draining=chance.random() < 0.2,
+            )
+            for _ in range(chance.randint(1, 3))
+        )
+        if chance.random() < 0.8:
+            yield RoutedModel(key=DemandKey(namespace="prod", name=model), endpoints=services)
 
 
 def test_a_configuration_that_envoy_refuses_leaves_the_last_good_one(router: Router, fast: Engine) -> None:

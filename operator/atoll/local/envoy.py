@@ -1,8 +1,8 @@
 """The real router on loopback: Envoy behind a stand-in kubelet, as a router pod would run it.
 
-A pod that mounts a ConfigMap does not start before the ConfigMap exists; neither does this Envoy. The bootstrap text
-comes from the caller, who renders it for this machine: ports on loopback, and `configuration_folder` as the folder
-that its file-based xDS watches.
+A pod that mounts a ConfigMap does not start before the ConfigMap exists; neither does this Envoy. One that ends is
+started again, as a kubelet does, and its end is remembered. The bootstrap text comes from the caller, who renders it
+for this machine: ports on loopback, and `configuration_folder` as the folder that its file-based xDS watches.
 """
 
 import re
@@ -15,6 +15,7 @@ import httpx
 
 from atoll.local.controlplane import ControlPlane
 from atoll.local.errors import LocalEnvironmentError
+from atoll.local.keeper import Keeper
 from atoll.local.kubelet import StandInKubelet
 from atoll.local.processes import Command
 
@@ -70,6 +71,7 @@ class LocalRouter:
         self._plane = control_plane
         self._bootstrap = bootstrap
         self._started = False
+        self._keeper = Keeper(control_plane.processes, _PROCESS)
         self.admin_url = admin_url
         self._kubelet = StandInKubelet(
             kubeconfig=control_plane.kubeconfig,
@@ -104,9 +106,15 @@ class LocalRouter:
         """Which versions Envoy has taken."""
         return acknowledged_versions(self.admin_url)
 
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The exit status of every Envoy that ended by itself so far."""
+        return self._keeper.ends
+
     def close(self) -> None:
         """Stop following and end Envoy."""
         self._kubelet.close()
+        self._keeper.close()
         if self._started:
             self._plane.processes.end(_PROCESS)
 
@@ -130,8 +138,10 @@ class LocalRouter:
                     "--reject-unknown-dynamic-fields",
                 ),
                 environment={},
+                kept=True,
             )
         )
+        self._keeper.start()
 
 
 def configuration_folder(control_plane: ControlPlane) -> Path:

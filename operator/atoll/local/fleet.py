@@ -26,7 +26,6 @@ OPERATOR_PROCESS = "operator"
 
 _CRDS = Path(__file__).parents[3] / "crds"
 _CUSTOM_RESOURCES = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-_RESOLVER = "type.googleapis.com/envoy.extensions.network.dns_resolver.cares.v3.CaresDnsResolverConfig"
 _INSTALL_SECONDS = 30.0
 
 
@@ -146,15 +145,10 @@ class LocalFleet:
 
     def _bootstrap(self) -> str:
         """The router's own bootstrap on loopback ports; names of Services are asked of nobody outside this machine."""
-        resolver = {
-            "name": "envoy.network.dns_resolver.cares",
-            "typed_config": {
-                "@type": _RESOLVER,
-                "resolvers": [{"socket_address": {"address": LOOPBACK, "port_value": self._dns_port}}],
-                "dns_resolver_options": {"no_default_search_domain": True},
-            },
-        }
-        return msgspec.json.encode({**bootstrap(self.settings), "typed_dns_resolver_config": resolver}).decode()
+        content = bootstrap(self.settings)
+        nobody = {"socket_address": {"address": LOOPBACK, "port_value": self._dns_port}}
+        content["typed_dns_resolver_config"]["typed_config"]["resolvers"] = [nobody]
+        return msgspec.json.encode(content).decode()
 
 
 def custom_resource_folder() -> Path:

@@ -36,6 +36,8 @@ class Command:
     """The program's absolute path, then its arguments."""
     environment: Mapping[str, str]
     """Additions to the minimal environment."""
+    kept: bool = False
+    """Somebody starts it again when it ends, so its end is no failure of the environment."""
 
 
 def tied_to_this_process(*, detached: bool = False) -> list[str]:
@@ -112,10 +114,14 @@ class Processes:
         """The process id of a running child."""
         return self._child(name).pid
 
+    def ended(self, name: str) -> int | None:
+        """The exit status of a child that has ended; a negative one is a signal's number."""
+        return self._child(name).poll()
+
     def check(self) -> None:
-        """Fail if a child has ended by itself, with the end of its log."""
+        """Fail if a child that nobody keeps has ended by itself, with the end of its log."""
         for name, child in list(self._children.items()):
-            if child.poll() is not None:
+            if not self._commands[name].kept and child.poll() is not None:
                 raise LocalEnvironmentError(
                     f"process {name} ended with status {child.returncode}; log {self.log(name)} ends with:\n"
                     f"{_tail(self.log(name))}"

@@ -20,6 +20,7 @@ LONGEST_SILENCE_SECONDS = 3600
 _LOOPBACK = "127.0.0.1"
 _ADMIN = "admin"
 _EXTENSIONS = "type.googleapis.com/envoy.extensions"
+_RESOLVER = "network.dns_resolver.cares.v3.CaresDnsResolverConfig"
 _MANAGER = "filters.network.http_connection_manager.v3.HttpConnectionManager"
 
 
@@ -33,6 +34,7 @@ def bootstrap(settings: RouterSettings) -> dict[str, Any]:
     return {
         "node": {"id": settings.name, "cluster": settings.name},
         "admin": {"address": _socket(_LOOPBACK, settings.admin_port)},
+        "typed_dns_resolver_config": _resolver(),
         "dynamic_resources": {"cds_config": _file(settings, CLUSTERS_FILE)},
         "static_resources": {
             "listeners": [_requests(settings), _status(settings)],
@@ -49,6 +51,23 @@ def bootstrap(settings: RouterSettings) -> dict[str, Any]:
                     },
                 }
             ],
+        },
+    }
+
+
+def _resolver() -> dict[str, Any]:
+    """How names of Services are asked: of the pod's own name servers, each question from a socket of its own.
+
+    Where questions share a socket, an error on it (the name server restarts, or has no endpoint) ends all of them from
+    within the sending of one, and Envoy crashes (decision 0010).
+    """
+    return {
+        "name": "envoy.network.dns_resolver.cares",
+        "typed_config": {
+            "@type": f"{_EXTENSIONS}.{_RESOLVER}",
+            "udp_max_queries": 1,
+            # Names are complete; with the pod's search list each would be asked four times.
+            "dns_resolver_options": {"no_default_search_domain": True},
         },
     }
 
