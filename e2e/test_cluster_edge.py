@@ -17,6 +17,7 @@ from atoll.cluster.discovery import missing_kinds, missing_permissions, needed_p
 from atoll.cluster.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from atoll.cluster.events import EventMemory
 from atoll.cluster.execute import Result, execute
+from atoll.cluster.lease import LeaseTerms
 from atoll.domain.objects import (
     CONFIG_MAP,
     DEPLOYMENT,
@@ -39,16 +40,19 @@ from atoll.handlers.watch import CACHED, Watch, WatchEndedError
 from atoll.local.api import Api
 from atoll.local.controlplane import ControlPlane
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)
 
 SYSTEM = "atoll-system"
 NAMESPACE = "edge"
 MANAGED = {"app.kubernetes.io/managed-by": "atoll"}
+LASTING = LeaseTerms(duration=180.0, renew_deadline=120.0)
+"""A Lease that outlasts a restart of the API server, also where that takes a minute."""
+
 CRD = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 DEFINITIONS = Path(__file__).parent.parent / "crds"
 
 
-async def until(condition: Callable[[], Any], *, what: str, seconds: float = 60) -> None:
+async def until(condition: Callable[[], Any], *, what: str, seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds:.0f} s: {what}"
@@ -121,7 +125,7 @@ async def watching(client: Client, **given: Any) -> AsyncIterator[tuple[Cache, l
         yield watch.cache, woken, watch
     finally:
         stop.set()
-        await asyncio.wait_for(task, 15)
+        await asyncio.wait_for(task, 60)
 
 
 async def test_the_api_server_is_understood(client: Client) -> None:
@@ -211,7 +215,7 @@ async def test_of_two_operators_one_leads_and_the_other_takes_over_when_it_is_re
     lost: list[str] = []
     other = Client(Access(kubeconfig=control_plane.operator_kubeconfig))
     leaders = [
-        Leader(each, identity=name, namespace=SYSTEM, on_loss=lost.append)
+        Leader(each, identity=name, namespace=SYSTEM, on_loss=lost.append, terms=LASTING)
         for each, name in ((client, "one"), (other, "two"))
     ]
     tasks = [asyncio.create_task(leader.run()) for leader in leaders]
@@ -224,7 +228,7 @@ async def test_of_two_operators_one_leads_and_the_other_takes_over_when_it_is_re
     tasks[leaders.index(first)].cancel()
     await first.release()
     assert not first.may_write()
-    await until(second.may_write, what="the other takes over", seconds=15)
+    await until(second.may_write, what="the other takes over")
     tasks[leaders.index(second)].cancel()
     await second.release()
     assert not lost
@@ -309,7 +313,7 @@ async def test_a_missing_definition_is_waited_for_and_a_deleted_one_ends_the_wat
         await until(lambda: watch.cache.synced(CACHED), what="it starts by itself")
         api.delete(path)
         with pytest.raises(WatchEndedError, match=r"not installed: performanceprofiles\.atoll\.dev"):
-            await asyncio.wait_for(task, 60)
+            await asyncio.wait_for(task, 180)
         assert not watch.cache.synced(CACHED)
 
 

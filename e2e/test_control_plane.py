@@ -4,6 +4,7 @@ import logging
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -18,13 +19,13 @@ from atoll.local.schedulerprofile import BINPACK_SCHEDULER
 
 LOGGER = logging.getLogger(__name__)
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)
 
 DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 PODS = "/api/v1/namespaces/default/pods"
 NODES = "/api/v1/nodes"
-NODES_COME_SECONDS = 60
-NODES_GO_SECONDS = 120
+NODES_COME_SECONDS = 180
+NODES_GO_SECONDS = 300
 
 
 def offering(instance_type: str, capacity_type: str) -> SimulatedOffering:
@@ -169,16 +170,17 @@ def test_a_pod_says_how_long_its_start_takes(control_plane: ControlPlane, api: A
         what="pod Running",
         seconds=NODES_COME_SECONDS,
     )
-    running = time.monotonic()
-    assert not ready_pods(api, "slow"), "Running, but still loading"
     await_ready(control_plane, api, "slow", 1)
-    assert time.monotonic() - running > 3
+    (pod,) = ready_pods(api, "slow")
+    (ready,) = (each for each in pod["status"]["conditions"] if each["type"] == "Ready")
+    loading = datetime.fromisoformat(ready["lastTransitionTime"]) - datetime.fromisoformat(pod["status"]["startTime"])
+    assert loading.total_seconds() >= 3, "Running, but still loading; the stamps are whole seconds"
 
 
 @pytest.mark.usefixtures("clean")
 def test_deleting_a_node_is_a_drain_that_waits_for_the_pod(control_plane: ControlPlane, api: Api) -> None:
     spot = offering("g6.xlarge", "spot")
-    api.create(DEPLOYMENTS, deployment("drained", spot, replicas=1, gpus=1, prestop_seconds=4))
+    api.create(DEPLOYMENTS, deployment("drained", spot, replicas=1, gpus=1, prestop_seconds=8))
     await_ready(control_plane, api, "drained", 1)
     pod = ready_pods(api, "drained")[0]
     node = pod["spec"]["nodeName"]
@@ -187,13 +189,13 @@ def test_deleting_a_node_is_a_drain_that_waits_for_the_pod(control_plane: Contro
     kubectl(control_plane, "delete", "node", node, "--wait=false")
     path = f"{PODS}/{pod['metadata']['name']}"
     control_plane.wait_until(
-        lambda: "deletionTimestamp" in (api.get(path) or pod)["metadata"], what="drain", seconds=30
+        lambda: "deletionTimestamp" in (api.get(path) or pod)["metadata"], what="drain", seconds=90
     )
     assert api.get(f"{NODES}/{node}") is not None, "the node stays while its pod stops"
-    control_plane.wait_until(lambda: api.get(f"{NODES}/{node}") is None, what="drained node gone", seconds=60)
+    control_plane.wait_until(lambda: api.get(f"{NODES}/{node}") is None, what="drained node gone", seconds=180)
     LOGGER.info("drained node gone after %.1f s", time.monotonic() - started)
     assert api.get(path) is None
-    assert time.monotonic() - started >= 4, "the preStop sleep was respected"
+    assert time.monotonic() - started >= 7, "the preStop sleep was respected"
 
 
 def test_the_audit_log_tells_the_operator_from_all_others(control_plane: ControlPlane) -> None:

@@ -33,7 +33,7 @@ def running(fixed_control_plane: ControlPlane, tmp_path: Path) -> Iterator[subpr
         yield child
         if child.poll() is None:
             os.killpg(child.pid, signal.SIGINT)
-        child.wait(timeout=30)
+        child.wait(timeout=120)
     with fixed_control_plane.api() as api:
         for plural in ("namespaces/default/modeldemands", "gpunodepools", "fleets", "fleetplans"):
             api.delete(f"/apis/atoll.dev/v1alpha1/{plural}")
@@ -52,7 +52,7 @@ def test_a_plan_is_proposed_and_nothing_moves_until_it_is_approved(
             except LocalEnvironmentError:  # the definitions are not served yet
                 return False
 
-        plane.wait_until(proposed, what="a FleetPlan proposed", seconds=120)
+        plane.wait_until(proposed, what="a FleetPlan proposed", seconds=360)
         (plan,) = api.list(PLANS)
 
         assert plan["spec"].get("approved", False) is False

@@ -8,7 +8,7 @@ from atoll.local.controlplane import ControlPlane
 from atoll.local.envoy import LocalRouter, configuration_folder
 from atoll.local.ports import LOOPBACK, free_ports
 
-pytestmark = pytest.mark.timeout(120)
+pytestmark = pytest.mark.timeout(900)
 
 CONFIG_MAPS = "/api/v1/namespaces/default/configmaps"
 CDS = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
@@ -82,11 +82,11 @@ def test_envoy_follows_the_config_map(control_plane: ControlPlane) -> None:
         router.start()
         assert not folder.exists(), "no ConfigMap, no files, no Envoy"
         api.apply(f"{CONFIG_MAPS}/router", config_map("v1", answer="first"))
-        router.wait_ready(seconds=30)
-        control_plane.wait_until(lambda: answers("first"), what="first routes", seconds=10)
+        router.wait_ready(seconds=90)
+        control_plane.wait_until(lambda: answers("first"), what="first routes", seconds=60)
 
         api.apply(f"{CONFIG_MAPS}/router", config_map("v2", answer="second"))
-        control_plane.wait_until(lambda: set(router.acknowledged_versions().values()) == {"v2"}, what="v2", seconds=10)
+        control_plane.wait_until(lambda: set(router.acknowledged_versions().values()) == {"v2"}, what="v2", seconds=60)
         assert answers("second")
 
         control_plane.restart("kube-apiserver")
@@ -94,7 +94,7 @@ def test_envoy_follows_the_config_map(control_plane: ControlPlane) -> None:
         broken["data"] = {"cds.yaml": "nonsense: true", "rds.yaml": "version_info: [v3"}
         api.apply(f"{CONFIG_MAPS}/router", broken)
         control_plane.wait_until(
-            lambda: (folder / "cds.yaml").read_text() == "nonsense: true", what="files swapped", seconds=20
+            lambda: (folder / "cds.yaml").read_text() == "nonsense: true", what="files swapped", seconds=60
         )
         assert set(router.acknowledged_versions().values()) == {"v2"}, "the last good configuration stays"
         assert answers("second")

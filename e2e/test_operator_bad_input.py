@@ -11,7 +11,7 @@ from e2e.world import MANIFESTS, POOLS, Object, World, is_serving, serving
 from atoll.local.binaries import Binaries
 from atoll.local.controlplane import Provisioning
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")

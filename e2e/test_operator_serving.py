@@ -10,7 +10,7 @@ from e2e.world import BUDGETS, MANIFESTS, ROUTER_CONFIG, SERVICES, Object, World
 from atoll.local.binaries import Binaries
 from atoll.render import names
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +28,13 @@ def world(shared: World) -> World:
 
 
 def test_every_demand_is_ready_and_kubectl_can_wait_for_it(world: World) -> None:
-    assert world.kubectl("wait", "--for=condition=Ready", "md", "--all", "--timeout=30s").count("condition met") == 2
+    assert world.kubectl("wait", "--for=condition=Ready", "md", "--all", "--timeout=120s").count("condition met") == 2
     for each in world.deployments():
-        assert each["status"].get("readyReplicas") == each["spec"]["replicas"] > 0
+        assert each["spec"]["replicas"] > 0
+    world.wait(
+        lambda: all(each["status"].get("readyReplicas") == each["spec"]["replicas"] for each in world.deployments()),
+        "every Deployment counts its pods as Ready",
+    )
     for name, rate in (("phi-4", 4.0), ("gpt-oss-20b", 6.0)):
         status = world.demand(name)["status"]
         assert status["demandRate"] == rate
@@ -55,6 +59,7 @@ def test_the_plan_is_an_object_that_people_can_read(world: World) -> None:
 
 
 def test_printer_columns_show_what_it_costs(world: World) -> None:
+    world.calm()
     cost = world.policy()["status"]["costPerHour"]
     assert cost == pytest.approx(sum(each["status"]["costPerHour"] for each in world.demands()), abs=0.01)
     assert cost == pytest.approx(sum(price_of(world, node) for node in nodes_in_use(world)), abs=0.01)
@@ -98,21 +103,25 @@ def test_services_lead_to_the_leaders_of_their_strategy(world: World) -> None:
 
 
 def test_the_real_router_has_taken_the_configuration_and_knows_every_served_name(world: World) -> None:
-    config = world.api.get(ROUTER_CONFIG)
-    assert config is not None
-    assert set(world.fleet.router.acknowledged_versions().values()) == {
-        config["metadata"]["annotations"][names.ROUTER_VERSION]
-    }
+    def taken() -> bool:
+        config = world.api.get(ROUTER_CONFIG)
+        assert config is not None
+        wanted = {config["metadata"]["annotations"][names.ROUTER_VERSION]}
+        return set(world.fleet.router.acknowledged_versions().values()) == wanted
+
+    world.wait(taken, "the router has taken the configuration", 10)
     # Addresses of simulated pods lead nowhere: a model that is known has no healthy endpoint, another is not there.
     assert ask(world, "phi-4") == ask(world, "default/gpt-oss-20b") == 503
     assert ask(world, "nobody-serves-this") == 404
 
 
 def test_c15_a_converged_fleet_writes_nothing_but_its_lease(world: World) -> None:
+    world.calm()
     assert world.quiet_window() == []
 
 
 def test_c16_a_restarted_operator_writes_nothing_where_nothing_is_to_be_done(world: World) -> None:
+    world.calm()
     before = world.writes()
     for end in (world.fleet.kill_operator, world.fleet.stop_operator):
         end()

@@ -4,12 +4,12 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from e2e.world import MANIFESTS, World, cluster
+from e2e.world import MANIFESTS, PATIENCE, World, cluster
 
 from atoll.local.binaries import Binaries
 from atoll.local.controlplane import Provisioning
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)
 
 BINDING = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/atoll-operator-local"
 
@@ -67,7 +67,7 @@ def test_permissions_that_are_missing_are_named_and_waited_for(world: World) -> 
 
 def says(world: World, text: str, seconds: float = 40) -> None:
     """Wait until the operator says something; the API server may be away."""
-    deadline = time.monotonic() + seconds
+    deadline = time.monotonic() + PATIENCE * seconds
     while world.logged(text) == 0:
         assert time.monotonic() < deadline, f"never said: {text}\n{world.operator_log()}"
         time.sleep(0.1)

@@ -14,7 +14,7 @@ from api.plans import plan
 from atoll.api.fleetplan_io import parse_fleet_plan, plan_objects
 from atoll.local.controlplane import ControlPlane
 
-pytestmark = pytest.mark.timeout(240)
+pytestmark = pytest.mark.timeout(900)
 
 ROOT = Path(__file__).parents[1]
 STRICT = ("--server-side", "--validate=strict", "--force-conflicts")
@@ -43,7 +43,7 @@ def kubectl(control_plane: ControlPlane) -> Kubectl:
     found = Kubectl(control_plane)
     applied = found("apply", *STRICT, "-f", str(ROOT / "crds"))
     assert applied.returncode == 0, applied.stderr
-    waited = found("wait", "--for=condition=Established", "--timeout=30s", "-f", str(ROOT / "crds"))
+    waited = found("wait", "--for=condition=Established", "--timeout=120s", "-f", str(ROOT / "crds"))
     assert waited.returncode == 0, waited.stderr
     return found
 

@@ -43,6 +43,9 @@ ENGINES = f"{MANAGED},{names.STRATEGY}"
 MOVE_SECONDS = 90.0
 """Longest time that a move may take here: nodes, start and drain are seconds."""
 
+PATIENCE = 3.0
+"""Times are told for two cores that do nothing else; a slower or busier machine gets so many times as much."""
+
 ADMIN = "cluster-admin"
 _NO_CHANGE = {"leases", "selfsubjectaccessreviews"}
 _POLL_SECONDS = 0.1
@@ -82,7 +85,9 @@ class World:
 
     def kubectl(self, *arguments: str, check: bool = True) -> str:
         """What the built kubectl answers to the administrator."""
-        command = [str(self.plane.kubectl_path), f"--kubeconfig={self.plane.kubeconfig}", *arguments]
+        # A cache of its own: kubectl remembers a cluster by its port, which another cluster may have had.
+        own = (f"--kubeconfig={self.plane.kubeconfig}", f"--cache-dir={self.plane.state.root / 'kubectl'}")
+        command = [str(self.plane.kubectl_path), *own, *arguments]
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         assert not check or done.returncode == 0, f"kubectl {' '.join(arguments)}: {done.stderr}"
         return done.stdout if done.returncode == 0 else done.stderr
@@ -191,6 +196,7 @@ class World:
 
     def wait(self, condition: Callable[[], object], what: str, seconds: float = MOVE_SECONDS) -> None:
         """Wait until the condition holds; an API server that is away is waited for."""
+        seconds *= PATIENCE
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -230,6 +236,10 @@ class World:
         """Wait until a demand's Ready has this reason; the condition."""
         self.wait(lambda: self.ready(name).get("reason") == reason, f"{name} is {reason}", seconds)
         return self.ready(name)
+
+    def calm(self) -> None:
+        """Wait until nothing was written for a while: what people read follows a move a little later."""
+        self.wait(lambda: not self.quiet_window(renewals=2), "nothing is written any more", 60)
 
     def quiet_window(self, renewals: int = 11) -> list[audit.Write]:
         """What the operator writes while it renews its Lease so many times, which is every two seconds."""

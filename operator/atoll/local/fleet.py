@@ -26,7 +26,7 @@ OPERATOR_PROCESS = "operator"
 
 _CRDS = Path(__file__).parents[3] / "crds"
 _CUSTOM_RESOURCES = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-_INSTALL_SECONDS = 30.0
+_INSTALL_SECONDS = 90.0
 
 
 class LocalFleet:
