@@ -109,3 +109,27 @@ def test_fp8_arithmetic_is_faster_where_there_are_units() -> None:
         for quantisation in (Quantisation.BF16, Quantisation.FP8)
     )
     assert fp8[0] < 0.7 * bf16[0]
+
+
+@pytest.mark.parametrize("name", ["microsoft/phi-4", "openai/gpt-oss-120b"])
+@pytest.mark.parametrize("kind", ["H100-80GB", "A10G-24GB"])
+def test_prompts_that_join_a_decode_step_cost_less_than_a_step_of_their_own(name: str, kind: str) -> None:
+    a = architecture(name)
+    costs = ESTIMATES.costs(a, gpu_kind(kind), 2, a.native)
+    tokens = np.array([16.0, 128.0, 2048.0])
+    for batch in BATCHES:
+        decode = costs.decode_layer(np.array([batch]), 1000.0)
+        saved = costs.saved_layer(np.array([batch]), tokens)
+        assert np.all(saved > 0.0)
+        assert np.all(saved < costs.prefill_layer(tokens) * (1.0 + 1e-9))
+        assert np.all(saved < decode * (1.0 + 1e-9))
+
+
+def test_a_step_of_both_reads_the_weights_once() -> None:
+    a = architecture("microsoft/phi-4")
+    costs = roofline(a, gpu_kind("H100-80GB"), 1, Quantisation.BF16)
+    batch, tokens = np.array([8.0]), np.array([32.0])
+    apart = costs.decode_layer(batch, 0.0) + costs.prefill_layer(tokens)
+    # Too few tokens to be bound by arithmetic: together they take what one token alone takes.
+    together = apart - costs.saved_layer(batch, tokens)
+    assert together[0] == pytest.approx(costs.decode_layer(np.array([1.0]), 0.0)[0], rel=0.01)

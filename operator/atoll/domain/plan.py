@@ -27,7 +27,7 @@ class PlannedReplicas:
         group: demand, strategy, site and count.
         rate: requests/s of one replica.
         ttft_seconds: at the objective's percentile, seconds.
-        tpot_seconds: mean, seconds.
+        tpot_seconds: at the objective's percentile, seconds.
         source: where the latencies came from, such as ``Roofline`` or ``SiliconTable+Roofline``.
         expected_error: expected relative error of the rate.
         startup_seconds: image, weights and engine start, without the node's, seconds.

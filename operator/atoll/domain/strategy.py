@@ -100,7 +100,7 @@ class Template:
         strategy: how it runs.
         rate: requests/s within the objectives, one replica.
         ttft_seconds: time to first token at the objective's percentile at that rate, seconds.
-        tpot_seconds: mean time per output token at that rate, seconds.
+        tpot_seconds: time per output token at the objective's percentile at that rate, seconds.
         sequences: sequences in flight at that rate.
         limit: what stops it from delivering more.
         sources: where the latencies came from, one per GPU kind used, by kind name.

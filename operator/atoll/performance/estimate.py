@@ -40,6 +40,13 @@ class StepCosts(Protocol):
         """Seconds per layer of a decode step for ``batch`` sequences of ``context`` tokens each on average."""
         ...
 
+    def saved_layer(self, batch: Array, tokens: Array) -> Array:
+        """Seconds per layer saved where ``batch`` sequences decode in one step with ``tokens`` of prompts.
+
+        Against two steps: weights are read once for both, and what each step costs besides is spent once.
+        """
+        ...
+
     def head(self, batch: Array) -> Array:
         """Seconds of the output head for ``batch`` tokens."""
         ...

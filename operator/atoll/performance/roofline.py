@@ -176,6 +176,12 @@ class RooflineCosts:
         read = kv / (self._bandwidth * self.efficiency.kv_memory)
         return self._linear(batch) + read + self._reduces(batch) + self.efficiency.layer_seconds
 
+    def saved_layer(self, batch: Array, tokens: Array) -> Array:
+        """Weights read twice, and the overheads of one of the two steps."""
+        twice = self._linear(batch) + self._linear(tokens) - self._linear(batch + tokens)
+        reduces = 2.0 * self.efficiency.reduce_seconds if self.tp > 1 else 0.0
+        return np.maximum(twice, 0.0) + self.efficiency.layer_seconds + reduces
+
     def head(self, batch: Array) -> Array:
         """Product with the output head in bf16."""
         held = vocabulary_bytes(self.architecture, self.tp)

@@ -78,6 +78,13 @@ class SiliconCosts:
         share = layers / (layers + self.shares.head(batch))
         return self._decode(batch, context) * share / self.shares.architecture.layers
 
+    def saved_layer(self, batch: Array, tokens: Array) -> Array:
+        """The roofline's share of the prefill or of the decode step, the lesser: the tables know no step of both."""
+        saved, context = self.shares.saved_layer(batch, tokens), float(2 ** self.table.contexts[0])
+        of_prefill = saved / self.shares.prefill_layer(tokens) * self.prefill_layer(tokens)
+        of_decode = saved / self.shares.decode_layer(batch, context) * self.decode_layer(batch, context)
+        return np.minimum(of_prefill, of_decode)
+
     def head(self, batch: Array) -> Array:
         """The roofline's share of the shortest context's step."""
         context = float(2 ** self.table.contexts[0])

@@ -25,7 +25,7 @@ def test_no_split_beats_the_one_found(name: str, pair: tuple[str, str]) -> None:
     whole = architecture(name)
     served = replace(whole, layers=LAYERS, full_attention_layers=whole.full_attention_layers and LAYERS // 2)
     ttft, tpot, _ = CORAL[name]
-    share = LAYERS / whole.layers
+    share = 2.0 * LAYERS / whole.layers
     wanted = replace(
         coral_demand(name),
         architecture=served,
@@ -52,12 +52,13 @@ def test_no_split_beats_the_one_found(name: str, pair: tuple[str, str]) -> None:
         assert max(one.rate for one in every) == pytest.approx(template.rate, rel=1e-3)
 
 
-def test_most_layers_in_a_time_invert_the_time_of_layers() -> None:
+@pytest.mark.parametrize("prefill", [0.001, 0.0])
+def test_most_layers_in_a_time_invert_the_time_of_layers(prefill: float) -> None:
     slot = Slot(
-        layer=np.array([[0.003, 0.001]]),
-        fixed=np.array([[0.0, 0.002]]),
-        prefill=np.array([[0.001, 0.0005]]),
-        floor=np.array([[0.002, 0.0025]]),
+        decode=np.array([[0.003, 0.001]]),
+        head=np.array([[0.0, 0.002]]),
+        prefill=np.array([[prefill, 0.0005]]),
+        hop=np.array([[0.0, 0.0005]]),
     )
     for layers in range(1, 30):
         held = np.array([[layers, layers]])

@@ -176,11 +176,78 @@ def test_what_fits_nowhere_says_so(widths: dict[str, int]) -> None:
     assert found.fault.reason is Reason.NO_POOL_FITS
 
 
-def test_a_quantisation_that_no_kind_supports_fits_nowhere() -> None:
-    wanted = replace(coral_demand("Qwen/Qwen3-32B"), quantisations=(Quantisation.FP8,))
-    fault = templates_for(wanted, {"A100-80GB": 8}, ESTIMATES).fault
+@pytest.mark.parametrize(
+    ("name", "quantisation", "kinds", "said"),
+    [
+        (
+            "Qwen/Qwen3-32B",
+            Quantisation.FP8,
+            ("A100-80GB", "A10G-24GB"),
+            (
+                "quantisation fp8 of Qwen/Qwen3-32B is not supported on the allowed GPU kinds (A100-80GB, A10G-24GB): "
+                "allow bf16 in spec.model.quantisations, or allow GPU kinds with fp8 units and add pools of them"
+            ),
+        ),
+        (
+            "openai/gpt-oss-20b",
+            Quantisation.BF16,
+            ("H100-80GB",),
+            (
+                "quantisation bf16 of openai/gpt-oss-20b is not supported on the allowed GPU kinds (H100-80GB): "
+                "allow mxfp4 in spec.model.quantisations"
+            ),
+        ),
+    ],
+)
+def test_a_quantisation_that_no_kind_supports_is_named_with_the_mend(
+    name: str, quantisation: Quantisation, kinds: tuple[str, ...], said: str
+) -> None:
+    wanted = replace(coral_demand(name), quantisations=(quantisation,))
+    fault = templates_for(wanted, dict.fromkeys(kinds, 8), ESTIMATES).fault
     assert fault is not None
     assert fault.reason is Reason.NO_POOL_FITS
+    assert fault.field == "spec.model.quantisations"
+    assert fault.message == said
+
+
+def test_size_is_blamed_for_the_quantisations_that_are_supported_only() -> None:
+    wanted = replace(
+        coral_demand("meta-llama/Llama-3.3-70B-Instruct"), quantisations=(Quantisation.BF16, Quantisation.FP8)
+    )
+    fault = templates_for(wanted, {"A10G-24GB": 1}, ESTIMATES).fault
+    assert fault is not None
+    assert "as bf16 fits no strategy" in fault.message
+    assert "fp8 is supported on none of these kinds" in fault.message
+
+
+def test_requests_beyond_the_context_are_not_rated_as_served() -> None:
+    wanted = coral_demand("Qwen/Qwen3-32B")
+    running = templates_for(wanted, WIDTHS, ESTIMATES).templates[0].strategy
+    long = replace(wanted, workload=replace(wanted.workload, input=Lengths(mean=20000.0, cv=1.0)))
+    found = templates_for(long, WIDTHS, ESTIMATES, always=(running,))
+    assert [template.rate for template in found.templates] == [0.0]
+    assert found.fault is not None
+    assert found.fault.reason is Reason.IMPOSSIBLE_OBJECTIVES
+    assert found.fault.field == "spec.demand.workload"
+    assert "Qwen/Qwen3-32B takes 40,960" in found.fault.message
+    half = replace(long, objectives=replace(long.objectives, percentile=50.0, ttft_seconds=60.0, tpot_seconds=1.0))
+    assert templates_for(half, WIDTHS, ESTIMATES).fault is None
+
+
+def test_a_running_strategy_whose_context_has_become_too_short_delivers_nothing() -> None:
+    wanted = coral_demand("Qwen/Qwen3-32B")
+    short = Strategy(
+        engine=EngineName.VLLM,
+        tp=8,
+        stages=(Stage(gpu_kind="H100-80GB", layers=64),),
+        quantisation=Quantisation.BF16,
+        max_sequences=64,
+        max_context=2048,
+    )
+    found = templates_for(wanted, WIDTHS, ESTIMATES, always=(short, replace(short, max_context=8192)))
+    rates = {template.strategy.max_context: template.rate for template in found.templates[:2]}
+    assert rates[2048] == 0.0
+    assert rates[8192] > 0.0
 
 
 def test_two_quantisations_are_offered_side_by_side() -> None:

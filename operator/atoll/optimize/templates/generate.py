@@ -10,12 +10,14 @@ import numpy as np
 from atoll.catalogue.gpus import gpu_kind
 from atoll.domain.architecture import Architecture, Quantisation
 from atoll.domain.demand import Demand
-from atoll.domain.reason import Fault, Reason
+from atoll.domain.reason import Fault
 from atoll.domain.strategy import EngineName, Stage, Strategy, Template
 from atoll.domain.workload import Objectives, Workload
 from atoll.optimize.templates.curves import CurveKey, tabulate
 from atoll.optimize.templates.dominance import undominated
-from atoll.optimize.templates.lengths import context_limit, prompts
+from atoll.optimize.templates.faults import no_room, too_long, too_slow
+from atoll.optimize.templates.lengths import answer_steps, context_limit, decode_steps, prompts, request_tokens
+from atoll.optimize.templates.loads import loads_of
 from atoll.optimize.templates.pipelines import Pipelines, Setting, pipelines
 from atoll.optimize.templates.rate import Best, spread
 from atoll.optimize.templates.search import best_partitions, rated
@@ -96,6 +98,11 @@ class _Rated:
 @lru_cache(maxsize=1024)
 def _templates(question: _Question, performance: Performance) -> TemplateSet:
     running = _rated_running(question, performance)
+    if _too_long(question, question.architecture.max_context):
+        return TemplateSet(
+            templates=tuple(item.template for item in running),
+            fault=too_long(question.architecture, question.workload, question.objectives),
+        )
     # What runs changes far more often than what is asked: the search over layouts is remembered without it.
     candidates = _rated_layouts(replace(question, always=()), performance)
     feasible = [item.template for item in candidates if item.feasible]
@@ -106,10 +113,8 @@ def _templates(question: _Question, performance: Performance) -> TemplateSet:
         question.quantisations,
         kept=kept,
     )
-    return TemplateSet(
-        templates=templates,
-        fault=None if any(template.rate > 0.0 for template in templates) else _fault(question, candidates),
-    )
+    served = any(template.rate > 0.0 for template in templates)
+    return TemplateSet(templates=templates, fault=None if served else _fault(question, candidates))
 
 
 @lru_cache(maxsize=1024)
@@ -159,40 +164,49 @@ def _rated_running(question: _Question, performance: Performance) -> list[_Rated
         layers[row, : len(strategy.stages)] = [stage.layers for stage in strategy.stages]
     most = np.array([float(strategy.max_sequences) for strategy in question.always])
     best = rated(lines, layers, question.objectives, most, setting)
-    return [_rated(strategy, row, lines, best, setting) for row, strategy in enumerate(question.always)]
+    return [
+        _rated(strategy, row, lines, best, setting, admits=not _too_long(question, strategy.max_context))
+        for row, strategy in enumerate(question.always)
+    ]
 
 
 def _setting(stages: Iterable[Sequence[CurveKey]], question: _Question, performance: Performance) -> Setting:
     keys = sorted({key for line in stages for key in line})
-    lengths = prompts(question.workload.input, question.objectives.percentile)
+    lengths = prompts(question.workload)
+    loads = loads_of(decode_steps(question.workload), lengths.mean_computed)
     kinds = {kind: gpu_kind(kind) for kind, _, _ in keys}
     return Setting(
         architecture=question.architecture,
         workload=question.workload,
         prompts=lengths,
+        answers=answer_steps(question.workload.output),
+        loads=loads,
         curves=tabulate(
             keys,
             architecture=question.architecture,
             workload=question.workload,
             lengths=lengths,
+            loads=loads,
             kinds=kinds,
             performance=performance,
         ),
     )
 
 
-def _rated(strategy: Strategy, row: int, lines: Pipelines, best: Best, setting: Setting) -> _Rated:
-    """One strategy's template from the arrays."""
+def _rated(
+    strategy: Strategy, row: int, lines: Pipelines, best: Best, setting: Setting, *, admits: bool = True
+) -> _Rated:
+    """One strategy's template from the arrays; ``admits``: enough requests fit into its context."""
     curves, operation = setting.curves, best.operation
     rows = {stage.gpu_kind: int(curve) for stage, curve in zip(strategy.stages, lines.curve[row], strict=False)}
-    feasible = bool(best.feasible[row])
+    feasible = bool(best.feasible[row]) and admits
     return _Rated(
         feasible=feasible,
         template=Template(
             strategy=strategy,
             rate=float(operation.rate[row]) if feasible else 0.0,
             ttft_seconds=float(operation.ttft[row]),
-            tpot_seconds=float(operation.tpot[row]),
+            tpot_seconds=float(best.tpot[row]),
             sequences=float(operation.sequences[row]) if feasible else 0.0,
             limit=best.limit[row],
             sources={kind: curves.sources[curve] for kind, curve in rows.items()},
@@ -208,22 +222,13 @@ def _admitted(sequences: float) -> int:
     return min(MOST_SEQUENCES, 1 << math.ceil(math.log2(max(needed, 1.0))))
 
 
+def _too_long(question: _Question, context: int) -> bool:
+    """Whether more requests exceed a context than the objectives allow to be refused."""
+    return request_tokens(question.workload, question.objectives.percentile) > context
+
+
 def _fault(question: _Question, candidates: Sequence[_Rated]) -> Fault:
-    """Say what could be reached, so that the demand's owner can mend it."""
-    name, objectives = question.architecture.name, question.objectives
-    if not candidates:
-        kinds = ", ".join(kind for kind, _ in question.offered) or "no GPU kind that placement allows"
-        message = (
-            f"{name} as {', '.join(question.quantisations)} fits no strategy on what pools offer ({kinds}); "
-            "add pools of larger GPUs or nodes, or allow another quantisation or GPU kind"
-        )
-        return Fault(reason=Reason.NO_POOL_FITS, message=message)
-    idle = [item.template for item in candidates]
-    ttft = min(idle, key=lambda template: template.ttft_seconds)
-    tpot = min(idle, key=lambda template: template.tpot_seconds)
-    message = (
-        f"no strategy meets TTFT {objectives.ttft_seconds:g} s and TPOT {objectives.tpot_seconds:g} s at percentile "
-        f"{objectives.percentile:g}, not even idle; best TTFT {ttft.ttft_seconds:.3g} s on {ttft.strategy}, "
-        f"best TPOT {tpot.tpot_seconds:.3g} s on {tpot.strategy}; loosen the objectives or add faster pools"
-    )
-    return Fault(reason=Reason.IMPOSSIBLE_OBJECTIVES, field="spec.objectives", message=message)
+    if candidates:
+        return too_slow(question.architecture, question.objectives, [item.template for item in candidates])
+    kinds = [gpu_kind(name) for name, _ in question.offered]
+    return no_room(question.architecture, question.quantisations, kinds)

@@ -5,18 +5,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from atoll.optimize.templates.curves import at_batch
 from atoll.optimize.templates.hops import STEP_SECONDS, hop_seconds
+from atoll.optimize.templates.loads import FULL, POINTS_PER_OCTAVE, Place, place_of
 from atoll.optimize.templates.pipelines import Pipelines, Setting
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
-BATCHES = (0.25, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0)
-"""Micro-batches for which layers are spread; the best of these partitions is kept."""
-BISECTIONS = 48
+POSITIONS = tuple(FULL - POINTS_PER_OCTAVE * octave for octave in (10.0, 8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0, 0.0))
+"""Loads for which layers are spread; the best of these partitions is kept."""
+BISECTIONS = 36
 
 
-def partition(lines: Pipelines, batch: Array, setting: Setting) -> Indices:
+def partition(lines: Pipelines, position: Array, setting: Setting) -> Indices:
     """Layers by strategy and stage; a row of zeros where memory does not suffice.
 
     Bisects on the time of the slowest stage: in a given time each stage can carry so many layers, bounded by its
@@ -25,14 +25,14 @@ def partition(lines: Pipelines, batch: Array, setting: Setting) -> Indices:
 
     Args:
         lines: the pipelines.
-        batch: sequences of one micro-batch, by strategy.
+        position: of the load, by strategy.
         setting: shared by all strategies.
     """
     layers = setting.architecture.layers
-    slot = slot_of(lines, batch, setting)
-    most = np.minimum(_memory_layers(lines, batch, setting), layers)
+    slot = slot_of(lines, position, setting)
+    most = np.minimum(_memory_layers(lines, setting.loads.batch(position), setting), layers)
     fits = (most.sum(axis=1) >= layers) & np.all((most >= 1) | ~lines.present, axis=1)
-    low = np.zeros(len(batch))
+    low = np.zeros(len(position))
     high = slot.seconds(np.where(lines.present, layers, 0)).max(axis=1)
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
@@ -44,43 +44,45 @@ def partition(lines: Pipelines, batch: Array, setting: Setting) -> Indices:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Slot:
-    """Seconds of one slot by strategy and stage, as the larger of two affine functions of the layers.
+    """Seconds of one slot by strategy and stage: a decode step, at least an engine's shortest, and what comes to it.
 
     Attributes:
-        layer: decode and prefill, per layer.
-        fixed: hop and head.
-        prefill: prefill alone, per layer.
-        floor: hop and the shortest step of an engine.
+        decode: decode step, per layer.
+        head: output head.
+        prefill: prefill that comes in one slot, per layer.
+        hop: handing on to the next stage.
     """
 
-    layer: Array
-    fixed: Array
+    decode: Array
+    head: Array
     prefill: Array
-    floor: Array
+    hop: Array
 
     def seconds(self, layers: Indices) -> Array:
         """Seconds with so many layers."""
-        return np.maximum(layers * self.layer + self.fixed, layers * self.prefill + self.floor)
+        return np.maximum(layers * self.decode + self.head, STEP_SECONDS) + layers * self.prefill + self.hop
 
     def carried(self, seconds: Array) -> Indices:
         """Most layers that each stage carries in a time given by strategy."""
-        time = seconds[:, None] * (1.0 + 1e-12)
-        carried = np.minimum((time - self.fixed) / self.layer, (time - self.floor) / self.prefill)
+        time = seconds[:, None] * (1.0 + 1e-12) - self.hop
+        carried = (time - self.head) / (self.decode + self.prefill)
+        longest = np.where(time < STEP_SECONDS, 0.0, np.inf)
+        np.divide(time - STEP_SECONDS, self.prefill, out=longest, where=self.prefill > 0.0)
+        carried = np.minimum(carried, longest)
         return np.floor(np.maximum(carried, 0.0)).astype(np.int64)
 
 
-def slot_of(lines: Pipelines, batch: Array, setting: Setting) -> Slot:
-    """The slot at a micro-batch: a decode step and the share of a prompt that it brings."""
-    curves, prompts = setting.curves, setting.prompts
-    starts = batch / setting.workload.output.mean
-    prefill = starts[:, None] * (curves.prefill @ prompts.weights)[lines.curve]
-    hop = hop_seconds(setting.architecture, lines.depth.astype(np.float64), batch)[:, None]
-    head = lines.last * at_batch(curves.head, lines.curve, batch)
+def slot_of(lines: Pipelines, position: Array, setting: Setting, place: Place | None = None) -> Slot:
+    """The slot at a load; ``place`` is where it is looked up, where the caller knows."""
+    place = place or place_of(lines.curve, position)
+    steps, loads = setting.curves.steps, setting.loads
+    tokens = loads.batch(position) + loads.requests(position) * setting.prompts.mean_computed
+    hop = hop_seconds(setting.architecture, lines.depth.astype(np.float64), np.maximum(tokens, 1.0))[:, None]
     return Slot(
-        layer=np.where(lines.present, at_batch(curves.decode, lines.curve, batch) + prefill, 1.0),
-        fixed=np.where(lines.present, hop + head, 0.0),
-        prefill=np.where(lines.present, prefill, 1.0),
-        floor=np.where(lines.present, hop + STEP_SECONDS, 0.0),
+        decode=np.where(lines.present, place.at(steps.decode), 1.0),
+        head=lines.last * place.at(steps.head),
+        prefill=np.where(lines.present, place.at(steps.arriving), 0.0),
+        hop=np.where(lines.present, hop, 0.0),
     )
 
 

@@ -14,6 +14,7 @@ from atoll.domain.architecture import Architecture
 from atoll.domain.workload import Workload
 from atoll.optimize.templates.curves import CurveKey, Curves
 from atoll.optimize.templates.lengths import Prompts
+from atoll.optimize.templates.loads import Loads
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -73,12 +74,16 @@ class Setting:
         architecture: of the served model.
         workload: shape of the requests.
         prompts: prompt lengths to evaluate.
+        answers: decode steps of equally likely answers.
+        loads: at which the curves are tabulated.
         curves: what steps cost.
     """
 
     architecture: Architecture
     workload: Workload
     prompts: Prompts
+    answers: Array
+    loads: Loads
     curves: Curves
 
     def fixed_bytes(self, lines: Pipelines) -> Array:

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atoll.domain.workload import Objectives
-from atoll.optimize.templates.partition import BATCHES, Slot, partition, sequence_room, slot_of
+from atoll.optimize.templates.partition import POSITIONS, Slot, partition, sequence_room, slot_of
 from atoll.optimize.templates.pipelines import Pipelines, Setting
-from atoll.optimize.templates.rate import Best, Bounds, largest_rate
+from atoll.optimize.templates.rate import BISECTIONS, COARSE_BISECTIONS, Best, Bounds, largest_rate
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
@@ -20,8 +20,8 @@ SHIFTS = (8, 4, 2, 1)
 def best_partitions(lines: Pipelines, objectives: Objectives, most_sequences: int, setting: Setting) -> Indices:
     """Layers by strategy and stage; a row of zeros where memory does not suffice.
 
-    A pipeline balanced for the micro-batch at which it runs gives the largest rate while TPOT, KV or compute bounds it;
-    that micro-batch is found by trying a grid and then the best one reached. Where TTFT bounds it, the sum over the
+    A pipeline balanced for the load at which it runs gives the largest rate while TPOT, KV or compute bounds it; that
+    load is found by trying a grid and then the best one reached. Where TTFT bounds it, the sum over the
     stages counts, not the slowest: so layers move towards the faster kind as long as that pays.
 
     Args:
@@ -31,66 +31,81 @@ def best_partitions(lines: Pipelines, objectives: Objectives, most_sequences: in
         setting: shared by all strategies.
     """
     count = len(lines.depth)
-    grid = lines.repeated(len(BATCHES))
-    spreads = partition(grid, np.tile(BATCHES, count), setting)
-    values, batches = _values(grid, spreads, objectives, most_sequences, setting)
-    chosen = values.reshape(count, -1).argmax(axis=1) + np.arange(count) * len(BATCHES)
-    best = _Found(layers=spreads[chosen], value=values[chosen], batch=batches[chosen])
+    grid = lines.repeated(len(POSITIONS))
+    spreads = partition(grid, np.tile(POSITIONS, count), setting)
+    values, positions = _values(grid, spreads, objectives, most_sequences, setting)
+    chosen = values.reshape(count, -1).argmax(axis=1) + np.arange(count) * len(POSITIONS)
+    best = _Found(layers=spreads[chosen], value=values[chosen], position=positions[chosen])
 
     def improve(rows: Indices, tried: Indices) -> None:
-        value, batch = _values(lines.taken(rows), tried, objectives, most_sequences, setting)
+        value, position = _values(lines.taken(rows), tried, objectives, most_sequences, setting)
         better = value > best.value[rows]
         best.layers[rows[better]] = tried[better]
         best.value[rows[better]] = value[better]
-        best.batch[rows[better]] = batch[better]
+        best.position[rows[better]] = position[better]
 
     fitting = np.flatnonzero(np.isfinite(best.value))
-    improve(fitting, partition(lines.taken(fitting), best.batch[fitting], setting))
+    improve(fitting, partition(lines.taken(fitting), best.position[fitting], setting))
     mixed = np.flatnonzero(np.any(_second(lines), axis=1) & np.isfinite(best.value))
     some = lines.taken(mixed)
     for move in (sign * shift for shift in SHIFTS for sign in (1, -1)):
-        slot = slot_of(some, best.batch[mixed], setting)
+        slot = slot_of(some, best.position[mixed], setting)
         improve(mixed, _shifted(some, best.layers[mixed], move, slot))
     return np.where(np.isfinite(best.value)[:, None], best.layers, 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Found:
-    """The best partition so far by layout: layers, value and micro-batch reached."""
+    """The best partition so far by layout: layers, value and load reached."""
 
     layers: Indices
     value: Array
-    batch: Array
+    position: Array
 
 
-def rated(lines: Pipelines, layers: Indices, objectives: Objectives, most_sequences: Array, setting: Setting) -> Best:
+def rated(
+    lines: Pipelines,
+    layers: Indices,
+    objectives: Objectives,
+    most_sequences: Array,
+    setting: Setting,
+    *,
+    bisections: int = BISECTIONS,
+) -> Best:
     """What each strategy delivers with its layers as they are."""
     room = np.where(layers.sum(axis=1) == setting.architecture.layers, sequence_room(lines, layers, setting), -1.0)
     bounds = Bounds(objectives=objectives, kv_sequences=room, sequences=most_sequences)
-    return largest_rate(lines, layers, bounds, setting)
+    return largest_rate(lines, layers, bounds, setting, bisections=bisections)
 
 
 def _values(
     lines: Pipelines, layers: Indices, objectives: Objectives, most_sequences: int, setting: Setting
 ) -> tuple[Array, Array]:
-    """Value of each partition and the micro-batch at which it runs.
+    """Value of each partition and the load at which it runs.
 
     The value is the rate where the objectives are met, the less the further they are missed, minus infinity without
     memory.
     """
     whole = layers.sum(axis=1) == setting.architecture.layers
     fitting = np.flatnonzero(whole & (sequence_room(lines, layers, setting) > 0.0))
-    values, batch = np.full(len(layers), -np.inf), np.ones(len(layers))
+    values, position = np.full(len(layers), -np.inf), np.zeros(len(layers))
     if len(fitting):
         sequences = np.full(len(fitting), float(most_sequences))
-        best = rated(lines.taken(fitting), layers[fitting], objectives, sequences, setting)
+        best = rated(
+            lines.taken(fitting),
+            layers[fitting],
+            objectives,
+            sequences,
+            setting,
+            bisections=COARSE_BISECTIONS,
+        )
         missed = np.maximum(
             best.operation.ttft / objectives.ttft_seconds,
-            best.operation.tpot / objectives.tpot_seconds,
+            best.tpot / objectives.tpot_seconds,
         )
         values[fitting] = np.where(best.feasible, best.operation.rate, -missed)
-        batch[fitting] = best.batch
-    return values, batch
+        position[fitting] = best.position
+    return values, position
 
 
 def _second(lines: Pipelines) -> Mask:
