@@ -33,8 +33,10 @@ def undominated(
 ) -> tuple[Template, ...]:
     """Templates that no other dominates, in the order given; of equals the first stays.
 
-    A dominates B if A needs at most as much by GPU kind and cumulative width, delivers at least the rate, starts no
-    later, and its quantisation ranks no worse.
+    k copies of A dominate B if together they need at most as much by GPU kind and cumulative width and deliver at least
+    the rate, and each starts no later and its quantisation ranks no worse. Then k replicas of A can take the place of
+    one of B in every solution: packing, demand, spot share and budget rows hold as before, their nodes and their starts
+    cost no more, and least numbers of replicas and domains are met by more replicas in the same place.
 
     Args:
         templates: of one demand.
@@ -43,33 +45,41 @@ def undominated(
     """
     if not templates:
         return ()
-    scores = _scores(templates, quantisations)
-    best = np.empty_like(scores)
-    stay, found = [], 0
+    needs, others = _needs(templates), _others(templates, quantisations)
+    rates = np.array([template.rate for template in templates])
+    best, found, stay = np.empty(len(templates), dtype=np.int64), 0, []
     # Whatever dominates a row comes before it in this order, and dominance is transitive: the best so far suffice.
-    for row in np.lexsort(scores.T[::-1]):
-        dominated = bool(np.any(np.all(best[:found] <= scores[row], axis=1)))
-        if not dominated:
-            best[found] = scores[row]
+    for row in np.lexsort((*others.T, -rates, *needs.T[::-1])):
+        rivals = best[:found]
+        copies = np.ceil(rates[row] / rates[rivals]) if rates[row] > 0.0 else np.ones(found)
+        dominated = bool(
+            np.any(
+                np.all(copies[:, None] * needs[rivals] <= needs[row], axis=1)
+                & (copies * rates[rivals] >= rates[row])
+                & np.all(others[rivals] <= others[row], axis=1)
+            )
+        )
+        if not dominated and rates[row] > 0.0:
+            best[found] = row
             found += 1
         if not dominated or templates[row].strategy in kept:
             stay.append(row)
     return tuple(templates[row] for row in sorted(stay))
 
 
-def _scores(templates: Sequence[Template], quantisations: Sequence[Quantisation]) -> Array:
-    """One row per template, smaller is better in every column."""
+def _needs(templates: Sequence[Template]) -> Array:
+    """Cumulative need, one row per template."""
     needs = [cumulative_need(template.strategy) for template in templates]
     columns = sorted({column for need in needs for column in need})
+    return np.array([[need.get(column, 0.0) for column in columns] for need in needs])
+
+
+def _others(templates: Sequence[Template], quantisations: Sequence[Quantisation]) -> Array:
+    """Start-up time and rank of the quantisation, one row per template; smaller is better."""
     ranks = {quantisation: rank for rank, quantisation in enumerate(quantisations)}
     return np.array(
         [
-            [need.get(column, 0.0) for column in columns]
-            + [
-                -template.rate,
-                template.startup_seconds,
-                float(ranks.get(template.strategy.quantisation, len(ranks))),
-            ]
-            for need, template in zip(needs, templates, strict=True)
+            [template.startup_seconds, float(ranks.get(template.strategy.quantisation, len(ranks)))]
+            for template in templates
         ],
     )
