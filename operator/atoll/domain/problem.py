@@ -47,6 +47,8 @@ class DemandRow:
         priority: higher is served first.
         templates: what a replica can be; strategies of running replicas are among them.
         placement: where replicas may run.
+        shortfall_price: US$/h for each request/s that is not served, where cost and shortfall are one objective, as
+            in published instances; infinity: shortfall is minimised first, at its priority.
     """
 
     key: DemandKey
@@ -54,6 +56,7 @@ class DemandRow:
     templates: tuple[Template, ...]
     priority: int = 0
     placement: Placement = field(default_factory=Placement)
+    shortfall_price: float = float("inf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

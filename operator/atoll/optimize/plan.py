@@ -1,10 +1,11 @@
 """A plan: replica counts by column and nodes by supply, and what it is worth."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from atoll.optimize.scarcity import BUDGET, COST, COVER_TOLERANCE, LIMITS, penalty, shortfall_level
+from atoll.optimize.scarcity import BUDGET, COST, COVER_TOLERANCE, FIX_TOLERANCE, LIMITS, penalty, shortfall_level
 from atoll.optimize.sets import Floats, Ints, Sets
 
 
@@ -72,15 +73,25 @@ def level_values(sets: Sets, plan: Plan) -> dict[str, float]:
     missing = unserved(sets, plan.counts)
     values = {
         shortfall_level(priority): sum(
-            penalty(float(missing[number])) for number, wanted in enumerate(sets.demands) if wanted.priority == priority
+            penalty(float(missing[number]))
+            for number, wanted in enumerate(sets.demands)
+            if wanted.priority == priority and not wanted.is_priced
         )
         for priority in sets.priorities
     }
     values[LIMITS] = breach(sets, plan.counts)
     price = cost(sets, plan.nodes)
     values[BUDGET] = max(0.0, price - sets.budget)
-    values[COST] = price
+    values[COST] = price + sum(
+        wanted.shortfall_cost * float(missing[number]) for number, wanted in enumerate(sets.demands) if wanted.is_priced
+    )
     return values
+
+
+def rank_of(values: Mapping[str, float]) -> tuple[float, ...]:
+    """Levels in their order, those above cost as coarse as they are held: the lesser of two plans is the better."""
+    above = [round(value / (10 * FIX_TOLERANCE)) for name, value in values.items() if name != COST]
+    return (*above, values[COST])
 
 
 def fits(sets: Sets, plan: Plan) -> bool:

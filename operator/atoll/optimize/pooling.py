@@ -8,9 +8,8 @@ from dataclasses import replace
 
 from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import Supply
-from atoll.optimize.sets import Column, Domain, Group, Sets
-
-EVERYWHERE = Domain(region="", zone="")
+from atoll.optimize.sets import Column, Group, Sets
+from atoll.optimize.space import EVERYWHERE
 
 
 def pooled(sets: Sets) -> Sets:

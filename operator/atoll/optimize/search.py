@@ -12,12 +12,13 @@ from atoll.optimize.greedy import greedy, nothing, trimmed
 from atoll.optimize.highs import Ending, Outcome, Solver
 from atoll.optimize.matrix import Matrix, compile_program
 from atoll.optimize.nodes import nodes_for
-from atoll.optimize.plan import Plan, fits, level_values
+from atoll.optimize.plan import Plan, fits, level_values, rank_of
 from atoll.optimize.pooling import pooled
 from atoll.optimize.program.build import FAMILIES, Family, build
 from atoll.optimize.program.objective import tie_per_gpu
 from atoll.optimize.scarcity import BUDGET, COST, FIX_TOLERANCE, LIMITS, shortfall_level
 from atoll.optimize.sets import Floats, Sets
+from atoll.optimize.start import decision_value, start_values
 
 SMALL = 1500
 """Columns up to which the whole program is searched at once; beyond, the promising columns come first."""
@@ -102,17 +103,15 @@ class Search:
 
     def _rank(self, plan: Plan) -> tuple[float, ...]:
         values = level_values(self._sets, plan)
-        above = [round(value / (10 * FIX_TOLERANCE)) for name, value in values.items() if name != COST]
-        return (*above, self._decision_value(plan))
-
-    def _decision_value(self, plan: Plan) -> float:
-        values = self._values_of(plan)
-        return float(sum(self._decision[number] * value for number, value in values.items()))
+        short = values[COST] - float(self._sets.price @ plan.nodes)
+        return rank_of({**values, COST: decision_value(self._sets, self._matrix, plan) + short})
 
     def _close_levels(self) -> None:
         """Allow no shortfall and no broken limit."""
-        for name in ("unserved", "breach", "over_budget", "spot_excess", "missing_replicas", "missing_domains"):
+        for name in ("breach", "over_budget", "spot_excess", "missing_replicas", "missing_domains"):
             self._upper[self._matrix.columns[name]] = 0.0
+        priced = np.array([wanted.is_priced for wanted in self._sets.demands], dtype=bool)
+        self._upper[self._matrix.columns["unserved"][~priced]] = 0.0
 
     def _open_levels(self, found: Found) -> None:
         """Allow shortfall and broken limits; what was proven without them does not hold any more."""
@@ -222,7 +221,7 @@ class Search:
             self._lower,
             self._upper if upper is None else upper,
             self._effort.slice(share),
-            None if start is None else self._values_of(start),
+            None if start is None else start_values(self._sets, self._matrix, start),
         )
 
     def _take(self, found: Found, outcome: Outcome) -> None:
@@ -236,42 +235,6 @@ class Search:
         # Whatever the solver's tolerances let through is sorted out here: a plan fits, or it is none.
         if fits(self._sets, plan):
             found.plans.append(trimmed(self._sets, plan, nothing(self._sets)))
-
-    def _values_of(self, plan: Plan) -> dict[int, float]:
-        """Values of the integer variables: x, y and the replicas that can be kept at their sites."""
-        values = dict(zip(self._matrix.columns["x"].tolist(), plan.counts.astype(float).tolist(), strict=True))
-        values.update(zip(self._matrix.columns["y"].tolist(), plan.nodes.astype(float).tolist(), strict=True))
-        kept = kept_counts(self._sets, plan)
-        values.update(zip(self._matrix.columns["kept"].tolist(), map(float, kept), strict=True))
-        return values
-
-
-def kept_counts(sets: Sets, plan: Plan) -> list[int]:
-    """How many of each running group a plan can keep at its site, first come first kept."""
-    left = {running.column: int(plan.counts[running.column]) for running in sets.running}
-    nodes_of: dict[object, list[int]] = {}
-    for number, supply in enumerate(sets.supplies):
-        nodes_of.setdefault(supply.offering, []).append(number)
-    used: dict[tuple[object, int], int] = {}
-    widths = sorted({running.group.strategy.tp for running in sets.running})
-    kept = []
-    for running in sets.running:
-        tp = running.group.strategy.tp
-        most = min(running.group.count, left[running.column])
-        offerings = running.group.site.offerings
-        for offering in set(offerings):
-            need = offerings.count(offering)
-            for width in (w for w in widths if w <= tp):
-                slots = sum(int(plan.nodes[p]) * (sets.supplies[p].gpus // width) for p in nodes_of[offering])
-                most = min(most, (slots - used.get((offering, width), 0)) // (need * (tp // width)))
-        most = max(most, 0)
-        for offering in set(offerings):
-            for width in (w for w in widths if w <= tp):
-                taken = most * offerings.count(offering) * (tp // width)
-                used[offering, width] = used.get((offering, width), 0) + taken
-        left[running.column] -= most
-        kept.append(most)
-    return kept
 
 
 def levels_of(sets: Sets, found: Found, plan: Plan, gap: float) -> tuple[Level, ...]:

@@ -1,33 +1,20 @@
-"""The sets of the program: columns x, supplies y and the packing rows between them, as arrays.
+"""The sets of a program: columns x, supplies y and the packing rows between them, as small integers."""
 
-A problem is reduced here without loss: demands at rate zero, templates that another dominates, columns that no node
-can hold and supplies that no column needs are left out. What remains is indexed by small integers.
-"""
-
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
-from atoll.domain.demand import DemandKey, Placement
 from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import Supply
-from atoll.domain.problem import DemandRow, Problem, ReplicaGroup
-from atoll.domain.strategy import Strategy, Template
+from atoll.domain.problem import Problem, ReplicaGroup
+from atoll.domain.strategy import Template
+from atoll.optimize.space import Bools, Choice, Domain, Floats, Ints, Place, Space, Wanted, space_of
+
+__all__ = ["Column", "Domain", "Floats", "Group", "Ints", "Running", "Sets", "Wanted", "sets_of", "sets_over"]
 
 SECONDS_PER_HOUR = 3600.0
-
-Ints = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
-Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Domain:
-    """The topology that a replica may not cross: a zone of a region."""
-
-    region: str
-    zone: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -40,25 +27,6 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """A demand above zero.
-
-    Attributes:
-        key: namespace and name.
-        rate: requests/s wanted.
-        priority: higher is served first.
-        placement: where replicas may run.
-        templates: what a replica can be.
-    """
-
-    key: DemandKey
-    rate: float
-    priority: int
-    placement: Placement
-    templates: tuple[Template, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """One x[m,t,z,a]: replicas of a template in a domain and capacity class.
 
@@ -66,6 +34,7 @@ class Column:
         demand: index of the demand.
         label: readable name of the template within the demand, its strategy's id.
         template: index of the template within the demand.
+        choice: the same in the space.
         domain: where.
         capacity_type: on which terms.
         share: share of the demand that one replica serves, 1 = all of it; may exceed 1.
@@ -77,6 +46,7 @@ class Column:
     demand: int
     label: str
     template: int
+    choice: Choice
     domain: Domain
     capacity_type: CapacityType
     share: float
@@ -113,6 +83,8 @@ class Sets:
         columns: the x of the program.
         supplies: the y of the program.
         supply_group: packing group of each supply.
+        numbers: of the supplies within the space.
+        held: slots that others take, by group and width.
         running: replicas that run now and can be kept.
         budget: most that the fleet may cost, US$/h.
     """
@@ -122,18 +94,20 @@ class Sets:
     columns: tuple[Column, ...]
     supplies: tuple[Supply, ...]
     supply_group: tuple[int, ...]
+    numbers: tuple[int, ...] = ()
+    held: Mapping[tuple[int, int], float] = field(default_factory=dict)
     running: tuple[Running, ...] = ()
     budget: float = field(default=float("inf"))
 
     @cached_property
     def priorities(self) -> tuple[int, ...]:
-        """Priorities that occur, high to low."""
-        return tuple(sorted({wanted.priority for wanted in self.demands}, reverse=True))
+        """Priorities that occur among demands whose shortfall has no price, high to low."""
+        return tuple(sorted({wanted.priority for wanted in self.demands if not wanted.is_priced}, reverse=True))
 
     @cached_property
     def rows(self) -> tuple[tuple[int, int], ...]:
         """Packing rows as (group, width): one for each width in use in the group."""
-        return tuple(sorted({(group, width) for column in self.columns for group, width, _ in column.pods}))
+        return tuple(sorted({(group, width) for c in self.columns for group, width, _ in c.pods} | set(self.held)))
 
     @cached_property
     def row_index(self) -> Mapping[tuple[int, int], int]:
@@ -204,7 +178,7 @@ class Sets:
         return np.array([column.upper for column in self.columns], dtype=np.int64)
 
     @cached_property
-    def spot(self) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+    def spot(self) -> Bools:
         """Whether each column is on spot."""
         return np.array([column.capacity_type is CapacityType.SPOT for column in self.columns], dtype=bool)
 
@@ -214,8 +188,8 @@ class Sets:
         return np.array([column.gpus for column in self.columns], dtype=np.int64)
 
     def load_of(self, counts: Ints) -> Floats:
-        """Left side of each packing row at these replica counts."""
-        load = np.zeros(len(self.rows))
+        """Left side of each packing row at these replica counts, with what others hold."""
+        load = np.array([self.held.get(row, 0.0) for row in self.rows])
         for number in np.flatnonzero(counts):
             for row, amount in self.loads[number].items():
                 load[row] += amount * counts[number]
@@ -223,56 +197,62 @@ class Sets:
 
 
 def sets_of(problem: Problem, *, prune: bool = True) -> Sets:
-    """Index a problem.
+    """Everything that can be chosen from in a problem.
 
     Args:
         problem: what is to be decided.
         prune: leave out dominated templates (lossless; off only to test that it is).
     """
-    demands = tuple(_wanted(row) for row in problem.demands if row.rate > 0.0)
-    supplies = tuple(supply for supply in problem.supplies if supply.obtainable > 0 and supply.gpus > 0)
+    space = space_of(problem, prune=prune)
+    return sets_over(space, problem, space.choices())
+
+
+def sets_over(space: Space, problem: Problem, choices: Sequence[Choice], held: Floats | None = None) -> Sets:
+    """The sets over some of the choices, demands that have none among them included.
+
+    Args:
+        space: of the problem.
+        problem: for what runs, the price of a start, and the budget.
+        choices: in the order of the columns.
+        held: (Q, R) slots that are taken already by replicas that are not looked at.
+    """
     by_group: dict[Group, list[Supply]] = {}
-    for supply in supplies:
+    for supply in space.supplies:
         by_group.setdefault(group_of(supply), []).append(supply)
+    groups = tuple(sorted(by_group))
+    number_of = {group: number for number, group in enumerate(groups)}
     kept = {(group.demand, group.strategy): 0 for group in problem.running}
     for group in problem.running:
         kept[group.demand, group.strategy] += group.count
-    groups = tuple(sorted(by_group))
-    number_of = {group: number for number, group in enumerate(groups)}
-    places = sorted({(group.domain, group.capacity_type) for group in groups})
-    columns: list[Column] = []
-    for index, wanted in enumerate(demands):
-        usable = _undominated(wanted, kept) if prune else range(len(wanted.templates))
-        fitting = [number for number in usable if _is_sound(wanted.templates[number], wanted.placement)]
-        for domain, capacity_type in places:
-            if not _admits(wanted.placement, domain, capacity_type):
-                continue
-            for number in fitting:
-                template = wanted.templates[number]
-                strategy = template.strategy
-                need = {
-                    Group(gpu_kind=kind, domain=domain, capacity_type=capacity_type): count
-                    for kind, count in strategy.need.items()
-                }
-                most = min((_most_pods(by_group.get(g, []), strategy.tp) // n for g, n in need.items()), default=0)
-                if most < 1:
-                    continue
-                share = template.rate / wanted.rate
-                useful = max(int(np.ceil(1.0 / share - 1e-12)), wanted.placement.min_replicas, 1)
-                columns.append(
-                    Column(
-                        demand=index,
-                        label=strategy.id,
-                        template=number,
-                        domain=domain,
-                        capacity_type=capacity_type,
-                        share=share,
-                        pods=tuple((number_of[g], strategy.tp, n) for g, n in need.items()),
-                        upper=min(most, max(useful, kept.get((wanted.key, strategy), 0))),
-                        start_charge=_start_charge(template, need, by_group, problem.policy.horizon_hours),
-                    )
-                )
-    return _assemble(demands, groups, columns, supplies, problem)
+    columns = []
+    for demand, line, number in choices:
+        wanted, menu, place = space.demands[demand], space.menus[demand], space.places[number]
+        template = wanted.templates[menu.templates[line]]
+        strategy = template.strategy
+        need = {
+            Group(gpu_kind=kind, domain=place.domain, capacity_type=place.capacity_type): count
+            for kind, count in strategy.need.items()
+        }
+        most = min(_most_pods(by_group[g], strategy.tp) // n for g, n in need.items())
+        share = float(menu.share[line])
+        useful = max(int(np.ceil(1.0 / share - 1e-12)), wanted.placement.min_replicas, 1)
+        columns.append(
+            Column(
+                demand=demand,
+                label=strategy.id,
+                template=int(menu.templates[line]),
+                choice=(demand, line, number),
+                domain=place.domain,
+                capacity_type=place.capacity_type,
+                share=share,
+                pods=tuple((number_of[g], strategy.tp, n) for g, n in need.items()),
+                upper=min(most, max(useful, kept.get((wanted.key, strategy), 0))),
+                start_charge=_start_charge(template, need, by_group, problem.policy.horizon_hours)
+                if problem.running
+                else 0.0,
+            )
+        )
+    return _assemble(space, groups, columns, problem, held)
 
 
 def group_of(supply: Supply) -> Group:
@@ -293,28 +273,6 @@ def start_cost(template: Template, site: Iterable[Supply]) -> float:
     return price * seconds / SECONDS_PER_HOUR
 
 
-def _wanted(row: DemandRow) -> Wanted:
-    templates = tuple({template.strategy: template for template in reversed(row.templates)}.values())[::-1]
-    return Wanted(key=row.key, rate=row.rate, priority=row.priority, placement=row.placement, templates=templates)
-
-
-def _admits(placement: Placement, domain: Domain, capacity_type: CapacityType) -> bool:
-    return (not placement.regions or domain.region in placement.regions) and (
-        not placement.capacity_types or capacity_type in placement.capacity_types
-    )
-
-
-def _is_sound(template: Template, placement: Placement) -> bool:
-    """Packing rows are exact for power-of-two widths only; a template without rate serves nobody."""
-    strategy = template.strategy
-    return (
-        template.rate > 0.0
-        and strategy.tp > 0
-        and strategy.tp & (strategy.tp - 1) == 0
-        and (not placement.gpu_kinds or placement.gpu_kinds.issuperset(strategy.need))
-    )
-
-
 def _most_pods(supplies: Iterable[Supply], width: int) -> int:
     return sum(supply.obtainable * (supply.gpus // width) for supply in supplies)
 
@@ -332,59 +290,27 @@ def _start_charge(
     return price * (template.startup_seconds + seconds) / SECONDS_PER_HOUR / horizon_hours
 
 
-def _undominated(wanted: Wanted, kept: Mapping[tuple[DemandKey, Strategy], int]) -> list[int]:
-    """Templates for which no other delivers at least as much for no more of anything.
-
-    With one width per strategy the cumulative need at width s is count x tp for s up to tp, so another dominates
-    if it is no wider and asks for no more GPUs of any kind. Equal templates keep the first.
-    """
-    templates = wanted.templates
-    kinds = sorted({kind for template in templates for kind in template.strategy.need})
-    gpus = np.array([[t.strategy.need.get(kind, 0) * t.strategy.tp for kind in kinds] for t in templates], dtype=float)
-    width = np.array([template.strategy.tp for template in templates], dtype=float)
-    rate = np.array([template.rate for template in templates], dtype=float)
-    startup = np.array([template.startup_seconds for template in templates], dtype=float)
-    survivors = []
-    for number, template in enumerate(templates):
-        if (wanted.key, template.strategy) in kept:
-            survivors.append(number)
-            continue
-        no_worse = (
-            (rate >= rate[number])
-            & (width <= width[number])
-            & (startup <= startup[number])
-            & (gpus <= gpus[number]).all(axis=1)
-        )
-        better = (
-            (rate > rate[number])
-            | (width < width[number])
-            | (startup < startup[number])
-            | (gpus < gpus[number]).any(axis=1)
-            | (np.arange(len(templates)) < number)
-        )
-        if not (no_worse & better).any():
-            survivors.append(number)
-    return survivors
-
-
 def _assemble(
-    demands: tuple[Wanted, ...],
-    groups: tuple[Group, ...],
-    columns: list[Column],
-    supplies: tuple[Supply, ...],
-    problem: Problem,
+    space: Space, groups: tuple[Group, ...], columns: list[Column], problem: Problem, held: Floats | None
 ) -> Sets:
     narrowest: dict[int, int] = {}
     for column in columns:
         for group, width, _ in column.pods:
             narrowest[group] = min(width, narrowest.get(group, width))
+    taken = _held(space, groups, set(narrowest), held)
+    for group, width in taken:
+        narrowest[group] = min(width, narrowest[group])
     number_of = {group: number for number, group in enumerate(groups)}
-    used = [s for s in supplies if s.gpus >= narrowest.get(number_of[group_of(s)], s.gpus + 1)]
+    used = [
+        (number, s)
+        for number, s in enumerate(space.supplies)
+        if s.gpus >= narrowest.get(number_of[group_of(s)], s.gpus + 1)
+    ]
     column_of = {
-        (demands[c.demand].key, c.label, c.domain.zone, c.capacity_type, c.domain.region): number
+        (space.demands[c.demand].key, c.label, c.domain.zone, c.capacity_type, c.domain.region): number
         for number, c in enumerate(columns)
     }
-    region_of = {supply.offering: supply.region for supply in used}
+    region_of = {supply.offering: supply.region for _, supply in used}
     running = []
     for replicas in problem.running:
         first = replicas.site.offerings[0]
@@ -392,11 +318,30 @@ def _assemble(
         if place in column_of and all(offering in region_of for offering in replicas.site.offerings):
             running.append(Running(column=column_of[place], group=replicas))
     return Sets(
-        demands=demands,
+        demands=space.demands,
         groups=groups,
         columns=tuple(columns),
-        supplies=tuple(used),
-        supply_group=tuple(number_of[group_of(supply)] for supply in used),
+        supplies=tuple(supply for _, supply in used),
+        supply_group=tuple(number_of[group_of(supply)] for _, supply in used),
+        numbers=tuple(number for number, _ in used),
+        held=taken,
         running=tuple(running),
         budget=problem.policy.budget_per_hour,
     )
+
+
+def _held(
+    space: Space, groups: tuple[Group, ...], touched: set[int], held: Floats | None
+) -> Mapping[tuple[int, int], float]:
+    """Slots taken by replicas that are not looked at, by group and width, where columns can come beside them."""
+    if held is None:
+        return {}
+    place_number = {place: number for number, place in enumerate(space.places)}
+    found = {}
+    for group in touched:
+        spec = groups[group]
+        place = place_number[Place(domain=spec.domain, capacity_type=spec.capacity_type)]
+        for row, (kind, width) in enumerate(space.rows):
+            if kind == spec.gpu_kind and held[place, row] > 0.0:
+                found[group, width] = float(held[place, row])
+    return found

@@ -1,5 +1,6 @@
 """Stage two: the cheapest nodes and replicas for all demands together, with a proof of how near that is."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,14 +11,30 @@ from atoll.domain.demand import DemandKey
 from atoll.domain.problem import Allocation, Problem
 from atoll.domain.reason import Reason
 from atoll.optimize.check import check
+from atoll.optimize.decomposition import Decomposition
+from atoll.optimize.draft import Draft, draft_of, plan_in
 from atoll.optimize.effort import Effort
+from atoll.optimize.generation import list_prices
 from atoll.optimize.greedy import greedy
+from atoll.optimize.options import cheapest
 from atoll.optimize.placement import Placed, place
-from atoll.optimize.plan import Plan, level_values, missing_of, unserved
+from atoll.optimize.plan import Plan, level_values, missing_of, rank_of, unserved
 from atoll.optimize.running import grown, move_cost, running_plan
 from atoll.optimize.scarcity import BUDGET, COST, FIX_TOLERANCE
 from atoll.optimize.search import Found, Search, levels_of
-from atoll.optimize.sets import Sets, sets_of
+from atoll.optimize.sets import Sets, sets_over
+from atoll.optimize.space import Choice, Domain, Place, Space, space_of
+
+WHOLE = 1500
+"""Choices up to which the whole program is searched at once; beyond, the fleet is decomposed by demand."""
+
+FIRST_TEMPLATES = 8
+FIRST_PLACES = 12
+"""Templates of each demand, and places of each of them, that the first plan of a large fleet is made of."""
+
+
+TELL_STEP = 0.003
+"""Share by which an answer must be better than the one told before."""
 
 
 class AllocationError(RuntimeError):
@@ -47,7 +64,8 @@ def solve(
         clock: seconds, monotonic.
         incumbents: known answers to begin with, such as the baseline's; the answer is not worse than they are
             unless what runs is kept.
-        tell: is called once with a feasible answer before the search begins: of use where the search never ends.
+        tell: is called with a feasible answer before the search begins, and in a large fleet with better ones: of use
+            where the search never ends.
 
     Returns:
         An allocation that passed ``check``.
@@ -57,25 +75,32 @@ def solve(
     """
     began = clock()
     effort = Effort.of(problem.policy, clock)
-    sets = sets_of(problem)
+    space = space_of(problem)
+    whole = space.size <= WHOLE
+    sets = sets_over(space, problem, space.choices() if whole else first_choices(space, problem, incumbents))
     safe = greedy(sets)
     kept = running_plan(sets)
     plans = [safe, *([] if kept is None else [kept, grown(sets, kept)])]
-    former = former_plan(problem, sets)
+    former = former_plan(problem, space, sets)
     known = (former, *(plan_of(sets, answer) for answer in incumbents))
     plans += [plan for plan in known if plan is not None]
     stays = [plan for plan in (former, kept) if plan is not None]
-    first = _steady(problem, sets, Found(plans=plans), min(plans, key=lambda plan: _rank(sets, plan)), stays)
-    early = allocation_of(sets, Found(plans=plans), first, effort.gap, clock() - began)
+    best = min(plans, key=lambda plan: _rank(sets, plan))
+    found = Found(plans=plans)
+    early = allocation_of(sets, found, _steady(problem, sets, found, best, stays), effort.gap, clock() - began)
     if not check(problem, early):
         tell(early)
-    if sets.columns:
+    if not sets.columns:
+        found.bounds.update(level_values(sets, safe))
+    elif whole:
         search = Search(sets, effort)
         found = search.run(plans)
         best = search.best(found)
     else:
-        found = Found(plans=plans, bounds=level_values(sets, safe))
-        best = safe
+        telling = _Telling(problem, space, effort, began, tell)
+        draft = Decomposition(space, problem, effort, telling).run(found, draft_of(space, sets, best))
+        sets, found.plans, stays = _gathered(space, problem, sets, draft, (plans, stays))
+        best, safe = found.plans[0], found.plans[1]
     choices = [_steady(problem, sets, found, best, stays), best, safe]
     faults: dict[str, tuple[str, ...]] = {}
     for plan in choices:
@@ -108,8 +133,8 @@ def allocation_of(sets: Sets, found: Found, plan: Plan, gap: float, seconds: flo
             for number, wanted in enumerate(sets.demands)
             if missing[number] > 0.0
         },
-        cost_per_hour=levels[-1].value,
-        bound_per_hour=levels[-1].bound,
+        cost_per_hour=(price := _price(placed)),
+        bound_per_hour=min(price, levels[-1].bound),
         levels=levels,
         unmet=_unmet(sets, settled),
         solver=plan.origin,
@@ -143,9 +168,80 @@ def plan_of(sets: Sets, allocation: Allocation) -> Plan | None:
     return plan if within and (sets.load_of(counts) <= nodes @ sets.slots + 1e-9).all() else None
 
 
-def former_plan(problem: Problem, sets: Sets) -> Plan | None:
+class _Telling:
+    """Tells of drafts as allocations, each a good deal better than the one before."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        space: Space,
+        effort: Effort,
+        began: float,
+        tell: Callable[[Allocation], object],
+    ) -> None:
+        self._problem, self._space, self._effort, self._began, self._tell = problem, space, effort, began, tell
+        self._told = math.inf
+        self._bound = -math.inf
+
+    def __call__(self, draft: Draft, found: Found) -> None:
+        cost = float(self._space.price @ draft.nodes)
+        bound = found.bounds.get(COST, 0.0)
+        if cost > (1.0 - TELL_STEP) * self._told and bound <= self._bound:
+            return
+        sets = sets_over(self._space, self._problem, list(draft.counts))
+        plan = plan_in(sets, draft, "program")
+        if plan is None:
+            return
+        answer = allocation_of(sets, found, plan, self._effort.gap, self._effort.clock() - self._began)
+        if not check(self._problem, answer):
+            self._told, self._bound = cost, bound
+            self._tell(answer)
+
+
+def _gathered(
+    space: Space, problem: Problem, sets: Sets, draft: Draft, known: tuple[Sequence[Plan], Sequence[Plan]]
+) -> tuple[Sets, list[Plan], list[Plan]]:
+    """Sets over all that a draft, known plans and what runs use; the draft and the plans over them."""
+    plans, stays = known
+    drafts = {id(plan): draft_of(space, sets, plan) for plan in (*plans, *stays)}
+    used = {choice for each in (draft, *drafts.values()) for choice in each.counts}
+    used |= {sets.columns[running.column].choice for running in sets.running}
+    over = sets_over(space, problem, sorted(used))
+    moved = {plan: plan_in(over, each, "program") for plan, each in drafts.items()}
+    best = plan_in(over, draft, "program")
+    return (
+        over,
+        [plan for plan in (best, *(moved[id(plan)] for plan in plans)) if plan is not None],
+        [plan for each in stays if (plan := moved[id(each)]) is not None],
+    )
+
+
+def first_choices(space: Space, problem: Problem, incumbents: Sequence[Allocation]) -> list[Choice]:
+    """What a first plan is made of, and what runs, ran or is proposed: few of many choices."""
+    number_of = {wanted.key: number for number, wanted in enumerate(space.demands)}
+    region_of = {supply.offering: supply.region for supply in space.supplies}
+    place_number = {place: number for number, place in enumerate(space.places)}
+    choices = cheapest(space, list_prices(space), templates=FIRST_TEMPLATES, places=FIRST_PLACES)
+    proposed = [group for answer in incumbents for group in answer.replicas]
+    for group in (*problem.running, *problem.former, *proposed):
+        first = group.site.offerings[0]
+        domain = Domain(region=region_of.get(first, ""), zone=first.zone)
+        place = place_number.get(Place(domain=domain, capacity_type=first.capacity_type))
+        demand = number_of.get(group.demand)
+        if demand is None or place is None:
+            continue
+        menu, templates = space.menus[demand], space.demands[demand].templates
+        choices += [
+            (demand, line, place)
+            for line, number in enumerate(menu.templates.tolist())
+            if menu.allowed[line, place] and templates[number].strategy == group.strategy
+        ]
+    return list(dict.fromkeys(choices))
+
+
+def former_plan(problem: Problem, space: Space, sets: Sets) -> Plan | None:
     """The plan in force as it was decided, what is lost of it at its old place; nothing where that place is gone."""
-    wanted = sets_of(replace(problem, running=problem.former))
+    wanted = sets_over(space, replace(problem, running=problem.former), [column.choice for column in sets.columns])
     plan = running_plan(wanted) if problem.former else None
     if plan is None:
         return None
@@ -194,9 +290,7 @@ def _lacks(sets: Sets, plan: Plan) -> bool:
 
 
 def _rank(sets: Sets, plan: Plan) -> tuple[float, ...]:
-    values = level_values(sets, plan)
-    above = [round(value / (10 * FIX_TOLERANCE)) for name, value in values.items() if name != COST]
-    return (*above, values[COST])
+    return rank_of(level_values(sets, plan))
 
 
 def _price(placed: Placed) -> float:

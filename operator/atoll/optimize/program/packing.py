@@ -7,7 +7,7 @@ from atoll.optimize.sets import Sets
 
 
 def add_packing(program: pyo.ConcreteModel, sets: Sets) -> None:
-    """``sum_(tp >= s) (tp / s) N[tp] <= sum_p floor(G[p] / s) y[p]`` for each group and width s in use.
+    """``sum_(tp >= s) (tp / s) N[tp] + held <= sum_p floor(G[p] / s) y[p]`` for each group and width s in use.
 
     In slots of s GPUs. A group is a GPU kind in a domain and capacity class; N[tp] counts the stage pods of width tp
     that the x ask for there. Exact for power-of-two widths on nodes of any size, partly used ones too (design
@@ -26,5 +26,5 @@ def add_packing(program: pyo.ConcreteModel, sets: Sets) -> None:
         place = sets.groups[group]
         names.append((place.gpu_kind, place.domain.region, place.domain.zone, str(place.capacity_type), width))
     program.packing = pyo.Constraint(names)
-    for name, asked in zip(names, terms, strict=True):
-        program.packing[name] = linear(asked) <= 0.0
+    for packed, name, asked in zip(sets.rows, names, terms, strict=True):
+        program.packing[name] = linear(asked) <= 0.0 - sets.held.get(packed, 0.0)

@@ -26,6 +26,6 @@ def add_shortfall_levels(program: pyo.ConcreteModel, sets: Sets) -> None:
     program.penalty = pyo.Var(sets.priorities, domain=pyo.NonNegativeReals)
     program.penalties = pyo.Constraint(sets.priorities)
     for priority in sets.priorities:
-        members = [str(wanted.key) for wanted in sets.demands if wanted.priority == priority]
+        members = [str(w.key) for w in sets.demands if w.priority == priority and not w.is_priced]
         row = [(slope, program.piece[name, i]) for name in members for i, slope in enumerate(SLOPES)]
         program.penalties[priority] = linear([*row, (-1.0, program.penalty[priority])]) == 0.0

@@ -1,0 +1,52 @@
+"""A plan over a space: which choices, how often, on which nodes."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from atoll.optimize.plan import Plan
+from atoll.optimize.sets import Sets
+from atoll.optimize.space import Choice, Floats, Ints, Space
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A plan whose replicas are named by choice: a space has too many choices for a vector of counts.
+
+    Attributes:
+        counts: replicas by choice, those above zero.
+        nodes: (P,) nodes by supply of the space.
+    """
+
+    counts: dict[Choice, int]
+    nodes: Ints
+
+    def load(self, space: Space, *, without: Iterable[int] = ()) -> Floats:
+        """(Q, R) slots that are taken by all demands but some."""
+        left_out = set(without)
+        load = np.zeros((len(space.places), len(space.rows)))
+        for (demand, line, place), count in self.counts.items():
+            if demand not in left_out:
+                load[place] += space.menus[demand].load[line] * count
+        return load
+
+
+def draft_of(space: Space, sets: Sets, plan: Plan) -> Draft:
+    """A plan of sets as a draft of the space that they are over."""
+    nodes = np.zeros(len(space.supplies), dtype=np.int64)
+    nodes[list(sets.numbers)] = plan.nodes
+    chosen = np.flatnonzero(plan.counts)
+    return Draft(counts={sets.columns[c].choice: int(plan.counts[c]) for c in chosen}, nodes=nodes)
+
+
+def plan_in(sets: Sets, draft: Draft, origin: str) -> Plan | None:
+    """A draft as a plan of sets; nothing where they lack one of its choices or supplies."""
+    column_of = {column.choice: number for number, column in enumerate(sets.columns)}
+    if not column_of.keys() >= draft.counts.keys():
+        return None
+    counts = np.zeros(len(sets.columns), dtype=np.int64)
+    for choice, count in draft.counts.items():
+        counts[column_of[choice]] = count
+    nodes = draft.nodes[list(sets.numbers)]
+    return Plan(counts=counts, nodes=nodes, origin=origin) if nodes.sum() == draft.nodes.sum() else None

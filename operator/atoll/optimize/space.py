@@ -1,0 +1,299 @@
+"""What stage two chooses from, as arrays: templates by place, supplies and the slots that one asks of the other.
+
+A problem is reduced here without loss: demands at rate zero, templates that another dominates, and combinations of
+template and place that no nodes can hold are left out. A fleet of 100 served models in 30 regions has more than a
+million combinations, so none is an object here: ``sets_of`` makes objects of those that a program is stated over.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from atoll.domain.demand import DemandKey, Placement
+from atoll.domain.gpu import CapacityType
+from atoll.domain.pool import Supply
+from atoll.domain.problem import DemandRow, Problem
+from atoll.domain.strategy import Strategy, Template
+
+Ints = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
+Bools = np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
+
+Choice = tuple[int, int, int]
+"""Replicas of one sort: numbers of the demand, of the template in its menu, and of the place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Domain:
+    """The topology that a replica may not cross: a zone of a region."""
+
+    region: str
+    zone: str
+
+
+EVERYWHERE = Domain(region="", zone="")
+"""The one domain of a pooled space."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Place:
+    """Where a replica is: a domain and the capacity class of all its nodes."""
+
+    domain: Domain
+    capacity_type: CapacityType
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A demand above zero.
+
+    Attributes:
+        key: namespace and name.
+        rate: requests/s wanted.
+        priority: higher is served first.
+        placement: where replicas may run.
+        templates: what a replica can be.
+        shortfall_cost: US$/h if nothing is served, where that is weighed against cost; infinity where it is not.
+    """
+
+    key: DemandKey
+    rate: float
+    priority: int
+    placement: Placement
+    templates: tuple[Template, ...]
+    shortfall_cost: float = float("inf")
+
+    @property
+    def is_priced(self) -> bool:
+        """Whether its shortfall is part of cost instead of a level of its own."""
+        return self.shortfall_cost < float("inf")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Menu:
+    """What one demand can choose from.
+
+    Attributes:
+        templates: (T,) numbers of the templates within the demand's.
+        load: (T, R) slots that one replica asks of each row of its place.
+        share: (T,) share of the demand that one replica serves, 1 = all of it; may exceed 1.
+        allowed: (T, Q) whether a replica can be at a place at all.
+    """
+
+    templates: Ints
+    load: Floats
+    share: Floats
+    allowed: Bools
+
+
+@dataclass(frozen=True, kw_only=True)
+class Space:
+    """Everything that can be chosen from.
+
+    Attributes:
+        demands: demands above zero.
+        places: (Q) domains by capacity class.
+        rows: (R) GPU kind and width of a stage pod: the packing rows of each place.
+        supplies: (P) nodes that can be had.
+        place_of: (P,) place of each supply.
+        slots: (P, R) pods of a row that a node holds when nothing else is on it: floor(G / s).
+        menus: (M) what each demand chooses from.
+    """
+
+    demands: tuple[Wanted, ...]
+    places: tuple[Place, ...]
+    rows: tuple[tuple[str, int], ...]
+    supplies: tuple[Supply, ...]
+    place_of: Ints
+    slots: Floats
+    menus: tuple[Menu, ...]
+
+    @cached_property
+    def price(self) -> Floats:
+        """(P,) US$ per node and hour."""
+        return np.array([supply.price_per_hour for supply in self.supplies], dtype=float)
+
+    @cached_property
+    def obtainable(self) -> Ints:
+        """(P,) most nodes."""
+        return np.array([supply.obtainable for supply in self.supplies], dtype=np.int64)
+
+    @cached_property
+    def size(self) -> int:
+        """Number of choices: columns of the whole program."""
+        return sum(int(menu.allowed.sum()) for menu in self.menus)
+
+    def choices(self) -> list[Choice]:
+        """All of them, by demand, place and template."""
+        return [
+            (demand, int(template), int(place))
+            for demand, menu in enumerate(self.menus)
+            for place, template in np.argwhere(menu.allowed.T)
+        ]
+
+    def only(self, demands: Sequence[int]) -> "Space":
+        """The same for some of the demands, in this order."""
+        return replace(
+            self,
+            demands=tuple(self.demands[number] for number in demands),
+            menus=tuple(self.menus[number] for number in demands),
+        )
+
+    def pooled(self) -> "Space":
+        """The same with the domains of a capacity class as one: a relaxation, so a bound of it holds here.
+
+        A replica of several stages may there have them in different domains, and regions that a demand does not
+        allow serve it all the same (solver.md, aggregated regions).
+        """
+        classes = sorted({place.capacity_type for place in self.places})
+        class_of = np.array([classes.index(place.capacity_type) for place in self.places], dtype=np.int64)
+        menus = []
+        for menu in self.menus:
+            allowed = np.zeros((len(menu.share), len(classes)), dtype=bool)
+            for number in range(len(classes)):
+                allowed[:, number] = menu.allowed[:, class_of == number].any(axis=1)
+            menus.append(replace(menu, allowed=allowed))
+        return replace(
+            self,
+            places=tuple(Place(domain=EVERYWHERE, capacity_type=item) for item in classes),
+            place_of=class_of[self.place_of] if len(self.supplies) else self.place_of,
+            menus=tuple(menus),
+        )
+
+
+def space_of(problem: Problem, *, prune: bool = True) -> Space:
+    """Index a problem.
+
+    Args:
+        problem: what is to be decided.
+        prune: leave out dominated templates (lossless; off only to test that it is).
+    """
+    demands = tuple(_wanted(row) for row in problem.demands if row.rate > 0.0)
+    supplies = tuple(supply for supply in problem.supplies if supply.obtainable > 0 and supply.gpus > 0)
+    places = tuple(sorted({place_of(supply) for supply in supplies}))
+    number_of = {place: number for number, place in enumerate(places)}
+    kept = {(group.demand, group.strategy) for group in problem.running}
+    known: dict[tuple[int, Placement], list[int]] = {}
+    usable = []
+    for row, wanted in zip((row for row in problem.demands if row.rate > 0.0), demands, strict=True):
+        # Demands for the same templates are many in a large fleet, and to compare 700 templates takes 10 ms.
+        same = (id(row.templates), row.placement)
+        if same not in known or any(demand == wanted.key for demand, _ in kept):
+            known[same] = _usable(wanted, kept, prune=prune)
+        usable.append(known[same])
+    shapes = {
+        (kind, wanted.templates[number].strategy.tp)
+        for wanted, numbers in zip(demands, usable, strict=True)
+        for number in numbers
+        for kind in wanted.templates[number].strategy.need
+    }
+    rows = tuple(sorted(shapes))
+    width = np.array([tp for _, tp in rows], dtype=np.int64)
+    slots = np.zeros((len(supplies), len(rows)))
+    for number, supply in enumerate(supplies):
+        own = np.array([kind == supply.gpu_kind for kind, _ in rows], dtype=bool)
+        slots[number, own] = supply.gpus // width[own]
+    home = np.array([number_of[place_of(supply)] for supply in supplies], dtype=np.int64)
+    most = np.zeros((len(places), len(rows)))
+    np.add.at(most, home, slots * np.array([supply.obtainable for supply in supplies], dtype=float)[:, None])
+    menus = tuple(_menu(wanted, numbers, places, rows, most) for wanted, numbers in zip(demands, usable, strict=True))
+    return Space(demands=demands, places=places, rows=rows, supplies=supplies, place_of=home, slots=slots, menus=menus)
+
+
+def place_of(supply: Supply) -> Place:
+    """The place of a supply's nodes."""
+    return Place(domain=Domain(region=supply.region, zone=supply.zone), capacity_type=supply.capacity_type)
+
+
+def _wanted(row: DemandRow) -> Wanted:
+    templates = tuple({template.strategy: template for template in reversed(row.templates)}.values())[::-1]
+    return Wanted(
+        key=row.key,
+        rate=row.rate,
+        priority=row.priority,
+        placement=row.placement,
+        templates=templates,
+        shortfall_cost=row.shortfall_price * row.rate,
+    )
+
+
+def _usable(wanted: Wanted, kept: set[tuple[DemandKey, Strategy]], *, prune: bool) -> list[int]:
+    numbers = _undominated(wanted, kept) if prune else list(range(len(wanted.templates)))
+    return [number for number in numbers if _is_sound(wanted.templates[number], wanted.placement)]
+
+
+def _menu(
+    wanted: Wanted,
+    numbers: list[int],
+    places: tuple[Place, ...],
+    rows: tuple[tuple[str, int], ...],
+    most: Floats,
+) -> Menu:
+    row_of = {row: number for number, row in enumerate(rows)}
+    by_kind: dict[str, list[tuple[int, int]]] = {}
+    for (kind, width), number in row_of.items():
+        by_kind.setdefault(kind, []).append((width, number))
+    load = np.zeros((len(numbers), len(rows)))
+    for line, number in enumerate(numbers):
+        strategy = wanted.templates[number].strategy
+        for kind, count in strategy.need.items():
+            for width, row in by_kind[kind]:
+                if width <= strategy.tp:
+                    load[line, row] = count * (strategy.tp // width)
+    admitted = np.array([_admits(wanted.placement, place) for place in places], dtype=bool)
+    allowed = np.zeros((len(numbers), len(places)), dtype=bool)
+    for place in np.flatnonzero(admitted):
+        allowed[:, place] = (load <= most[place]).all(axis=1)
+    rate = np.array([wanted.templates[number].rate for number in numbers], dtype=float)
+    return Menu(templates=np.array(numbers, dtype=np.int64), load=load, share=rate / wanted.rate, allowed=allowed)
+
+
+def _admits(placement: Placement, place: Place) -> bool:
+    return (not placement.regions or place.domain.region in placement.regions) and (
+        not placement.capacity_types or place.capacity_type in placement.capacity_types
+    )
+
+
+def _is_sound(template: Template, placement: Placement) -> bool:
+    """Packing rows are exact for power-of-two widths only; a template without rate serves nobody."""
+    strategy = template.strategy
+    return (
+        template.rate > 0.0
+        and strategy.tp > 0
+        and strategy.tp & (strategy.tp - 1) == 0
+        and (not placement.gpu_kinds or placement.gpu_kinds.issuperset(strategy.need))
+    )
+
+
+def _undominated(wanted: Wanted, kept: Iterable[tuple[DemandKey, Strategy]]) -> list[int]:
+    """Templates for which no other delivers at least as much for no more of anything.
+
+    With one width per strategy the cumulative need at width s is count x tp for s up to tp, so another dominates
+    if it is no wider and asks for no more GPUs of any kind. Equal templates keep the first.
+    """
+    templates = wanted.templates
+    kinds = sorted({kind for template in templates for kind in template.strategy.need})
+    gpus = np.array([[t.strategy.need.get(kind, 0) * t.strategy.tp for kind in kinds] for t in templates], dtype=float)
+    width = np.array([template.strategy.tp for template in templates], dtype=float)
+    rate = np.array([template.rate for template in templates], dtype=float)
+    startup = np.array([template.startup_seconds for template in templates], dtype=float)
+    stays: Mapping[Strategy, None] = {strategy: None for demand, strategy in kept if demand == wanted.key}
+    survivors = []
+    for number, template in enumerate(templates):
+        if template.strategy in stays:
+            survivors.append(number)
+            continue
+        rivals = np.flatnonzero((rate >= rate[number]) & (width <= width[number]) & (startup <= startup[number]))
+        rivals = rivals[(gpus[rivals] <= gpus[number]).all(axis=1)]
+        better = (
+            (rate[rivals] > rate[number])
+            | (width[rivals] < width[number])
+            | (startup[rivals] < startup[number])
+            | (gpus[rivals] < gpus[number]).any(axis=1)
+            | (rivals < number)
+        )
+        if not better.any():
+            survivors.append(number)
+    return survivors
