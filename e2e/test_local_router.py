@@ -99,3 +99,4 @@ def test_envoy_follows_the_config_map(control_plane: ControlPlane) -> None:
         assert set(router.acknowledged_versions().values()) == {"v2"}, "the last good configuration stays"
         assert answers("second")
         api.delete(f"{CONFIG_MAPS}/router")
+        assert router.ends == (), "it never crashed"
