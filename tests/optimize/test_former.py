@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from atoll.optimize.plan import level_values
 from atoll.optimize.sets import sets_of
-from atoll.optimize.space import space_of
 from atoll.optimize.solve import former_plan, solve
+from atoll.optimize.space import space_of
 from optimize.fleets import problem, row, running, supply, template
 
 WIDE = supply("H100", 8, 8.0, nodes=1)

@@ -44,6 +44,9 @@ ROUNDS = 400
 SHORT_COST = 1e3
 """Cost of leaving a demand without a plan in the master, in multiples of serving all by the dearest: never chosen."""
 
+ROUNDING = 1e-9
+"""Share of a demand that counts as none."""
+
 _NONE: Ints = np.array([], dtype=np.int32)
 
 
@@ -193,7 +196,7 @@ class Generation:
     def _price(self, prices: Floats) -> tuple[float, list[WholePlan]]:
         """The bound at these prices, and each demand's best plan there."""
         space, plans = self._space, []
-        apart = (self._value - self._bound) / abs(self._bound) if np.isfinite(self._bound) else np.inf
+        apart = (self._value - self._bound) / max(abs(self._bound), 1e-9) if np.isfinite(self._bound) else np.inf
         tolerance = min(COARSE, max(TOLERANCE, FINENESS * apart))
         reduced = space.price - (space.slots * prices[space.place_of]).sum(axis=1)
         bound = float(np.minimum(0.0, reduced) @ space.obtainable)
@@ -205,8 +208,8 @@ class Generation:
             answer: Cover = cover(price, menu.share, self._unserved[demand], need=need, tolerance=tolerance)
             bound += answer.bound
             replicas = tuple(sorted((line, int(place[line])) for line in answer.replicas))
-            lacking = float(self._need[demand] - menu.share[list(answer.replicas)].sum())
-            plans.append(WholePlan(demand=demand, replicas=replicas, unserved=max(0.0, lacking)))
+            lacking = need - float(menu.share[list(answer.replicas)].sum())
+            plans.append(WholePlan(demand=demand, replicas=replicas, unserved=lacking if lacking > ROUNDING else 0.0))
         return bound, plans
 
     def _add(self, plan: WholePlan, prices: Floats, worth: float) -> bool:

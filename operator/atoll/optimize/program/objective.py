@@ -12,9 +12,10 @@ TIE_SHARE = 1e-4
 def add_objectives(program: pyo.ConcreteModel, sets: Sets) -> None:
     """``cost = sum_p c[p] y[p]``; ``decision = cost + sum_c charge[c] x[c] - sum_r charge[r] kept[r] + ties``.
 
-    US$/h. Where shortfall has a price, ``cost`` counts ``price[m] unserved[m]`` too. ``charge`` is the cost of one start spread over the horizon; with nothing running every plan starts all it
-    has, and the charge is left out. ``ties`` counts GPUs at a ten-thousandth of their mean price where some nodes
-    are free of charge (design section 5: ties go to the fewest GPUs).
+    US$/h. Where shortfall has a price, ``cost`` counts ``price[m] unserved[m]`` too. ``charge`` is the cost of one
+    start spread over the horizon; with nothing running every plan starts all it has, and the charge is left out.
+    ``ties`` counts GPUs at a ten-thousandth of their mean price where some nodes are free of charge (design section
+    5: ties go to the fewest GPUs).
     """
     nodes = [(supply.price_per_hour, y) for supply, y in zip(sets.supplies, program.y.values(), strict=True)]
     nodes += [(w.shortfall_cost, program.unserved[str(w.key)]) for w in sets.demands if w.is_priced]

@@ -1,0 +1,128 @@
+"""The search of large fleets, made to work on small ones and held against the exact program there."""
+
+import dataclasses
+from unittest import mock
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from atoll.domain.problem import Allocation, Problem
+from atoll.optimize import decomposition
+from atoll.optimize import solve as solving
+from atoll.optimize.check import check
+from atoll.optimize.decomposition import most_unserved
+from atoll.optimize.scarcity import penalty
+from optimize.fleets import ON_DEMAND, SPOT, key, problem, row, running, supply, template
+
+KINDS = ["L4", "H100", "A100"]
+
+
+@st.composite
+def fleets(draw: st.DrawFn, *, nodes: int = 6) -> Problem:
+    supplies = [
+        supply(
+            draw(st.sampled_from(KINDS)),
+            draw(st.sampled_from([1, 2, 4, 7, 8])),
+            float(draw(st.integers(0, 20))),
+            nodes=draw(st.integers(0, nodes)),
+            zone=draw(st.sampled_from("abc")),
+            capacity_type=draw(st.sampled_from([SPOT, ON_DEMAND])),
+            pool=f"p{number}",
+        )
+        for number in range(draw(st.integers(0, 8)))
+    ]
+    rows = []
+    for number in range(draw(st.integers(1, 4))):
+        found = {}
+        for _ in range(draw(st.integers(1, 6))):
+            chosen = template(
+                *draw(st.lists(st.sampled_from(KINDS), min_size=1, max_size=3)),
+                tp=draw(st.sampled_from([1, 2, 4])),
+                rate=draw(st.floats(0.2, 5.0)),
+            )
+            found[chosen.strategy] = chosen
+        limits = draw(
+            st.sampled_from([{}, {}, {"spot_share": 0.5}, {"min_replicas": 2}, {"min_domains": 2}, {"spot_share": 0.0}])
+        )
+        rate = draw(st.sampled_from([0.1, 1.0, 4.0, 9.0]))
+        rows.append(row(f"m{number}", rate, *found.values(), priority=draw(st.integers(0, 1)), **limits))
+    return problem(rows, supplies)
+
+
+def above(allocation: Allocation) -> tuple[float, ...]:
+    return tuple(round(level.value, 4) for level in allocation.levels[:-1])
+
+
+def decomposed(case: Problem, *, domains_told_apart: bool = True) -> Allocation:
+    with (
+        mock.patch.object(solving, "WHOLE", 0),
+        mock.patch.object(decomposition, "EXACT_DOMAINS", 10**6 if domains_told_apart else -1),
+    ):
+        return solving.solve(case)
+
+
+@pytest.mark.parametrize("apart", [True, False], ids=["domains told apart", "domains pooled"])
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(case=fleets())
+def test_decomposed_answer_holds_and_its_bounds_are_never_above_the_optimum(apart: bool, case: Problem) -> None:
+    answer = decomposed(case, domains_told_apart=apart)
+    exact = solving.solve(case)
+    assert check(case, answer) == ()
+    assert all(level.proven for level in exact.levels), "the reference is the optimum"
+    assert above(answer) >= above(exact)
+    for mine, best in zip(answer.levels[:-1], exact.levels[:-1], strict=True):
+        assert mine.bound <= best.value + 1e-4
+    if above(answer) == above(exact):
+        assert answer.bound_per_hour <= exact.cost_per_hour * (1 + 1e-4) + 1e-6
+        assert answer.cost_per_hour >= exact.bound_per_hour - 1e-6
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(case=fleets())
+def test_same_problem_same_answer_with_a_work_budget(case: Problem) -> None:
+    first, second = decomposed(case), decomposed(case)
+    assert dataclasses.replace(first, solve_seconds=0.0) == dataclasses.replace(second, solve_seconds=0.0)
+
+
+def test_what_runs_is_kept_where_nothing_saves_enough() -> None:
+    quick, wide = template("L4"), template("L4", tp=2, rate=2.1)
+    nodes = [supply("L4", 1, 1.0, nodes=9), supply("L4", 2, 1.99, nodes=9, pool="pairs")]
+    runs = [running("a", quick, nodes[0], count=4)]
+    case = problem([row("a", 4.0, quick, wide)], nodes, runs)
+    answer = decomposed(case)
+    assert [(group.strategy, group.count) for group in answer.replicas] == [(quick.strategy, 4)]
+
+
+def test_shortfall_goes_to_the_lower_priority() -> None:
+    case = problem(
+        [row("low", 2.0, template("L4")), row("high", 2.0, template("L4"), priority=10)],
+        [supply("L4", 1, 1.0, nodes=3)],
+    )
+    assert dict(decomposed(case).shortfall) == {key("low"): 1.0}
+
+
+def test_better_answers_are_told_as_they_are_found() -> None:
+    rows = [
+        row(str(n), 7.3 + n, template("L4"), template("L4", "H100", rate=9.0), template("H100", tp=4, rate=30.0))
+        for n in range(4)
+    ]
+    nodes = [
+        supply(kind, gpus, price, zone=zone, nodes=5)
+        for kind, gpus, price in (("L4", 1, 1.0), ("L4", 4, 3.0), ("H100", 8, 20.0))
+        for zone in "ab"
+    ]
+    case, told = problem(rows, nodes), list[Allocation]()
+    with mock.patch.object(solving, "WHOLE", 0):
+        answer = solving.solve(case, tell=told.append)
+    assert all(check(case, each) == () for each in told)
+    assert [each.cost_per_hour for each in told] == sorted((each.cost_per_hour for each in told), reverse=True)
+    assert told[-1].bound_per_hour > told[0].bound_per_hour == 0.0
+    assert answer.cost_per_hour <= told[-1].cost_per_hour
+
+
+@given(st.floats(0.0, 8.0))
+def test_most_unserved_is_the_inverse_of_the_penalty(value: float) -> None:
+    share = most_unserved(value)
+    assert penalty(share) >= value * (1 - 1e-9) - 1e-9 or share == 1.0
+    assert penalty(max(0.0, share - 1e-5)) <= value + 1e-9
