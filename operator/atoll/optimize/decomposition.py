@@ -4,6 +4,7 @@ The whole program of a large fleet is never stated. Column generation bounds it 
 exact programs are stated over those, for some demands at a time.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -13,7 +14,8 @@ from atoll.domain.problem import Problem
 from atoll.optimize.cover import at_price
 from atoll.optimize.draft import Draft, draft_of, plan_in
 from atoll.optimize.effort import Effort
-from atoll.optimize.generation import Chosen, Generation, list_prices
+from atoll.optimize.fixing import left_after_fixing
+from atoll.optimize.generation import Chosen, Generated, Generation, list_prices
 from atoll.optimize.greedy import greedy
 from atoll.optimize.highs import Limits
 from atoll.optimize.improve import Improvement
@@ -47,6 +49,12 @@ SITING_SHARE = 0.5
 SITING_SECONDS = 3.0
 SITING_GAP = 2e-3
 """Of what is left then, for places of pooled plans; most seconds; gap at which it may stop."""
+
+PROVABLE_AT_ONCE = 600
+PROVABLE = 2500
+"""Choices left by fixing up to which all of them are searched at once, before and after improvement. The example
+fleet of six served models keeps 88 of 2322 and is proven in a second; ladder instance 6,5,0,1 keeps 4970 of 24280, and
+branch and bound over these comes to no better bound in 17 s."""
 
 LEVELS_SHARE = 0.5
 """Of the time, for shortfall and limits where no plan at hand keeps all, as a share."""
@@ -126,8 +134,28 @@ class Decomposition:
         draft = self._begin(draft, options, chosen)
         self._tell(draft, found)
         improvement = Improvement(self._space, self._problem, options, draft)
-        improvement.run(self._effort, lambda draft: self._heard(found, draft))
+        if self._prove(found, improvement, generated, PROVABLE_AT_ONCE):
+            return improvement.draft
+        is_stuck = improvement.run(self._effort, lambda draft: self._heard(found, draft))
+        if is_stuck and not self._prove(found, improvement, generated, PROVABLE):
+            improvement.run(self._effort, lambda draft: self._heard(found, draft), idle=math.inf)
         return improvement.draft
+
+    def _prove(self, found: Found, improvement: Improvement, generated: Generated, most: int) -> bool:
+        """Search all that could still be cheaper, if that is not too much; whether it was searched."""
+        if self._pooled:
+            return False
+        value = self._values(improvement.draft)[COST]
+        window = value - generated.bound
+        needs = self._needs(improvement.draft)
+        choices = left_after_fixing(self._space, generated.prices, generated.covers, needs, window)
+        if len(choices) > most:
+            return False
+        everyone = range(len(self._space.demands))
+        limits = Limits(seconds=self._effort.remaining, nodes=self._effort.nodes, gap=self._effort.gap)
+        bound = improvement.decide(everyone, choices, limits)
+        found.raise_bound(COST, min(bound, value))
+        return True
 
     def _generation(self, needs: Floats) -> Generation:
         costs = tuple(at_price(wanted.shortfall_cost) for wanted in self._space.demands)

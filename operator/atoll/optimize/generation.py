@@ -72,12 +72,14 @@ class Generated:
     Attributes:
         bound: no plan of the space costs less, US$/h.
         prices: (Q, R) price of a slot at that bound, US$/h.
+        covers: (M,) at most what each demand's best plan costs at these prices, US$/h.
         plans: generated, in order.
         value: cost of the master's relaxation.
     """
 
     bound: float
     prices: Floats
+    covers: tuple[float, ...]
     plans: tuple[WholePlan, ...]
     value: float
 
@@ -118,6 +120,7 @@ class Generation:
         self._smoothing = SMOOTHING
         self._centre = list_prices(space)
         self._bound = -np.inf
+        self._covers: tuple[float, ...] = ()
         self._value = np.inf
 
     def run(self, goes_on: Callable[[int], bool] = lambda _: True) -> Generated:
@@ -128,7 +131,13 @@ class Generation:
         """
         while not self._is_over and self._round < ROUNDS and (not self._round or goes_on(self._round)):
             self._step()
-        return Generated(bound=self._bound, prices=self._centre, plans=tuple(self._plans), value=self._value)
+        return Generated(
+            bound=self._bound,
+            prices=self._centre,
+            covers=self._covers,
+            plans=tuple(self._plans),
+            value=self._value,
+        )
 
     def _step(self) -> None:
         self._highs.run()
@@ -136,9 +145,9 @@ class Generation:
         duals = np.array(self._highs.getSolution().row_dual)
         prices = np.maximum(0.0, -duals[: self._rows]).reshape(len(self._space.places), -1)
         trial = self._smoothing * self._centre + (1.0 - self._smoothing) * prices if self._round else self._centre
-        bound, found = self._price(trial)
+        bound, covers, found = self._price(trial)
         if bound > self._bound:
-            self._bound, self._centre = bound, trial
+            self._bound, self._centre, self._covers = bound, trial, covers
         added = sum(self._add(plan, prices, duals[self._rows + plan.demand]) for plan in found)
         self._is_over = self._value - self._bound <= CLOSED * abs(self._bound) or not (added or self._smoothing)
         if not added:
@@ -193,9 +202,9 @@ class Generation:
             highs.addCol(cost, 0.0, highspy.kHighsInf, 1, row, np.ones(1))
         return highs
 
-    def _price(self, prices: Floats) -> tuple[float, list[WholePlan]]:
-        """The bound at these prices, and each demand's best plan there."""
-        space, plans = self._space, []
+    def _price(self, prices: Floats) -> tuple[float, tuple[float, ...], list[WholePlan]]:
+        """The bound at these prices, each demand's part of it, and each demand's best plan there."""
+        space, plans, covers = self._space, list[WholePlan](), list[float]()
         apart = (self._value - self._bound) / max(abs(self._bound), 1e-9) if np.isfinite(self._bound) else np.inf
         tolerance = min(COARSE, max(TOLERANCE, FINENESS * apart))
         reduced = space.price - (space.slots * prices[space.place_of]).sum(axis=1)
@@ -207,10 +216,11 @@ class Generation:
             need = float(self._need[demand])
             answer: Cover = cover(price, menu.share, self._unserved[demand], need=need, tolerance=tolerance)
             bound += answer.bound
+            covers.append(answer.bound)
             replicas = tuple(sorted((line, int(place[line])) for line in answer.replicas))
             lacking = need - float(menu.share[list(answer.replicas)].sum())
             plans.append(WholePlan(demand=demand, replicas=replicas, unserved=lacking if lacking > ROUNDING else 0.0))
-        return bound, plans
+        return bound, tuple(covers), plans
 
     def _add(self, plan: WholePlan, prices: Floats, worth: float) -> bool:
         """Give the master a plan of negative reduced cost; false for one that it has or that is of no use to it."""

@@ -48,6 +48,9 @@ FAVOURITES = 8
 LEAST_WEIGHT = 0.002
 """Share of its cost that counts as a demand's loss at least, so that each is freed now and then."""
 
+IDLE = 25
+"""Neighbourhoods without a gain after which the draft is taken to be as good as this search makes it."""
+
 ROUND_WORK = 50
 """Nodes of the deterministic budget that one neighbourhood stands for."""
 
@@ -60,27 +63,40 @@ class Improvement:
         self._random = random.Random(0)  # noqa: S311  # a choice of neighbourhoods; the same one every time
         self.draft = draft
 
-    def run(self, effort: Effort, is_closed: Callable[[Draft], bool]) -> None:
-        """Free neighbourhoods until the effort is spent or the gap is closed.
+    def run(self, effort: Effort, is_closed: Callable[[Draft], bool], *, idle: float = IDLE) -> bool:
+        """Free neighbourhoods until the effort is spent, the gap is closed or nothing gets better any more.
 
         Args:
             effort: time, or a budget of work.
             is_closed: whether a draft is as good as proven best.
+            idle: neighbourhoods without a gain after which it ends.
+
+        Returns:
+            Whether nothing got better in many neighbourhoods.
         """
         rounds = max(1, effort.nodes // ROUND_WORK) if effort.nodes else 0
-        count = 0
+        count = useless = 0
         while (count < rounds if rounds else effort.remaining > 0.0) and not is_closed(self.draft):
             count += 1
+            before = self.draft
             self.step(Limits(seconds=min(SECONDS, effort.remaining), nodes=effort.nodes, gap=GAP))
+            useless = 0 if self.draft is not before else useless + 1
+            if useless >= idle:
+                return True
+        return bool(rounds)
 
-    def step(self, limits: Limits) -> bool:
-        """Decide one neighbourhood anew; whether that changed the draft."""
+    def step(self, limits: Limits) -> None:
+        """Decide one neighbourhood anew."""
         demands = self._demands()
         places = self._places(demands)
-        return self.decide(demands, self.choices(demands, places), limits)
+        self.decide(demands, self.choices(demands, places), limits)
 
-    def decide(self, demands: Sequence[int], choices: Sequence[Choice], limits: Limits) -> bool:
-        """Decide some demands anew among these choices and those that they have; whether that changed the draft."""
+    def decide(self, demands: Sequence[int], choices: Sequence[Choice], limits: Limits) -> float:
+        """Decide some demands anew among these choices and those that they have.
+
+        Returns:
+            A lower bound on the cost of the nodes that these and what shares them are on; minus infinity for none.
+        """
         number_of = {demand: number for number, demand in enumerate(demands)}
         current = {choice: count for choice, count in self.draft.counts.items() if choice[0] in number_of}
         offered = list(dict.fromkeys([*choices, *current]))
@@ -98,7 +114,7 @@ class Improvement:
             "program",
         )
         if before is None or not sets.columns:
-            return False
+            return -np.inf
         matrix = compile_program(build(sets))
         upper = matrix.upper.copy()
         values = list(level_values(sets, before).values())
@@ -107,19 +123,17 @@ class Improvement:
         decision = matrix.objectives["decision"]
         outcome = Solver(matrix).minimise(decision, matrix.lower, upper, limits, start_values(sets, matrix, before))
         if outcome.values is None:
-            return False
+            return outcome.bound
         found = Plan(
             counts=np.rint(outcome.values[matrix.columns["x"]]).astype(np.int64),
             nodes=np.rint(outcome.values[matrix.columns["y"]]).astype(np.int64),
             origin="program",
         )
-        if not fits(sets, found):
-            return False
-        after = trimmed(sets, found, nothing(sets))
-        if _rank(sets, matrix, after) > _rank(sets, matrix, before):
-            return False
-        self._adopt(draft_of(self._space, sets, after), demands, sets.numbers)
-        return True
+        if fits(sets, found):
+            after = trimmed(sets, found, nothing(sets))
+            if _rank(sets, matrix, after) < _rank(sets, matrix, before):
+                self._adopt(draft_of(self._space, sets, after), demands, sets.numbers)
+        return outcome.bound
 
     def _adopt(self, part: Draft, demands: Sequence[int], supplies: Sequence[int]) -> None:
         freed = set(demands)

@@ -108,10 +108,10 @@ def _options(space: Space, demand: int, price: Floats, known: _Known, class_of: 
             loss[sort] = min(loss.get(sort, np.inf), extra)
     lines, places, losses = list[int](), list[int](), list[float]()
     for (line, sort_of), extra in loss.items():
-        for place in np.flatnonzero((class_of == sort_of) & menu.allowed[line]):
+        for found in np.flatnonzero((class_of == sort_of) & menu.allowed[line]):
             lines.append(line)
-            places.append(int(place))
-            losses.append(extra + float(price[line, place] - least_in_class[line, sort_of]))
+            places.append(int(found))
+            losses.append(extra + float(price[line, found] - least_in_class[line, sort_of]))
     return Options(
         lines=np.array(lines, dtype=np.int64),
         places=np.array(places, dtype=np.int64),

@@ -1,7 +1,8 @@
 """A plan placed on nodes: every stage pod on one, kept replicas where they are."""
 
-from collections import Counter
-from collections.abc import Iterable
+import heapq
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -94,10 +95,8 @@ class _Seating:
         self.left = {number: int(count) for number, count in enumerate(plan.counts) if count}
         self.spare = plan.nodes @ sets.slots - sets.load_of(plan.counts)
         self.of_offering: dict[OfferingKey, list[int]] = {}
-        self.of_group: dict[int, list[int]] = {}
         for number, node in enumerate(self.nodes):
             self.of_offering.setdefault(sets.supplies[node.supply].offering, []).append(number)
-            self.of_group.setdefault(node.group, []).append(number)
 
     def keep(self, running: Running) -> bool:
         """Seat one running replica at its site; false, and nothing changed, where that leaves others without room."""
@@ -138,23 +137,24 @@ class _Seating:
             ),
             key=lambda pod: (-pod[0], pod[1]),
         )
-        seats: dict[tuple[int, int], list[int]] = {}
+        seats: dict[tuple[int, int], deque[int]] = {}
+        free = _FreeBlocks(self.nodes)
         for width, column, group, count in wanted:
+            own = seats.setdefault((column, group), deque())
             for _ in range(count):
-                best = _smallest(self.nodes, self.of_group.get(group, []), width)
+                best = free.take(group, width)
                 if best is None:
                     raise ValueError(f"pods of {columns[column].label} do not fit their nodes")
-                self.nodes[best].take(width)
                 self.used.add(best)
-                seats.setdefault((column, group), []).append(best)
+                own.append(best)
         return Counter((column, self._site(column, seats)) for column in self.left for _ in range(self.left[column]))
 
-    def _site(self, column: int, seats: dict[tuple[int, int], list[int]]) -> tuple[OfferingKey, ...]:
+    def _site(self, column: int, seats: dict[tuple[int, int], deque[int]]) -> tuple[OfferingKey, ...]:
         """The next replica's offerings in the order of its stages."""
         spec = self.sets.columns[column]
         group_of = {self.sets.groups[group].gpu_kind: group for group, _, _ in spec.pods}
         stages = self.sets.demands[spec.demand].templates[spec.template].strategy.stages
-        chosen = [seats[column, group_of[stage.gpu_kind]].pop(0) for stage in stages]
+        chosen = [seats[column, group_of[stage.gpu_kind]].popleft() for stage in stages]
         return tuple(self.sets.supplies[self.nodes[number].supply].offering for number in chosen)
 
     def _room(self, node: _Node) -> Floats:
@@ -170,15 +170,34 @@ class _Seating:
             self.nodes[number].blocks = before
 
 
+class _FreeBlocks:
+    """Free blocks of all nodes by group and size: thousands of pods are seated without a look at every node."""
+
+    def __init__(self, nodes: Sequence[_Node]) -> None:
+        self._nodes = nodes
+        self._heaps: dict[int, dict[int, list[int]]] = {}
+        for number, node in enumerate(nodes):
+            for block in node.blocks:
+                self._heaps.setdefault(node.group, {}).setdefault(block, []).append(number)
+
+    def take(self, group: int, width: int) -> int | None:
+        """Take the smallest block that is wide enough, on the first node that has one; returns the node's number."""
+        heaps = self._heaps.get(group, {})
+        block = min((size for size, heap in heaps.items() if size >= width and heap), default=None)
+        if block is None:
+            return None
+        number = heapq.heappop(heaps[block])
+        self._nodes[number].take(width)
+        while block > width:
+            block //= 2
+            heapq.heappush(heaps.setdefault(block, []), number)
+        return number
+
+
 def packs(pods: Iterable[int], nodes: Iterable[int]) -> bool:
     """Whether pods of power-of-two widths fit nodes of these free GPUs."""
-    bins = [_Node(supply=0, group=0, blocks=_blocks(gpus)) for gpus in nodes]
-    for width in sorted(pods, reverse=True):
-        best = _smallest(bins, range(len(bins)), width)
-        if best is None:
-            return False
-        bins[best].take(width)
-    return True
+    free = _FreeBlocks([_Node(supply=0, group=0, blocks=_blocks(gpus)) for gpus in nodes])
+    return all(free.take(0, width) is not None for width in sorted(pods, reverse=True))
 
 
 def _blocks(gpus: int) -> list[int]:
