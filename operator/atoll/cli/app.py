@@ -7,12 +7,17 @@ import sys
 _INTERRUPTED = 130
 """As shells report a command that Ctrl-C ended."""
 
+_THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+"""Read by numpy's libraries when they are loaded. The matrices here are small: more threads than one only cost time."""
+
 
 def main() -> None:
     """Run the command that the arguments name and end with its exit code."""
     heeds = signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
     if heeds:  # nothing is there yet that would have to be tidied up
         signal.signal(signal.SIGINT, lambda *_: os._exit(_INTERRUPTED))
+    for name in _THREADS:
+        os.environ.setdefault(name, "1")
     from atoll.cli.commands import app  # noqa: PLC0415  # loads numpy, solver and Kubernetes: half a second
     from atoll.cli.output import discard  # noqa: PLC0415
 

@@ -20,7 +20,6 @@ from atoll.performance.estimate import ShippedPerformance
 from atoll.reconcile.adopt import adopt
 from atoll.reconcile.desired import desired_objects
 from atoll.reconcile.supply import supplies
-from atoll.render.engines import refusal
 from atoll.render.router.routing import RouterSettings
 from atoll.report.numbers import amount, counted
 from atoll.report.plan import PlanReport
@@ -70,11 +69,10 @@ def decide(manifests: Manifests, asked: Asked, *, tell: Callable[[str], object])
     policy = snapshot.fleet.solve
     if asked.deadline_seconds is not None:
         policy = replace(policy, deadline_seconds=asked.deadline_seconds)
-    refused = {key: fault for key, item in snapshot.demands.items() if (fault := refusal(item.engine.name))}
-    able = tuple(demand for key, demand in snapshot.demands.items() if key not in refused)
+    demands = tuple(snapshot.demands.values())
     watch = _Watch()
-    tell(f"Stage one: serving strategies of {counted(len(able), 'demand')} …")
-    case = Case(demands=able, supplies=offline_supplies(snapshot, asked.moment), running=(), policy=policy)
+    tell(f"Stage one: serving strategies of {counted(len(demands), 'demand')} …")
+    case = Case(demands=demands, supplies=offline_supplies(snapshot, asked.moment), running=(), policy=policy)
     problem, impossible = pose(case, ShippedPerformance())
     stage_one = watch.lap()
     tell(f"Stage two: replicas and nodes, at most {policy.deadline_seconds:g} s …")
@@ -92,7 +90,7 @@ def decide(manifests: Manifests, asked: Asked, *, tell: Callable[[str], object])
         plan=plan,
         demands=snapshot.demands,
         pools=snapshot.pools,
-        faults=_named(manifests, refused | _without_pools(manifests, snapshot, impossible) | dict(unrendered)),
+        faults=_named(manifests, _without_pools(manifests, snapshot, impossible) | dict(unrendered)),
         baseline_per_hour=rival.cost_per_hour if rival else None,
         baseline_shortfall=sum(rival.shortfall.values()) if rival else 0.0,
         solver=allocation.solver,
