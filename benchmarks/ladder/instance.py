@@ -11,6 +11,9 @@ from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import OfferingKey, Supply
 from atoll.domain.problem import DemandRow, Problem, SolvePolicy
 from atoll.domain.strategy import EngineName, Limit, PerformanceSource, Stage, Strategy, Template
+from benchmarks.ladder.form import Form, InstanceError, read_form
+
+__all__ = ["Instance", "InstanceError", "problem_of", "read_instance"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +26,7 @@ class Instance:
         best_value: best known value, US$/h; not a number where the file has none.
         best_bound: best known bound, US$/h.
         pools: number of pools in the file, those without nodes included.
+        form: the file's arrays.
     """
 
     name: str
@@ -30,10 +34,7 @@ class Instance:
     best_value: float
     best_bound: float
     pools: int
-
-
-class InstanceError(ValueError):
-    """A file is no ladder instance; the message names the file and what is wrong."""
+    form: Form
 
 
 def read_instance(path: Path, *, deadline_seconds: float) -> Instance:
@@ -46,47 +47,56 @@ def read_instance(path: Path, *, deadline_seconds: float) -> Instance:
     Raises:
         InstanceError: the file cannot be read or lacks an array.
     """
+    form = read_form(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        return _instance(path.stem, arrays, deadline_seconds)
-    except (OSError, ValueError, KeyError, IndexError) as error:
+        problem = problem_of(form, deadline_seconds=deadline_seconds)
+    except ValueError as error:
         raise InstanceError(f"{path}: no ladder instance: {error}") from error
+    return Instance(
+        name=form.name,
+        problem=problem,
+        best_value=form.best_value,
+        best_bound=form.best_bound,
+        pools=len(form.price),
+        form=form,
+    )
 
 
-def _instance(name: str, arrays: dict[str, np.ndarray], deadline_seconds: float) -> Instance:
-    templates = {size: _templates(arrays, size) for size in sorted(set(arrays["sizes"].tolist()))}
+def problem_of(form: Form, *, deadline_seconds: float) -> Problem:
+    """The arrays as a problem: a region is one zone, and template t is told by ``max_sequences`` = t.
+
+    Args:
+        form: of the instance.
+        deadline_seconds: of the problem's policy.
+
+    Raises:
+        ValueError: a template has stages of several widths, which no strategy can have.
+    """
+    templates = {size: _templates(form, size) for size in form.menus}
     demands = tuple(
         DemandRow(
             key=DemandKey(namespace="ladder", name=f"m{number:04}"),
-            rate=float(rate),
-            templates=templates[int(size)],
-            shortfall_price=float(price),
+            rate=float(form.demand[number]),
+            templates=templates[form.size[number]],
+            shortfall_price=float(form.penalty[number]),
         )
-        for number, (rate, size, price) in enumerate(zip(arrays["demand"], arrays["sizes"], arrays["pen"], strict=True))
+        for number in range(len(form.demand))
     )
-    supplies = tuple(_supply(arrays, number) for number in range(len(arrays["price"])))
-    return Instance(
-        name=name,
-        problem=Problem(demands=demands, supplies=supplies, policy=SolvePolicy(deadline_seconds=deadline_seconds)),
-        best_value=float(arrays.get("best_obj", np.nan)),
-        best_bound=float(arrays.get("best_bound", np.nan)),
-        pools=len(supplies),
-    )
+    supplies = tuple(_supply(form, number) for number in range(len(form.price)))
+    return Problem(demands=demands, supplies=supplies, policy=SolvePolicy(deadline_seconds=deadline_seconds))
 
 
-def _templates(arrays: dict[str, np.ndarray], size: int) -> tuple[Template, ...]:
-    kinds = list(zip(arrays["kind_gpu"].tolist(), arrays["kind_tp"].tolist(), strict=True))
+def _templates(form: Form, size: int) -> tuple[Template, ...]:
     found = []
-    for number, (need, rate) in enumerate(zip(arrays[f"U_{size}"], arrays[f"thr_{size}"], strict=True)):
-        stages = [kinds[kind] for kind in np.flatnonzero(need) for _ in range(int(need[kind]))]
-        widths = {width for _, width in stages}
+    for number, (need, rate) in enumerate(zip(form.menus[size].need, form.menus[size].rate, strict=True)):
+        kinds = [int(kind) for kind in np.flatnonzero(need) for _ in range(int(need[kind]))]
+        widths = {int(form.kind_width[kind]) for kind in kinds}
         if len(widths) != 1:
             raise ValueError(f"template {number} of size {size} has stages of several widths")
         strategy = Strategy(
             engine=EngineName.VLLM,
             tp=widths.pop(),
-            stages=tuple(Stage(gpu_kind=kind, layers=1) for kind, _ in stages),
+            stages=tuple(Stage(gpu_kind=form.kind_gpu[kind], layers=1) for kind in kinds),
             quantisation=Quantisation.BF16,
             max_sequences=number,
             max_context=1,
@@ -99,7 +109,7 @@ def _templates(arrays: dict[str, np.ndarray], size: int) -> tuple[Template, ...]
                 tpot_seconds=0.0,
                 sequences=0.0,
                 limit=Limit.COMPUTE,
-                sources={kind: PerformanceSource.MEASURED for kind, _ in stages},
+                sources={form.kind_gpu[kind]: PerformanceSource.MEASURED for kind in kinds},
                 expected_error=0.0,
                 startup_seconds=0.0,
             )
@@ -107,15 +117,14 @@ def _templates(arrays: dict[str, np.ndarray], size: int) -> tuple[Template, ...]
     return tuple(found)
 
 
-def _supply(arrays: dict[str, np.ndarray], number: int) -> Supply:
-    config = int(arrays["pool_cfg"][number])
-    region = f"r{int(arrays['pool_region'][number]):02}"
-    capacity_type = CapacityType.SPOT if arrays["pool_spot"][number] else CapacityType.ON_DEMAND
+def _supply(form: Form, number: int) -> Supply:
+    region = f"r{form.pool_region[number]:02}"
+    capacity_type = CapacityType.SPOT if form.pool_spot[number] else CapacityType.ON_DEMAND
     return Supply(
         offering=OfferingKey(pool=f"p{number:04}", zone=region, capacity_type=capacity_type),
-        gpu_kind=str(arrays["cfg_gpu"][config]),
-        gpus=int(arrays["cfg_n"][config]),
-        price_per_hour=float(arrays["price"][number]),
-        obtainable=int(arrays["avail"][number]),
+        gpu_kind=form.pool_kind[number],
+        gpus=int(form.pool_gpus[number]),
+        price_per_hour=float(form.price[number]),
+        obtainable=int(form.obtainable[number]),
         region=region,
     )
