@@ -1,10 +1,12 @@
-"""docs/reference/json.md against what `atoll plan --json` really prints."""
+"""docs/reference/json.md against what the commands really print."""
 
 import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from atoll.cli.exits import Exit
 from atoll.domain.architecture import Architecture, Quantisation
@@ -14,28 +16,31 @@ from atoll.domain.plan import Plan, PlannedDemand, PlannedNodes, PlannedReplicas
 from atoll.domain.pool import OfferingKey
 from atoll.domain.problem import Level, ReplicaGroup, ReplicaSite
 from atoll.domain.reason import Fault, Reason
-from atoll.domain.strategy import EngineName, Stage, Strategy
+from atoll.domain.strategy import EngineName, Limit, PerformanceSource, Stage, Strategy, Template
 from atoll.domain.workload import Lengths, Objectives, Workload
 from atoll.report.plan import SCHEMA_VERSION, PlanReport
+from atoll.report.strategies import SCHEMA_VERSION as STRATEGIES_VERSION
+from atoll.report.strategies import DemandStrategies, RatedStrategy, StrategiesReport, Verdict, with_frontier
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "json.md"
 KEY = DemandKey(namespace="default", name="phi")
 OFFERING = OfferingKey(pool="l4", zone="us-east-2a", capacity_type=CapacityType.SPOT)
 TYPES = {"integer": int, "number": (int, float), "string": str, "boolean": bool, "list": list, "object": dict}
 
+STRATEGY = Strategy(
+    engine=EngineName.VLLM,
+    tp=1,
+    stages=(Stage(gpu_kind="L4-24GB", layers=40),),
+    quantisation=Quantisation.BF16,
+    max_sequences=8,
+    max_context=4096,
+)
+
 
 def report() -> PlanReport:
     """A report in which nothing is empty."""
-    strategy = Strategy(
-        engine=EngineName.VLLM,
-        tp=1,
-        stages=(Stage(gpu_kind="L4-24GB", layers=40),),
-        quantisation=Quantisation.BF16,
-        max_sequences=8,
-        max_context=4096,
-    )
     replicas = PlannedReplicas(
-        group=ReplicaGroup(demand=KEY, strategy=strategy, site=ReplicaSite(offerings=(OFFERING,)), count=2),
+        group=ReplicaGroup(demand=KEY, strategy=STRATEGY, site=ReplicaSite(offerings=(OFFERING,)), count=2),
         rate=1.5,
         ttft_seconds=0.4,
         tpot_seconds=0.03,
@@ -103,21 +108,55 @@ def printed(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
                 yield from ((p, v) for p, v in printed(item, f"{path}[]") if p != f"{path}[]")
 
 
-def documented() -> dict[str, str]:
+def section(command: str) -> str:
+    """The part of the page that is about one command."""
+    (found,) = (
+        part for part in re.split(r"^# ", PAGE.read_text(), flags=re.MULTILINE) if f"`atoll {command}" in part[:60]
+    )
+    return found
+
+
+def documented(command: str) -> dict[str, str]:
     """Type by path."""
-    return dict(re.findall(r"^\| `([^`]+)` \| (\w+) \|", PAGE.read_text(), re.MULTILINE))
+    return dict(re.findall(r"^\| `([^`]+)` \| (\w+) \|", section(command), re.MULTILINE))
 
 
-def test_what_is_printed_is_documented_and_nothing_else() -> None:
-    assert {path for path, _ in printed(report().as_json())} == set(documented())
+def strategies() -> StrategiesReport:
+    """A report in which nothing is empty."""
+    template = Template(
+        strategy=STRATEGY,
+        rate=1.5,
+        ttft_seconds=0.4,
+        tpot_seconds=0.03,
+        sequences=8.0,
+        limit=Limit.TPOT,
+        sources={"L4-24GB": PerformanceSource.ROOFLINE},
+        expected_error=0.4,
+        startup_seconds=60.0,
+    )
+    rated = RatedStrategy(template=template, verdict=Verdict.KEPT, price_per_hour=0.8)
+    (demand,) = report().demands.values()
+    return StrategiesReport(
+        demands=(DemandStrategies(demand=demand, strategies=with_frontier([rated])),),
+        faults={"pools.yaml": Fault(reason=Reason.PRICE_MISSING, field="spec.offerings[0].price", message="set it")},
+    )
 
 
-def test_every_field_has_the_documented_type() -> None:
-    types = documented()
+SAMPLES = {"plan": report().as_json(), "strategies": strategies().as_json(everything=False)}
+
+
+@pytest.mark.parametrize("command", SAMPLES)
+def test_what_is_printed_is_documented_and_nothing_else(command: str) -> None:
+    assert {path for path, _ in printed(SAMPLES[command])} == set(documented(command))
+
+
+@pytest.mark.parametrize("command", SAMPLES)
+def test_every_field_has_the_documented_type(command: str) -> None:
+    types = documented(command)
 
     wrong = {
         path: value
-        for path, value in printed(json.loads(json.dumps(report().as_json())))
+        for path, value in printed(json.loads(json.dumps(SAMPLES[command])))
         if not isinstance(value, TYPES[types[path]]) or (isinstance(value, bool) and types[path] != "boolean")
     }
 
@@ -125,7 +164,8 @@ def test_every_field_has_the_documented_type() -> None:
 
 
 def test_the_version_is_the_documented_one() -> None:
-    assert f"| `schemaVersion` | integer | version of this form: {SCHEMA_VERSION} |" in PAGE.read_text()
+    for command, version in (("plan", SCHEMA_VERSION), ("strategies", STRATEGIES_VERSION)):
+        assert f"| `schemaVersion` | integer | version of this form: {version} |" in section(command)
 
 
 def test_every_exit_code_is_documented() -> None:

@@ -2,7 +2,7 @@
 
 import typer
 
-from atoll.cli import local, plan
+from atoll.cli import local, plan, strategies
 
 app = typer.Typer(
     name="atoll",
@@ -13,6 +13,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("plan", epilog=plan.EPILOG)(plan.plan)
+app.command("strategies", epilog=strategies.EPILOG)(strategies.strategies)
 app.add_typer(local.app, name="local")
 
 

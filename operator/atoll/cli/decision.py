@@ -1,9 +1,10 @@
 """The operator's decision for what manifests declare, with nothing running."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from atoll.api.manifests import Manifests
 from atoll.domain.demand import DemandKey
@@ -90,7 +91,7 @@ def decide(manifests: Manifests, asked: Asked, *, tell: Callable[[str], object])
         plan=plan,
         demands=snapshot.demands,
         pools=snapshot.pools,
-        faults=_named(manifests, _without_pools(manifests, snapshot, impossible) | dict(unrendered)),
+        faults=named_faults(manifests, snapshot, impossible, unrendered),
         baseline_per_hour=rival.cost_per_hour if rival else None,
         baseline_shortfall=sum(rival.shortfall.values()) if rival else 0.0,
         solver=allocation.solver,
@@ -127,13 +128,28 @@ def offline_supplies(snapshot: Snapshot, now: datetime) -> tuple[Supply, ...]:
     return tuple(replace(row, obtainable=owned.get(row.offering, row.obtainable)) for row in rows)
 
 
-def _named(manifests: Manifests, faulty: dict[DemandKey, Fault]) -> dict[str, Fault]:
-    """All faults by what they are of: place and object in the manifests, or the demand."""
+def named_faults(
+    manifests: Manifests,
+    snapshot: Snapshot,
+    impossible: Mapping[DemandKey, Fault],
+    unrendered: Mapping[DemandKey, Fault] = MappingProxyType({}),
+) -> dict[str, Fault]:
+    """All faults by what they are of: place and object in the manifests, or the demand.
+
+    Args:
+        manifests: with the faults found in reading them.
+        snapshot: what they declare.
+        impossible: demands that no strategy serves.
+        unrendered: demands that rendering refuses; these win.
+    """
     found = {f"{item.origin}: {item.target}" if item.target else item.origin: item.fault for item in manifests.faults}
+    faulty = {**_without_pools(manifests, snapshot, impossible), **unrendered}
     return found | {f"{MODEL_DEMAND.name} {key}": fault for key, fault in faulty.items()}
 
 
-def _without_pools(manifests: Manifests, snapshot: Snapshot, faults: dict[DemandKey, Fault]) -> dict[DemandKey, Fault]:
+def _without_pools(
+    manifests: Manifests, snapshot: Snapshot, faults: Mapping[DemandKey, Fault]
+) -> Mapping[DemandKey, Fault]:
     """Faults of demands that are no fault of theirs where pools were given, but refused."""
     refused = manifests.pools_refused
     if not refused:

@@ -9,11 +9,11 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from atoll.api.manifests import load_manifests
 from atoll.cli.decision import Asked, decide
 from atoll.cli.durations import parse_deadline, parse_moment
 from atoll.cli.exits import Exit
 from atoll.cli.output import write
+from atoll.cli.reading import read_manifests
 from atoll.report.plan import PlanReport
 from atoll.report.tables import plan_table
 
@@ -67,16 +67,8 @@ def plan(
         deadline_seconds=parse_deadline(deadline) if deadline else None,
         baseline=baseline,
     )
-    try:
-        manifests = load_manifests(files, now=asked.moment)
-    except FileNotFoundError as error:
-        raise typer.BadParameter(f"{error.filename or error}: no such file or folder", param_hint="-f") from error
+    manifests = read_manifests(files, fleet, asked.moment)
     console = Console(stderr=True)
-    for note in manifests.notes:
-        console.print(f"note: {note}", style="dim", highlight=False, markup=False, soft_wrap=True)
-    if not manifests.faults and not any(demand.fleet == fleet for demand in manifests.demands):
-        seen = ", ".join(sorted({demand.fleet for demand in manifests.demands})) or "none"
-        raise typer.BadParameter(f"no ModelDemand of Fleet {fleet!r} found (fleets named: {seen})", param_hint="-f")
     with Progress(
         SpinnerColumn(),
         TextColumn("{task.description}"),

@@ -43,6 +43,28 @@ class Placement:
     min_replicas: int = 0
     min_domains: int = 0
 
+    def rank(self, capacity_type: CapacityType) -> int:
+        """Place of a capacity type in the order of preference, 0 = first choice; those not named come last."""
+        known = capacity_type in self.preference
+        return self.preference.index(capacity_type) if known else len(self.preference)
+
+    @property
+    def steps(self) -> tuple[tuple[int, float], ...]:
+        """How many first choices are to carry which share of what is served; spot no more than it may."""
+        most = min(len(self.preference), len(CapacityType) - 1)
+        due = [
+            self.spot_share if self.preference[:step] == (CapacityType.SPOT,) else 1.0 for step in range(1, most + 1)
+        ]
+        return tuple((step, share) for step, share in enumerate(due, start=1) if share > 0.0)
+
+    def allows(self, region: str, gpu_kind: str, capacity_type: CapacityType) -> bool:
+        """Whether replicas may run on such nodes."""
+        return (
+            (not self.regions or region in self.regions)
+            and (not self.gpu_kinds or gpu_kind in self.gpu_kinds)
+            and (not self.capacity_types or capacity_type in self.capacity_types)
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:

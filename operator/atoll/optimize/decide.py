@@ -27,7 +27,7 @@ def pose(case: Case, performance: Performance) -> tuple[Problem, dict[DemandKey,
         if refused is not None:
             faults[demand.key] = refused
             continue
-        allowed = tuple(supply for supply in case.supplies if _allows(demand, supply))
+        allowed = allowed_supplies(demand, case.supplies)
         if not allowed and demand.rate > 0.0:
             faults[demand.key] = _no_pool(demand, case.supplies)
             continue
@@ -54,13 +54,10 @@ def answer(
     return pose(asked, ShippedPerformance()) if isinstance(asked, Case) else solve(asked, tell=tell)
 
 
-def _allows(demand: Demand, supply: Supply) -> bool:
-    placement = demand.placement
-    return (
-        (not placement.regions or supply.region in placement.regions)
-        and (not placement.gpu_kinds or supply.gpu_kind in placement.gpu_kinds)
-        and (not placement.capacity_types or supply.capacity_type in placement.capacity_types)
-    )
+def allowed_supplies(demand: Demand, supplies: tuple[Supply, ...]) -> tuple[Supply, ...]:
+    """Those on which a demand's replicas may run."""
+    allows = demand.placement.allows
+    return tuple(item for item in supplies if allows(item.region, item.gpu_kind, item.capacity_type))
 
 
 def _no_pool(demand: Demand, supplies: tuple[Supply, ...]) -> Fault:

@@ -77,7 +77,7 @@ class ReplicasItem(Schema, frozen=True, kw_only=True):
     count: Annotated[Count, describe("How many.")]
     rate: Annotated[Rate, describe("Requests/s of one replica within the objectives.")]
     ttft_seconds: Annotated[Seconds, describe("Time to first token at the objective's percentile, seconds.")]
-    tpot_seconds: Annotated[Seconds, describe("Mean time per output token, seconds.")]
+    tpot_seconds: Annotated[Seconds, describe("Time per output token at the objective's percentile, seconds.")]
     source: Annotated[Annotated[str, Meta(max_length=128)], describe("Where the latencies came from.")]
     expected_error: Annotated[
         Annotated[float, Meta(ge=0.0, le=100.0)], describe("Expected relative error of the rate.")

@@ -42,6 +42,14 @@ class TemplateSet:
     fault: Fault | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A template, and whether it meets the objectives at all; where not, its times are those of an idle replica."""
+
+    template: Template
+    feasible: bool
+
+
 def templates_for(
     demand: Demand,
     widths: Mapping[str, int],
@@ -58,20 +66,18 @@ def templates_for(
         always: strategies that run; they are rated and kept whatever dominates them, with rate 0 where they no longer
             meet the objectives.
     """
-    allowed = demand.placement.gpu_kinds
-    offered = tuple(sorted((kind, width) for kind, width in widths.items() if not allowed or kind in allowed))
-    return _templates(
-        _Question(
-            architecture=demand.architecture,
-            quantisations=demand.quantisations,
-            workload=demand.workload,
-            objectives=demand.objectives,
-            engine=demand.engine.name,
-            offered=offered,
-            always=tuple(dict.fromkeys(always)),
-        ),
-        performance,
-    )
+    return _templates(_question(demand, widths, tuple(dict.fromkeys(always))), performance)
+
+
+def candidates_for(demand: Demand, widths: Mapping[str, int], performance: Performance) -> tuple[Candidate, ...]:
+    """Every strategy that fits into memory, rated, in a stable order: those too that others dominate.
+
+    Args:
+        demand: what is wanted.
+        widths: GPUs of the largest node on offer, by name of the GPU kind.
+        performance: what steps cost.
+    """
+    return _rated_layouts(_question(demand, widths, ()), performance)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +93,17 @@ class _Question:
     always: tuple[Strategy, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rated:
-    """A template, and whether it meets the objectives at all; where not, its times are those of an idle replica."""
-
-    template: Template
-    feasible: bool
+def _question(demand: Demand, widths: Mapping[str, int], always: tuple[Strategy, ...]) -> _Question:
+    allowed = demand.placement.gpu_kinds
+    return _Question(
+        architecture=demand.architecture,
+        quantisations=demand.quantisations,
+        workload=demand.workload,
+        objectives=demand.objectives,
+        engine=demand.engine.name,
+        offered=tuple(sorted((kind, width) for kind, width in widths.items() if not allowed or kind in allowed)),
+        always=always,
+    )
 
 
 @lru_cache(maxsize=1024)
@@ -118,7 +129,7 @@ def _templates(question: _Question, performance: Performance) -> TemplateSet:
 
 
 @lru_cache(maxsize=1024)
-def _rated_layouts(question: _Question, performance: Performance) -> tuple[_Rated, ...]:
+def _rated_layouts(question: _Question, performance: Performance) -> tuple[Candidate, ...]:
     """The best partition of each layout that fits into memory."""
     widths = dict(question.offered)
     kinds = {name: gpu_kind(name) for name in widths}
@@ -149,7 +160,7 @@ def _rated_layouts(question: _Question, performance: Performance) -> tuple[_Rate
     return tuple(templates)
 
 
-def _rated_running(question: _Question, performance: Performance) -> list[_Rated]:
+def _rated_running(question: _Question, performance: Performance) -> list[Candidate]:
     """Running strategies as they are: their own layers and limits."""
     if not question.always:
         return []
@@ -195,12 +206,12 @@ def _setting(stages: Iterable[Sequence[CurveKey]], question: _Question, performa
 
 def _rated(
     strategy: Strategy, row: int, lines: Pipelines, best: Best, setting: Setting, *, admits: bool = True
-) -> _Rated:
+) -> Candidate:
     """One strategy's template from the arrays; ``admits``: enough requests fit into its context."""
     curves, operation = setting.curves, best.operation
     rows = {stage.gpu_kind: int(curve) for stage, curve in zip(strategy.stages, lines.curve[row], strict=False)}
     feasible = bool(best.feasible[row]) and admits
-    return _Rated(
+    return Candidate(
         feasible=feasible,
         template=Template(
             strategy=strategy,
@@ -227,7 +238,7 @@ def _too_long(question: _Question, context: int) -> bool:
     return request_tokens(question.workload, question.objectives.percentile) > context
 
 
-def _fault(question: _Question, candidates: Sequence[_Rated]) -> Fault:
+def _fault(question: _Question, candidates: Sequence[Candidate]) -> Fault:
     if candidates:
         return too_slow(question.architecture, question.objectives, [item.template for item in candidates])
     kinds = [gpu_kind(name) for name, _ in question.offered]

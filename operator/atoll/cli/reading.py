@@ -1,0 +1,33 @@
+"""What every command does first: read manifests, say what was passed over, and refuse what names nothing."""
+
+from datetime import datetime
+from pathlib import Path
+
+import typer
+from rich.console import Console
+
+from atoll.api.manifests import Manifests, load_manifests
+
+
+def read_manifests(files: list[Path], fleet: str, moment: datetime) -> Manifests:
+    """Manifests with at least one ModelDemand of a Fleet, or with faults; notes go to standard error.
+
+    Args:
+        files: manifests, folders, or ``-``.
+        fleet: name of the Fleet that is asked about.
+        moment: that schedules are read for.
+
+    Raises:
+        typer.BadParameter: a path does not exist, or nothing is of that Fleet.
+    """
+    try:
+        manifests = load_manifests(files, now=moment)
+    except FileNotFoundError as error:
+        raise typer.BadParameter(f"{error.filename or error}: no such file or folder", param_hint="-f") from error
+    console = Console(stderr=True)
+    for note in manifests.notes:
+        console.print(f"note: {note}", style="dim", highlight=False, markup=False, soft_wrap=True)
+    if not manifests.faults and not any(demand.fleet == fleet for demand in manifests.demands):
+        seen = ", ".join(sorted({demand.fleet for demand in manifests.demands})) or "none"
+        raise typer.BadParameter(f"no ModelDemand of Fleet {fleet!r} found (fleets named: {seen})", param_hint="-f")
+    return manifests
