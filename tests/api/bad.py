@@ -225,6 +225,20 @@ CASES = (
         make=samples.inline_demand,
     ),
     demand(
+        "width of experts without experts",
+        {f"{CONFIG}.numExperts": 0, f"{CONFIG}.numExpertsPerTok": 0},
+        f"{CONFIG}.moeIntermediateSize",
+        "without numExperts: give numExperts, or leave it out",
+        make=samples.inline_demand,
+    ),
+    demand(
+        "full layers without a window",
+        {f"{CONFIG}.fullAttentionLayers": 8, f"{CONFIG}.slidingWindow": 0},
+        f"{CONFIG}.fullAttentionLayers",
+        "8 is given without slidingWindow",
+        make=samples.inline_demand,
+    ),
+    demand(
         "head width that does not divide",
         {f"{CONFIG}.headDim": 0, f"{CONFIG}.hiddenSize": 2049},
         f"{CONFIG}.headDim",

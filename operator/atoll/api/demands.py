@@ -135,6 +135,18 @@ def _check_config(config: ArchitectureConfig, field: str) -> None:
                 f"{field}.{names[small]}",
                 f"{getattr(config, small)} is more than {names[large]}, {getattr(config, large)}",
             )
+    for part, whole in (
+        ("moe_intermediate_size", "num_experts"),
+        ("n_shared_experts", "num_experts"),
+        ("first_k_dense_replace", "num_experts"),
+        ("full_attention_layers", "sliding_window"),
+    ):
+        if getattr(config, part) and not getattr(config, whole):
+            names = {item.name: item.encode_name for item in msgspec.structs.fields(config)}
+            raise invalid(
+                f"{field}.{names[part]}",
+                f"{getattr(config, part)} is given without {names[whole]}: give {names[whole]}, or leave it out",
+            )
     _check_heads(config, field)
 
 

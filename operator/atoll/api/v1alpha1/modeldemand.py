@@ -85,6 +85,14 @@ class ArchitectureConfig(Schema, frozen=True, kw_only=True):
             "a mixture of experts needs numExpertsPerTok and moeIntermediateSize above 0",
         ),
         Rule("self.numExpertsPerTok <= self.numExperts", "numExpertsPerTok must not exceed numExperts"),
+        Rule(
+            "self.numExperts > 0 || (self.moeIntermediateSize == 0 && self.nSharedExperts == 0"
+            " && self.firstKDenseReplace == 0)",
+            "moeIntermediateSize, nSharedExperts and firstKDenseReplace need numExperts above 0",
+        ),
+        Rule(
+            "self.slidingWindow > 0 || self.fullAttentionLayers == 0", "fullAttentionLayers needs slidingWindow above 0"
+        ),
         Rule("self.fullAttentionLayers <= self.numHiddenLayers", "fullAttentionLayers must not exceed numHiddenLayers"),
         Rule("self.firstKDenseReplace <= self.numHiddenLayers", "firstKDenseReplace must not exceed numHiddenLayers"),
         Rule(
@@ -239,7 +247,11 @@ class PlacementLimits(Schema, frozen=True, kw_only=True):
     ] = ()
     preference: Annotated[
         Annotated[tuple[CapacityType, ...], Meta(max_length=3)],
-        describe("Capacity types, first choice first; spills over to the next.", list_type="set"),
+        describe(
+            "Capacity types, first choice first: used while it can be had, whatever it costs, before the next; those "
+            "not named come last. Limits and budget come before it.",
+            list_type="set",
+        ),
     ] = ()
     spot_share: Annotated[Fraction, describe("Largest share of the rate on spot.")] = 1.0
     min_replicas: Annotated[
