@@ -81,8 +81,8 @@ def cheapest(case: Problem, *, most: int = 3) -> tuple[tuple[float, ...], float]
     """Least levels above cost and then least cost, by trying everything.
 
     Shares nothing with the solver: replicas are given to demands in every number up to ``most``, nodes are opened in
-    every number, and stage pods are seated by trying every seat. The last level is that of broken soft limits; a
-    budget needs no level of its own, for cost is least after all others anyway.
+    every number, and stage pods are seated by trying every seat. The last levels are those of broken soft limits, of
+    the budget and of preference.
     """
     choices = []
     for demand in case.demands:
@@ -94,7 +94,7 @@ def cheapest(case: Problem, *, most: int = 3) -> tuple[tuple[float, ...], float]
     for counts in itertools.product(range(most + 1), repeat=len(choices)):
         used = [(count, *choice) for count, choice in zip(counts, choices, strict=True) if count]
         levels = _levels(case, used)
-        if best is not None and levels > best[0]:
+        if best is not None and levels > best[0][:-2]:
             continue
         pods: dict[tuple[str, Place], Counter[int]] = defaultdict(Counter)
         for count, _, candidate, place in used:
@@ -106,8 +106,9 @@ def cheapest(case: Problem, *, most: int = 3) -> tuple[tuple[float, ...], float]
             if asked not in prices:
                 prices[asked] = _price(case, group, sorted(widths.elements(), reverse=True))
             cost += prices[asked]
-        if cost < float("inf") and (best is None or (levels, cost) < best):
-            best = (levels, cost)
+        value = ((*levels, round(max(0.0, cost - case.policy.budget_per_hour), 6), _preference(case, used)), cost)
+        if cost < float("inf") and (best is None or value < best):
+            best = value
     assert best is not None
     return best
 
@@ -128,6 +129,22 @@ def _levels(case: Problem, used: list[tuple[int, DemandRow, Template, Place]]) -
         if limits.min_domains > 1:
             broken += max(0, limits.min_domains - len({place[:2] for _, _, place in own})) / limits.min_domains
     return (*(round(totals[priority], 6) for priority in sorted(totals, reverse=True)), round(broken, 6))
+
+
+def _preference(case: Problem, used: list[tuple[int, DemandRow, Template, Place]]) -> float:
+    """Part of each demand that is not on the first choices, the mean over how many choices are first."""
+    total = 0.0
+    for demand in (demand for demand in case.demands if demand.rate > 0):
+        order = [*demand.placement.preference, *(t for t in CapacityType if t not in demand.placement.preference)]
+        own = [(count * candidate.rate / demand.rate, place[2]) for count, of, candidate, place in used if of is demand]
+        served = min(1.0, sum(share for share, _ in own))
+        spilled = []
+        for step in range(1, min(len(demand.placement.preference), len(order) - 1) + 1):
+            if due := demand.placement.spot_share if order[:step] == [SPOT] else 1.0:
+                first = sum(share for share, terms in own if terms in order[:step])
+                spilled.append(max(0.0, due * served - first))
+        total += sum(spilled) / max(1, len(spilled))
+    return round(total, 6)
 
 
 def _admits(demand: DemandRow, candidate: Template, supply: Supply) -> bool:

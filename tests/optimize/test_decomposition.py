@@ -43,7 +43,18 @@ def fleets(draw: st.DrawFn, *, nodes: int = 6) -> Problem:
             )
             found[chosen.strategy] = chosen
         limits = draw(
-            st.sampled_from([{}, {}, {"spot_share": 0.5}, {"min_replicas": 2}, {"min_domains": 2}, {"spot_share": 0.0}])
+            st.sampled_from(
+                [
+                    {},
+                    {},
+                    {"spot_share": 0.5},
+                    {"min_replicas": 2},
+                    {"min_domains": 2},
+                    {"spot_share": 0.0},
+                    {"preference": (ON_DEMAND,)},
+                    {"preference": (SPOT, ON_DEMAND)},
+                ]
+            )
         )
         rate = draw(st.sampled_from([0.1, 1.0, 4.0, 9.0]))
         rows.append(row(f"m{number}", rate, *found.values(), priority=draw(st.integers(0, 1)), **limits))

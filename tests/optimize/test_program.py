@@ -24,7 +24,7 @@ def fleet() -> Problem:
     return problem(
         [
             row("chat", 5.0, one, wide, pair, spot_share=0.25, min_replicas=2, min_domains=2),
-            row("code", 2.0, one, priority=10),
+            row("code", 2.0, one, priority=10, preference=(SPOT,)),
         ],
         [
             quad,

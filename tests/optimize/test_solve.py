@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from atoll.domain.gpu import CapacityType
 from atoll.domain.problem import Allocation, Problem
 from atoll.domain.reason import Reason
 from atoll.optimize import search
@@ -22,8 +23,7 @@ H100 = supply("H100", 8, 20.0, nodes=2)
 
 
 def levels_and_cost(allocation: Allocation) -> tuple[tuple[float, ...], float]:
-    above = [level for level in allocation.levels if level.name not in {"budget", "cost"}]
-    return tuple(round(level.value, 6) for level in above), allocation.cost_per_hour
+    return tuple(round(level.value, 6) for level in allocation.levels[:-1]), allocation.cost_per_hour
 
 
 def test_two_demands_share_one_node() -> None:
@@ -32,7 +32,7 @@ def test_two_demands_share_one_node() -> None:
     assert check(case, answer) == ()
     assert answer.cost_per_hour == 3.0
     assert answer.bound_per_hour == pytest.approx(3.0, rel=1e-4)
-    assert [level.proven for level in answer.levels] == [True, True, True, True]
+    assert [level.proven for level in answer.levels] == [True, True, True, True, True]
 
 
 def test_no_demand_needs_nothing() -> None:
@@ -69,7 +69,14 @@ def test_higher_priority_is_served_first() -> None:
     )
     answer = solve(case)
     assert dict(answer.shortfall) == {key("low"): 1.0}
-    assert [level.name for level in answer.levels] == ["shortfall/10", "shortfall/0", "limits", "budget", "cost"]
+    assert [level.name for level in answer.levels] == [
+        "shortfall/10",
+        "shortfall/0",
+        "limits",
+        "budget",
+        "preference",
+        "cost",
+    ]
     assert all(level.proven for level in answer.levels)
 
 
@@ -119,6 +126,38 @@ def test_domains_and_replicas_that_cannot_be_had_are_named_and_the_demand_is_ser
     assert dict(answer.shortfall) == {}
     assert set(answer.unmet[key("a")]) == {Reason.MIN_DOMAINS_UNMET, Reason.MIN_REPLICAS_UNMET}
     assert sum(group.count for group in answer.replicas) == 2
+
+
+def test_first_choice_of_capacity_is_used_while_it_can_be_had_although_it_is_dearer() -> None:
+    spot = supply("L4", 1, 0.3, nodes=9, capacity_type=SPOT)
+    few = supply("L4", 1, 1.0, nodes=3)
+    case = problem([row("a", 4.0, template("L4"), preference=(ON_DEMAND, SPOT))], [few, spot])
+    answer = solve(case)
+    assert {g.site.offerings[0].capacity_type: g.count for g in answer.replicas} == {ON_DEMAND: 3, SPOT: 1}
+    assert next(level.value for level in answer.levels if level.name == "preference") == pytest.approx(0.125)
+    assert (dict(answer.unmet), dict(answer.shortfall)) == ({}, {})
+
+
+def test_preference_gives_way_to_budget_and_to_limits() -> None:
+    spot = supply("L4", 1, 0.3, nodes=9, capacity_type=SPOT)
+    case = problem([row("a", 4.0, template("L4"), preference=(ON_DEMAND,))], [L4, spot], budget_per_hour=2.7)
+    answer = solve(case)
+    assert {g.site.offerings[0].capacity_type: g.count for g in answer.replicas} == {ON_DEMAND: 2, SPOT: 2}
+    limited = problem([row("a", 4.0, template("L4"), preference=(SPOT,), spot_share=0.25)], [L4, spot])
+    assert {g.site.offerings[0].capacity_type: g.count for g in solve(limited).replicas} == {ON_DEMAND: 3, SPOT: 1}
+
+
+def test_capacity_types_that_are_not_preferred_come_last() -> None:
+    reserved = supply("L4", 1, 2.0, nodes=1, capacity_type=CapacityType.RESERVED)
+    spot = supply("L4", 1, 0.3, nodes=9, capacity_type=SPOT)
+    few = supply("L4", 1, 1.0, nodes=1)
+    order = (CapacityType.RESERVED, ON_DEMAND)
+    answer = solve(problem([row("a", 3.0, template("L4"), preference=order)], [few, spot, reserved]))
+    assert {g.site.offerings[0].capacity_type: g.count for g in answer.replicas} == {
+        CapacityType.RESERVED: 1,
+        ON_DEMAND: 1,
+        SPOT: 1,
+    }
 
 
 def test_budget_never_takes_service_away() -> None:
@@ -176,7 +215,16 @@ def test_known_answer_is_not_worsened() -> None:
 
 
 limits = st.sampled_from(
-    [{}, {}, {"spot_share": 0.5}, {"min_replicas": 2}, {"min_domains": 2}, {"spot_share": 0.25, "min_domains": 2}]
+    [
+        {},
+        {},
+        {"spot_share": 0.5},
+        {"min_replicas": 2},
+        {"min_domains": 2},
+        {"spot_share": 0.25, "min_domains": 2},
+        {"preference": (ON_DEMAND,)},
+        {"preference": (SPOT, ON_DEMAND), "spot_share": 0.5},
+    ]
 )
 
 

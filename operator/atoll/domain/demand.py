@@ -29,7 +29,7 @@ class Placement:
         regions: regions allowed.
         gpu_kinds: GPU kinds allowed.
         capacity_types: terms allowed.
-        preference: capacity types, first choice first; empty for none.
+        preference: capacity types, first choice first; those not named come last; empty for none.
         spot_share: largest share of the rate on spot, 0 to 1.
         min_replicas: smallest number of replicas (while the demand is above zero).
         min_domains: smallest number of zones that replicas are spread over.

@@ -19,9 +19,18 @@ from atoll.optimize.generation import Chosen, Generated, Generation, list_prices
 from atoll.optimize.greedy import greedy
 from atoll.optimize.highs import Limits
 from atoll.optimize.improve import Improvement
-from atoll.optimize.options import Options, cheapest, front, options_of
+from atoll.optimize.options import Options, front, options_of, varied
 from atoll.optimize.plan import Plan, level_values, rank_of
-from atoll.optimize.scarcity import BREAKS, BUDGET, COST, FIX_TOLERANCE, LIMITS, SLOPES, shortfall_level
+from atoll.optimize.scarcity import (
+    BREAKS,
+    BUDGET,
+    COST,
+    FIX_TOLERANCE,
+    LIMITS,
+    PREFERENCE,
+    SLOPES,
+    shortfall_level,
+)
 from atoll.optimize.search import Found, Search
 from atoll.optimize.sets import sets_over
 from atoll.optimize.siting import sited
@@ -80,7 +89,6 @@ class Decomposition:
         """
         self._space, self._problem, self._effort, self._tell = space, problem, effort, tell
         self._pooled = len(space.demands) * len(space.places) > EXACT_DOMAINS
-        self._relaxed = space.pooled() if self._pooled else space
 
     def run(self, found: Found, draft: Draft) -> Draft:
         """Improve on a draft until the effort is spent or the gap is closed.
@@ -95,12 +103,12 @@ class Decomposition:
         if any(self._rank(draft)[:-1]):
             draft = self._levels(draft)
         else:
-            found.bounds.update(dict.fromkeys([*names, LIMITS, BUDGET], 0.0))
+            found.bounds.update(dict.fromkeys([*names, LIMITS, BUDGET, PREFERENCE], 0.0))
         return self._minimise_cost(found, draft)
 
     def _complete(self, draft: Draft) -> Draft:
         """Seek a plan that serves all and keeps all limits, with the choices of a first few rounds of generation."""
-        generation = self._generation(np.ones(len(self._space.demands)))
+        generation = self._generation(np.ones(len(self._space.demands)), is_first_choice=True)
         generated = generation.run(lambda rounds: rounds < SKETCH_ROUNDS and self._effort.remaining > 0.0)
         return self._begin(draft, options_of(self._space, generated, (), pooled=self._pooled), None)
 
@@ -117,11 +125,13 @@ class Decomposition:
 
     def _few(self) -> list[Choice]:
         each = max(1, LEVELS_COLUMNS // max(1, len(self._space.demands) * LEVELS_PLACES))
-        return cheapest(self._space, list_prices(self._space), templates=each, places=LEVELS_PLACES)
+        return varied(self._space, list_prices(self._space), templates=each, places=LEVELS_PLACES)
 
     def _minimise_cost(self, found: Found, draft: Draft) -> Draft:
         """Bound, promising choices, a plan made of them, and its improvement."""
-        generation = self._generation(self._needs(draft))
+        generation = self._generation(
+            self._needs(draft), is_first_choice=self._values(draft)[PREFERENCE] <= FIX_TOLERANCE
+        )
         sketch = generation.run(lambda rounds: rounds < SKETCH_ROUNDS and self._has_more_than(1 - GENERATION_SHARE))
         draft = self._begin(draft, options_of(self._space, sketch, (), pooled=self._pooled), None)
         self._tell(draft, found)
@@ -157,9 +167,15 @@ class Decomposition:
         found.raise_bound(COST, min(bound, value))
         return True
 
-    def _generation(self, needs: Floats) -> Generation:
+    def _generation(self, needs: Floats, *, is_first_choice: bool) -> Generation:
+        """Of all plans, or of those that spill over to no second choice of capacity type.
+
+        Where the first choices carry all that is served, plans cost no less without their other replicas.
+        """
+        relaxed = self._space.within(self._space.first_choice) if is_first_choice else self._space
+        relaxed = relaxed.pooled() if self._pooled else relaxed
         costs = tuple(at_price(wanted.shortfall_cost) for wanted in self._space.demands)
-        return Generation(self._relaxed, costs, needs)
+        return Generation(relaxed, costs, needs)
 
     def _has_more_than(self, share: float) -> bool:
         return bool(self._effort.nodes) or self._effort.remaining > share * self._problem.policy.deadline_seconds

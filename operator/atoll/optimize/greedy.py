@@ -150,20 +150,19 @@ def nothing(sets: Sets) -> Plan:
 
 
 def _serve(build: _Build, demand: int, own: Ints) -> None:
-    """Cover a demand from its own columns, its steady part first, and then what its soft limits lack."""
+    """Cover a demand from its own columns, its steady part and first choices first, then what its limits lack."""
     sets = build.sets
     placement = sets.demands[demand].placement
     if placement.spot_share < 1.0:
         steady = own[~sets.spot[own]]
-        has = float((build.counts[steady] * sets.share[steady]).sum())
-        build.fill(steady, 1.0 - placement.spot_share - has)
-    build.fill(own, 1.0 - float(served(sets, build.counts)[demand]))
+        _cover(build, steady, 1.0 - placement.spot_share, placement.steps)
+    _cover(build, own, 1.0, placement.steps)
     for _ in range(placement.min_replicas + placement.min_domains):
-        excess, replicas, domains = missing_of(sets, build.counts, demand)
-        if not (replicas or domains or excess):
+        missing = missing_of(sets, build.counts, demand)
+        if not (missing.replicas or missing.domains or missing.spot):
             return
         allowed = own[build.counts[own] < sets.upper[own]]
-        if domains:
+        if missing.domains:
             taken = {sets.columns[number].domain for number in own if build.counts[number]}
             allowed = np.array([number for number in allowed if sets.columns[number].domain not in taken], dtype=int)
         price = (build.prices[build.pod_row[allowed]] * build.pod_count[allowed]).sum(axis=1)
@@ -172,6 +171,15 @@ def _serve(build: _Build, demand: int, own: Ints) -> None:
                 break
         else:
             return
+
+
+def _cover(build: _Build, columns: Ints, least: float, steps: Sequence[tuple[int, float]]) -> None:
+    """Have columns carry a share of their demand, those of a rank below each step first."""
+    sets = build.sets
+    for step, due in (*steps, (np.inf, 1.0)):
+        own = columns[sets.rank[columns] < step]
+        lacking = least - float((build.counts[columns] * sets.share[columns]).sum())
+        build.fill(own, min(lacking, due - float((build.counts[own] * sets.share[own]).sum())))
 
 
 def trimmed(sets: Sets, plan: Plan, floor: Plan) -> Plan:

@@ -118,7 +118,8 @@ class Improvement:
         matrix = compile_program(build(sets))
         upper = matrix.upper.copy()
         values = list(level_values(sets, before).values())
-        variables = [*matrix.columns["penalty"], *matrix.columns["breach"], *matrix.columns["over_budget"]]
+        above = ("penalty", "breach", "over_budget", "preference")
+        variables = np.concatenate([matrix.columns[name] for name in above])
         upper[variables] = np.array(values[:-1]) + FIX_TOLERANCE
         decision = matrix.objectives["decision"]
         outcome = Solver(matrix).minimise(decision, matrix.lower, upper, limits, start_values(sets, matrix, before))

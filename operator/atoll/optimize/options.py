@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from atoll.domain.demand import Placement
+from atoll.domain.gpu import CapacityType
 from atoll.optimize.generation import Generated, WholePlan, replica_prices
-from atoll.optimize.space import Choice, Floats, Ints, Space
+from atoll.optimize.space import Bools, Choice, Floats, Ints, Space
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +79,30 @@ def cheapest(space: Space, prices: Floats, *, templates: int, places: int) -> li
             near = np.argsort(worth[line], kind="stable")[:places]
             choices += [(demand, int(line), int(place)) for place in near if menu.allowed[line, place]]
     return choices
+
+
+def varied(space: Space, prices: Floats, *, templates: int, places: int) -> list[Choice]:
+    """The same, and then again among what a demand's limits and wishes make it look for, dear as it may be.
+
+    Arguments as in ``cheapest``.
+    """
+    nowhere = np.zeros(len(space.places), dtype=bool)
+    steady = np.array([place.capacity_type is not CapacityType.SPOT for place in space.places], dtype=bool)
+
+    def not_on_spot(placement: Placement) -> Bools:
+        return steady if placement.spot_share < 1.0 else nowhere
+
+    def preferred(placement: Placement) -> Bools:
+        if not placement.steps:
+            return nowhere
+        return np.array([placement.rank(place.capacity_type) == 0 for place in space.places], dtype=bool)
+
+    narrow = (space.within(not_on_spot), space.within(preferred))
+    return list(
+        dict.fromkeys(
+            choice for each in (space, *narrow) for choice in cheapest(each, prices, templates=templates, places=places)
+        )
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,10 +2,20 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from atoll.optimize.scarcity import BUDGET, COST, COVER_TOLERANCE, FIX_TOLERANCE, LIMITS, penalty, shortfall_level
+from atoll.optimize.scarcity import (
+    BUDGET,
+    COST,
+    COVER_TOLERANCE,
+    FIX_TOLERANCE,
+    LIMITS,
+    PREFERENCE,
+    penalty,
+    shortfall_level,
+)
 from atoll.optimize.sets import Floats, Ints, Sets
 
 
@@ -37,8 +47,24 @@ def unserved(sets: Sets, counts: Ints) -> Floats:
     return missing
 
 
-def missing_of(sets: Sets, counts: Ints, demand: int) -> tuple[float, int, int]:
-    """What a demand's soft limits lack: excess share on spot, replicas, domains."""
+class Missing(NamedTuple):
+    """What a demand's soft limits lack; all 0 where it lacks nothing.
+
+    Attributes:
+        spot: share of the demand that is on spot beyond the largest allowed.
+        replicas: below the least.
+        domains: below the least.
+        spilled: part that is not on capacity types preferred to others, 0 to 1 (see ``program.preference``).
+    """
+
+    spot: float
+    replicas: int
+    domains: int
+    spilled: float
+
+
+def missing_of(sets: Sets, counts: Ints, demand: int) -> Missing:
+    """What a demand's soft limits lack at these replica counts."""
     placement = sets.demands[demand].placement
     used = np.flatnonzero((counts > 0) & (sets.demand_of == demand))
     excess = 0.0
@@ -50,16 +76,26 @@ def missing_of(sets: Sets, counts: Ints, demand: int) -> tuple[float, int, int]:
     replicas = max(0, placement.min_replicas - int(counts[used].sum()))
     spread = len({sets.columns[number].domain for number in used})
     domains = max(0, placement.min_domains - spread) if placement.min_domains > 1 else 0
-    return excess, replicas, domains
+    return Missing(spot=excess, replicas=replicas, domains=domains, spilled=_spilled(sets, counts, demand, used))
+
+
+def _spilled(sets: Sets, counts: Ints, demand: int, used: Ints) -> float:
+    steps = sets.demands[demand].placement.steps
+    if not steps:
+        return 0.0
+    share = counts[used] * sets.share[used]
+    served_share = min(1.0, float(share.sum()))
+    spilled = [due * served_share - float(share[sets.rank[used] < step].sum()) for step, due in steps]
+    return sum(part for part in spilled if part > COVER_TOLERANCE) / len(steps)
 
 
 def breach(sets: Sets, counts: Ints) -> float:
     """Broken soft limits, summed as in ``program.breach``."""
     total = 0.0
     for number, wanted in enumerate(sets.demands):
-        excess, replicas, domains = missing_of(sets, counts, number)
-        total += excess
-        total += replicas / max(wanted.placement.min_replicas, 1) + domains / max(wanted.placement.min_domains, 1)
+        missing = missing_of(sets, counts, number)
+        total += missing.spot + missing.replicas / max(wanted.placement.min_replicas, 1)
+        total += missing.domains / max(wanted.placement.min_domains, 1)
     return total
 
 
@@ -82,6 +118,7 @@ def level_values(sets: Sets, plan: Plan) -> dict[str, float]:
     values[LIMITS] = breach(sets, plan.counts)
     price = cost(sets, plan.nodes)
     values[BUDGET] = max(0.0, price - sets.budget)
+    values[PREFERENCE] = sum(missing_of(sets, plan.counts, number).spilled for number in range(len(sets.demands)))
     values[COST] = price + sum(
         wanted.shortfall_cost * float(missing[number]) for number, wanted in enumerate(sets.demands) if wanted.is_priced
     )

@@ -1,7 +1,7 @@
 """How unserved demand and broken soft limits are measured: one definition for program and heuristics.
 
 Levels are minimised one after the other, never added up, so no weight has to dominate another (no big-M):
-``shortfall/<priority>`` from the highest priority down, ``limits``, ``budget``, then ``cost``.
+``shortfall/<priority>`` from the highest priority down, ``limits``, ``budget``, ``preference``, then ``cost``.
 """
 
 BREAKS = (0.05, 0.10, 0.25, 0.50, 1.00)
@@ -18,6 +18,7 @@ COVER_TOLERANCE = 1e-6
 
 LIMITS = "limits"
 BUDGET = "budget"
+PREFERENCE = "preference"
 COST = "cost"
 
 

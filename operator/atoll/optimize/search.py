@@ -16,7 +16,7 @@ from atoll.optimize.plan import Plan, fits, level_values, rank_of
 from atoll.optimize.pooling import pooled
 from atoll.optimize.program.build import FAMILIES, Family, build
 from atoll.optimize.program.objective import tie_per_gpu
-from atoll.optimize.scarcity import BUDGET, COST, FIX_TOLERANCE, LIMITS, shortfall_level
+from atoll.optimize.scarcity import BUDGET, COST, FIX_TOLERANCE, LIMITS, PREFERENCE, shortfall_level
 from atoll.optimize.sets import Floats, Sets
 from atoll.optimize.start import decision_value, start_values
 
@@ -86,7 +86,8 @@ class Search:
             plans: feasible ones, at least one.
         """
         found = Found(plans=list(plans))
-        names = [shortfall_level(priority) for priority in self._sets.priorities] + [LIMITS, BUDGET]
+        names = [shortfall_level(priority) for priority in self._sets.priorities]
+        names += [LIMITS, BUDGET, PREFERENCE]
         self._close_levels()
         complete = self._complete_bounds(found)
         if complete:
@@ -108,7 +109,15 @@ class Search:
 
     def _close_levels(self) -> None:
         """Allow no shortfall and no broken limit."""
-        for name in ("breach", "over_budget", "spot_excess", "missing_replicas", "missing_domains"):
+        for name in (
+            "breach",
+            "over_budget",
+            "preference",
+            "spot_excess",
+            "missing_replicas",
+            "missing_domains",
+            "spilled",
+        ):
             self._upper[self._matrix.columns[name]] = 0.0
         priced = np.array([wanted.is_priced for wanted in self._sets.demands], dtype=bool)
         self._upper[self._matrix.columns["unserved"][~priced]] = 0.0
@@ -129,13 +138,14 @@ class Search:
         return not any(self._rank(self.best(found))[:-1])
 
     def _minimise_levels(self, found: Found) -> None:
-        """Shortfall by priority, limits and budget: each minimised in turn and held at what was reached."""
+        """Shortfall by priority, limits, budget and preference: each minimised in turn and held at what was reached."""
         columns = self._matrix.columns
         levels = [
             (shortfall_level(priority), int(columns["penalty"][number]))
             for number, priority in enumerate(self._sets.priorities)
         ]
-        levels += [(LIMITS, int(columns["breach"][0])), (BUDGET, int(columns["over_budget"][0]))]
+        for name, variables in ((LIMITS, "breach"), (BUDGET, "over_budget"), (PREFERENCE, "preference")):
+            levels.append((name, int(columns[variables][0])))
         for place, (name, variable) in enumerate(levels):
             value = level_values(self._sets, self.best(found))[name]
             if value > FIX_TOLERANCE:
@@ -209,7 +219,7 @@ class Search:
             return False
         matrix = compile_program(build(pooled(self._sets)))
         upper = matrix.upper.copy()
-        for name in ("unserved", "penalty", "breach", "over_budget"):
+        for name in ("unserved", "penalty", "breach", "over_budget", "preference"):
             upper[matrix.columns[name]] = self._upper[self._matrix.columns[name]]
         outcome = Solver(matrix).minimise(matrix.objectives["cost"], matrix.lower, upper, self._effort.slice(share))
         found.raise_bound(COST, outcome.bound)

@@ -183,6 +183,11 @@ class Sets:
         return np.array([column.capacity_type is CapacityType.SPOT for column in self.columns], dtype=bool)
 
     @cached_property
+    def rank(self) -> Ints:
+        """Place of each column's capacity type in its demand's order of preference, 0 = first choice."""
+        return np.array([self.demands[c.demand].placement.rank(c.capacity_type) for c in self.columns], dtype=np.int64)
+
+    @cached_property
     def gpus(self) -> Ints:
         """GPUs of one replica of each column."""
         return np.array([column.gpus for column in self.columns], dtype=np.int64)

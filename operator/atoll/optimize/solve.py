@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,11 +16,11 @@ from atoll.optimize.draft import Draft, draft_of, plan_in
 from atoll.optimize.effort import Effort
 from atoll.optimize.generation import list_prices
 from atoll.optimize.greedy import greedy
-from atoll.optimize.options import cheapest
+from atoll.optimize.options import varied
 from atoll.optimize.placement import Placed, place
 from atoll.optimize.plan import Plan, level_values, missing_of, rank_of, unserved
 from atoll.optimize.running import grown, move_cost, running_plan
-from atoll.optimize.scarcity import BUDGET, COST, FIX_TOLERANCE
+from atoll.optimize.scarcity import BUDGET, COST, FIX_TOLERANCE, PREFERENCE
 from atoll.optimize.search import Found, Search, levels_of
 from atoll.optimize.sets import Sets, sets_over
 from atoll.optimize.space import Choice, Domain, Place, Space, space_of
@@ -54,10 +54,11 @@ def solve(
 ) -> Allocation:
     """Decide what runs where.
 
-    Shortfall by priority, soft limits, budget and cost are minimised in this order (design section 5, scarcity).
-    What runs is kept unless another plan serves better, or saves more than the policy's tolerance and than its own
-    move costs over the horizon (stability). With ``policy.work_budget`` the answer depends on the problem alone;
-    without, on how far the search came until ``policy.deadline_seconds``.
+    Shortfall by priority, soft limits, budget, preference and cost are minimised in this order (design section 5,
+    scarcity). What runs is kept unless another plan serves better, or brings more of a demand to preferred capacity
+    than the policy's tolerance, or saves more than that and than its own move costs over the horizon (stability).
+    With ``policy.work_budget`` the answer depends on the problem alone; without, on how far the search came until
+    ``policy.deadline_seconds``.
 
     Args:
         problem: what is to be decided.
@@ -221,7 +222,7 @@ def first_choices(space: Space, problem: Problem, incumbents: Sequence[Allocatio
     number_of = {wanted.key: number for number, wanted in enumerate(space.demands)}
     region_of = {supply.offering: supply.region for supply in space.supplies}
     place_number = {place: number for number, place in enumerate(space.places)}
-    choices = cheapest(space, list_prices(space), templates=FIRST_TEMPLATES, places=FIRST_PLACES)
+    choices = varied(space, list_prices(space), templates=FIRST_TEMPLATES, places=FIRST_PLACES)
     proposed = [group for answer in incumbents for group in answer.replicas]
     for group in (*problem.running, *problem.former, *proposed):
         first = group.site.offerings[0]
@@ -274,9 +275,12 @@ def _steady(problem: Problem, sets: Sets, found: Found, best: Plan, stays: Seque
         kept = stays[-1]
         grown_ones = [p for p in found.plans if (p.counts >= kept.counts).all() and (p.nodes >= kept.nodes).all()]
         stay = min(grown_ones, key=lambda plan: _rank(sets, plan))
-    above_stay, above_best = _rank(sets, stay)[:-1], _rank(sets, best)[:-1]
+    values_stay, values_best = level_values(sets, stay), level_values(sets, best)
+    above_stay, above_best = _above(values_stay), _above(values_best)
     if above_stay != above_best:
         return best if above_best < above_stay else stay
+    if values_stay[PREFERENCE] - values_best[PREFERENCE] > problem.policy.saving_tolerance:
+        return best
     placed_stay, placed_best = place(sets, stay), place(sets, best)
     now, then = _price(placed_stay), _price(placed_best)
     move = max(0.0, move_cost(problem, placed_best) - move_cost(problem, placed_stay))
@@ -286,7 +290,13 @@ def _steady(problem: Problem, sets: Sets, found: Found, best: Plan, stays: Seque
 
 
 def _lacks(sets: Sets, plan: Plan) -> bool:
-    return any(value > FIX_TOLERANCE for name, value in level_values(sets, plan).items() if name != COST)
+    wishes = (PREFERENCE, COST)
+    return any(value > FIX_TOLERANCE for name, value in level_values(sets, plan).items() if name not in wishes)
+
+
+def _above(values: Mapping[str, float]) -> tuple[float, ...]:
+    """Levels above preference: what no saving makes up for."""
+    return rank_of({name: value for name, value in values.items() if name != PREFERENCE})[:-1]
 
 
 def _rank(sets: Sets, plan: Plan) -> tuple[float, ...]:
@@ -311,13 +321,13 @@ def _unmet(sets: Sets, plan: Plan) -> dict[DemandKey, tuple[str, ...]]:
     over = level_values(sets, plan)[BUDGET] > FIX_TOLERANCE
     unmet = {}
     for number, wanted in enumerate(sets.demands):
-        excess, replicas, domains = missing_of(sets, plan.counts, number)
+        missing = missing_of(sets, plan.counts, number)
         reasons = [
             reason
             for reason, broken in (
-                (Reason.SPOT_SHARE_UNMET, excess > 0.0),
-                (Reason.MIN_REPLICAS_UNMET, replicas > 0),
-                (Reason.MIN_DOMAINS_UNMET, domains > 0),
+                (Reason.SPOT_SHARE_UNMET, missing.spot > 0.0),
+                (Reason.MIN_REPLICAS_UNMET, missing.replicas > 0),
+                (Reason.MIN_DOMAINS_UNMET, missing.domains > 0),
                 (Reason.OVER_BUDGET, over and bool(plan.counts[sets.demand_of == number].any())),
             )
             if broken

@@ -5,7 +5,7 @@ template and place that no nodes can hold are left out. A fleet of 100 served mo
 million combinations, so none is an object here: ``sets_of`` makes objects of those that a program is stated over.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -140,6 +140,20 @@ class Space:
             demands=tuple(self.demands[number] for number in demands),
             menus=tuple(self.menus[number] for number in demands),
         )
+
+    def within(self, places: Callable[[Placement], Bools | None]) -> "Space":
+        """The same with demands at some of their places only: (Q,) of each placement, nothing for all of them."""
+        menus = []
+        for wanted, menu in zip(self.demands, self.menus, strict=True):
+            own = places(wanted.placement)
+            menus.append(menu if own is None else replace(menu, allowed=menu.allowed & own))
+        return replace(self, menus=tuple(menus))
+
+    def first_choice(self, placement: Placement) -> Bools | None:
+        """(Q,) places of the first choice among capacity types, where that is to carry everything; else nothing."""
+        if (1, 1.0) not in placement.steps:
+            return None
+        return np.array([placement.rank(place.capacity_type) == 0 for place in self.places], dtype=bool)
 
     def pooled(self) -> "Space":
         """The same with the domains of a capacity class as one: a relaxation, so a bound of it holds here.

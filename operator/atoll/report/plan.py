@@ -14,7 +14,7 @@ from atoll.report.numbers import counted
 
 SCHEMA_VERSION = 1
 
-_UNITS = {"limits": "share", "budget": "US$/h", "cost": "US$/h"}
+_UNITS = {"limits": "share", "preference": "share", "budget": "US$/h", "cost": "US$/h"}
 
 NO_BOUND_GAP = 0.995
 """From this gap on a bound tells nothing: it is 0 or near it."""

@@ -11,6 +11,7 @@ from atoll.optimize.program.domains import add_least_domains
 from atoll.optimize.program.objective import add_objectives
 from atoll.optimize.program.one_kind import add_one_kind
 from atoll.optimize.program.packing import add_packing
+from atoll.optimize.program.preference import add_preference
 from atoll.optimize.program.replicas import add_least_replicas
 from atoll.optimize.program.shortfall import add_shortfall_levels
 from atoll.optimize.program.spot import add_spot_share
@@ -28,6 +29,7 @@ FAMILIES: tuple[Family, ...] = (
     add_least_replicas,
     add_least_domains,
     add_budget,
+    add_preference,
     add_shortfall_levels,
     add_breach_level,
     add_switching,
