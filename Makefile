@@ -77,6 +77,10 @@ lock: $(INSTALLED) ## write requirements*.txt from pyproject.toml; UPGRADE=1: to
 	$(BIN)/pip-compile --quiet $(if $(UPGRADE),--upgrade) --constraint requirements.txt \
 		--extra local --extra dev --output-file requirements-dev.txt pyproject.toml
 
+.PHONY: bench
+bench: $(INSTALLED) ## all comparisons, half an hour; LONG=1: competitors get all their time, ONLY="RUN ...": a part
+	@$(BIN)/python -m benchmarks.bench $(if $(LONG),--long) $(if $(ONLY),--only $(ONLY))
+
 # What must be there before anything can be installed.
 .PHONY: preflight
 preflight: ## say what this machine lacks, and how to get it

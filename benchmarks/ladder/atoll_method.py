@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from atoll.domain.gpu import CapacityType
-from atoll.domain.problem import Allocation
+from atoll.domain.problem import Allocation, Problem
 from atoll.optimize.solve import solve
 from benchmarks.ladder.answer import Answer
 from benchmarks.ladder.form import Form
@@ -24,8 +24,19 @@ def run_atoll(instance: Instance, deadline: float, hear: Hear) -> Run:
         deadline: CPU seconds in which the answer must be there.
         hear: is told of progress.
     """
-    policy = replace(instance.problem.policy, deadline_seconds=deadline * (1.0 - RETURN_SHARE))
-    problem = replace(instance.problem, policy=policy)
+    return run_problem(instance.form, instance.problem, deadline, hear)[0]
+
+
+def run_problem(form: Form, problem: Problem, deadline: float, hear: Hear) -> tuple[Run, Allocation]:
+    """Solve a problem of a form; also the answer in the product's own words.
+
+    Args:
+        form: what the answers are told by.
+        problem: of the form, perhaps with something that runs.
+        deadline: CPU seconds in which the answer must be there.
+        hear: is told of progress.
+    """
+    policy = replace(problem.policy, deadline_seconds=deadline * (1.0 - RETURN_SHARE))
     told: list[tuple[float, Allocation]] = []
     watch = Stopwatch.start()
 
@@ -33,19 +44,19 @@ def run_atoll(instance: Instance, deadline: float, hear: Hear) -> Run:
         told.append((watch.cpu(), allocation))
         hear(told[-1][0], allocation.levels[-1].value, allocation.levels[-1].bound)
 
-    last = solve(problem, clock=watch.cpu, tell=tell)
+    last = solve(replace(problem, policy=policy), clock=watch.cpu, tell=tell)
     tell(last)
     cpu, wall = watch.cpu(), watch.wall()
-    return Run(
+    run = Run(
         events=tuple(
-            Event(seconds=seconds, answer=answer_of(instance.form, each), bound=each.levels[-1].bound)
-            for seconds, each in told
+            Event(seconds=seconds, answer=answer_of(form, each), bound=each.levels[-1].bound) for seconds, each in told
         ),
-        answer=answer_of(instance.form, last),
+        answer=answer_of(form, last),
         bound=last.levels[-1].bound,
         cpu_seconds=cpu,
         wall_seconds=wall,
     )
+    return run, last
 
 
 def answer_of(form: Form, allocation: Allocation) -> Answer:

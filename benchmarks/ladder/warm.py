@@ -1,0 +1,128 @@
+"""The command ``python -m benchmarks.ladder.warm``: how soon a running fleet is answered for when supply changes.
+
+An instance is solved; then a share of its pools gives other numbers of nodes, and what found its place on nodes that
+are gone is lost. The changed instance is solved with what is left as what runs, and again from nothing.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from atoll.domain.problem import Problem
+from benchmarks.ladder.answer import value
+from benchmarks.ladder.atoll_method import run_problem
+from benchmarks.ladder.change import changed, kept_count, left_of, replica_count
+from benchmarks.ladder.form import Form, InstanceError, read_form
+from benchmarks.ladder.instance import problem_of
+from benchmarks.ladder.method import Run
+from benchmarks.ladder.packer import packed
+from benchmarks.ladder.trace import trace_of
+from benchmarks.rows import FileError, command, report, seconds
+
+EXAMPLES = """\
+  python -m benchmarks.ladder.warm benchmarks/data/ladder/*.npz
+  python -m benchmarks.ladder.warm FILE.npz --change 0.3 --seed 7 --warm 2 --json"""
+
+COLUMNS = {
+    "instance": "instance",
+    "lostReplicas": "lost",
+    "runningReplicas": "running",
+    "firstFeasibleSeconds": "first, s",
+    "warmValue": "warm, US$/h",
+    "coldValue": "cold, US$/h",
+    "overCold": "over cold, %",
+    "warmCpuSeconds": "warm CPU, s",
+    "coldCpuSeconds": "cold CPU, s",
+    "packed": "packed",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status."""
+    parser = command(
+        "ladder.warm",
+        "Solve instances again after a change of availability, with what still runs and from nothing.",
+        EXAMPLES,
+        deadline=30.0,
+    )
+    parser.add_argument("--warm", type=seconds, default=1.0, metavar="S", help="CPU seconds with what runs (1)")
+    parser.add_argument("--change", type=float, default=0.1, metavar="SHARE", help="of the pools (0.1)")
+    parser.add_argument("--seed", type=int, default=0, help="of the change (0)")
+    options = parser.parse_args(arguments)
+    if not 0.0 < options.change <= 1.0:
+        parser.error(f"--change {options.change:g} is no share: give one above 0 and up to 1")
+
+    def rows_of(path: Path) -> Sequence[dict[str, Any]]:
+        try:
+            form = read_form(path)
+            problem_of(form, deadline_seconds=options.deadline)
+        except (InstanceError, ValueError) as error:
+            raise FileError(path, str(error).removeprefix(f"{path}: "), "give an instance of the ladder") from error
+        return [row_of(form, change=options.change, seed=options.seed, cold=options.deadline, warm=options.warm)]
+
+    return report(options.files, rows_of, COLUMNS, as_json=options.json)
+
+
+def row_of(form: Form, *, change: float, seed: int, cold: float, warm: float) -> dict[str, Any]:
+    """Solve, change, solve warm and cold.
+
+    Args:
+        form: of the instance.
+        change: share of the pools that give other numbers of nodes.
+        seed: of the change.
+        cold: CPU seconds for the plan that runs, and for the answer from nothing.
+        warm: CPU seconds for the answer from what runs.
+    """
+    _, runs = run_problem(form, _problem(form), cold, _hear_not)
+    now = changed(form, change, seed)
+    left = left_of(now, runs, seed)
+    problem = replace(_problem(now), running=left, former=runs.replicas)
+    warm_run, warm_answer = run_problem(now, problem, warm, _hear_not)
+    cold_run, _ = run_problem(now, _problem(now), cold, _hear_not)
+    warm_value, cold_value = _value(now, warm_run), _value(now, cold_run)
+    return {
+        "instance": form.name,
+        "changedPools": int((now.obtainable != form.obtainable).sum()),
+        "lostReplicas": replica_count(runs.replicas) - replica_count(left),
+        "runningReplicas": replica_count(left),
+        "stoppedReplicas": replica_count(left) - kept_count(left, warm_answer.replicas),
+        "firstFeasibleSeconds": _first(now, warm_run),
+        "warmValue": warm_value,
+        "warmBound": max(0.0, warm_run.bound),
+        "warmCpuSeconds": round(warm_run.cpu_seconds, 3),
+        "coldValue": cold_value,
+        "coldBound": max(0.0, cold_run.bound),
+        "coldCpuSeconds": round(cold_run.cpu_seconds, 3),
+        "coldFirstFeasibleSeconds": _first(now, cold_run),
+        "overCold": 100.0 * (warm_value / cold_value - 1.0) if cold_value > 0.0 else 0.0,
+        "packed": all(run.answer is not None and packed(now, run.answer) for run in (warm_run, cold_run)),
+    }
+
+
+def _problem(form: Form) -> Problem:
+    """Any saving is worth a move: the speed of the search is what is measured, not how steady its answers are."""
+    problem = problem_of(form, deadline_seconds=1.0)
+    return replace(problem, policy=replace(problem.policy, saving_tolerance=0.0))
+
+
+def _value(form: Form, run: Run) -> float:
+    assert run.answer is not None  # noqa: S101  # the product always has an answer
+    return value(form, run.answer)
+
+
+def _first(form: Form, run: Run) -> float | None:
+    assert run.answer is not None  # noqa: S101  # likewise
+    first = trace_of(form, run.events, run.answer).first_feasible_seconds
+    return None if first is None else round(first, 3)
+
+
+def _hear_not(*_: float) -> None:
+    """Progress is not shown."""
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    sys.exit(main())

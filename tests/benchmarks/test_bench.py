@@ -1,0 +1,155 @@
+"""All comparisons in one command: what is run, and the page that is made of it."""
+
+import builtins
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from benchmarks.bench import COMPARISONS, Comparison, main, present, run, write_page
+from benchmarks.tables import any_table, results_page
+
+from benchmarks import bench
+
+LADDER_ROW: dict[str, Any] = {
+    "schemaVersion": 1,
+    "instance": "one",
+    "method": "atoll",
+    "value": 10.0,
+    "bound": 9.9,
+    "gap": 0.01,
+    "firstFeasibleSeconds": 0.1,
+    "gapAtSeconds": {"1": 0.5, "5": 0.01, "30": 0.01},
+    "cpuSeconds": 6.0,
+    "wallSeconds": 6.5,
+    "peakMemoryMiB": 90.0,
+    "packed": True,
+    "trace": [[0.0, 90.0, 0.0], [0.1, 12.0, 6.0], [4.0, 10.0, 9.9]],
+}
+
+
+def test_a_package_is_there_when_it_has_a_command() -> None:
+    assert present("ladder")
+    assert present("ladder.warm")
+    assert not present("data")
+    assert not present("never.was")
+
+
+def test_instances_are_all_files_but_notes(tmp_path: Path) -> None:
+    folder = tmp_path / "benchmarks" / "data" / "ladder"
+    (folder / "folder").mkdir(parents=True)
+    for name in ("b.npz", "a.npz", "NOTICE.md", "README.md", ".hidden"):
+        (folder / name).touch()
+    warm = Comparison(run="w", module="ladder.warm", about="About.")
+    assert warm.files(tmp_path) == [f"benchmarks/data/ladder/{name}" for name in ("a.npz", "b.npz", "folder")]
+    assert Comparison(run="n", module="none", about="About.").files(tmp_path) == []
+
+
+def test_rows_are_kept_with_the_command_that_made_them(tmp_path: Path) -> None:
+    comparison = Comparison(run="quick", module="ladder", about="About.", options=("--deadline", "0.2"))
+    assert run(comparison, ["benchmarks/data/ladder/i_6_5_0_1.npz"], tmp_path, with_all_time=False) == 0
+    kept = json.loads((tmp_path / "quick.json").read_text())
+    assert kept["command"] == "python -m benchmarks.ladder benchmarks/data/ladder/* --deadline 0.2 --json"
+    assert [row["instance"] for row in kept["rows"]] == ["i_6_5_0_1"]
+
+
+def test_a_comparison_that_fails_keeps_nothing_and_is_told(tmp_path: Path) -> None:
+    comparison = Comparison(run="bad", module="ladder", about="About.", options=("--deadline", "never"))
+    assert run(comparison, [], tmp_path, with_all_time=False) == 2
+    assert not (tmp_path / "bad.json").exists()
+
+
+def test_the_page_has_a_table_for_each_run_and_shows_the_plots(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    for name, value in (("ladder-atoll", 10.0), ("ladder-coral", 12.0)):
+        row = {**LADDER_ROW, "value": value}
+        kept = {"command": "python", "about": "About.", "machine": "two cores", "rows": [row]}
+        (tmp_path / f"{name}.json").write_text(json.dumps(kept))
+    write_page(tmp_path)
+    page = (tmp_path / "results.md").read_text()
+    assert page.index("## ladder-atoll") < page.index("## ladder-coral")
+    assert "| one | atoll | 10.00 | 9.90 | 1.00 % |" in page
+    for name in ("ladder-gap.svg", "ladder-coral.svg"):
+        assert f"({name})" in page
+        assert "<svg" in (tmp_path / name).read_text()
+    assert "20.0" in (tmp_path / "ladder-coral.svg").read_text()
+
+
+def test_a_page_of_nothing_is_a_page(tmp_path: Path) -> None:
+    write_page(tmp_path)
+    assert (tmp_path / "results.md").read_text().startswith("# Results")
+    assert not list(tmp_path.glob("*.svg"))
+
+
+def test_without_matplotlib_there_are_tables_and_the_mend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = {"command": "python", "about": "About.", "machine": "two cores", "rows": [LADDER_ROW]}
+    (tmp_path / "ladder-atoll.json").write_text(json.dumps(kept))
+    monkeypatch.delitem(sys.modules, "benchmarks.plots", raising=False)
+    monkeypatch.delattr("benchmarks.plots", raising=False)
+    monkeypatch.setattr(builtins, "__import__", _without_matplotlib)
+    write_page(tmp_path)
+    assert "| one | atoll |" in (tmp_path / "results.md").read_text()
+    assert "pip install matplotlib" in capsys.readouterr().err
+
+
+_import = builtins.__import__
+
+
+def _without_matplotlib(name: str, *rest: Any, **named: Any) -> Any:
+    if name.startswith("matplotlib"):
+        raise ModuleNotFoundError(name, name="matplotlib")
+    return _import(name, *rest, **named)
+
+
+def test_plots_are_the_same_for_the_same_rows(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    kept = {"command": "python", "about": "About.", "machine": "two cores", "rows": [LADDER_ROW]}
+    texts = []
+    for folder in (tmp_path / "a", tmp_path / "b"):
+        folder.mkdir()
+        (folder / "ladder-atoll.json").write_text(json.dumps(kept))
+        write_page(folder)
+        texts.append((folder / "ladder-gap.svg").read_text())
+    assert texts[0] == texts[1]
+
+
+def test_a_gap_goes_on_to_the_end_of_the_run() -> None:
+    plots = pytest.importorskip("benchmarks.plots", exc_type=ModuleNotFoundError)
+    times, gaps = plots.gap_line(LADDER_ROW)
+    assert times == [0.05, 0.1, 4.0, 6.0]
+    assert gaps == pytest.approx([100.0, 50.0, 1.0, 1.0])
+
+
+def test_other_rows_are_shown_by_their_own_fields() -> None:
+    rows = [
+        {"schemaVersion": 1, "instance": "a|b", "value": 3.0, "small": 0.00123, "proven": False, "nodes": [1]},
+        {"instance": "c", "value": None},
+    ]
+    assert any_table(rows).splitlines() == [
+        "| instance | value | small | proven |",
+        "| --- | ---: | ---: | ---: |",
+        "| a\\|b | 3.00 | 0.00123 | no |",
+        "| c | - | - | - |",
+    ]
+    assert any_table([]) == "No rows."
+    assert "No rows." in results_page({"x": {"command": "c", "about": "a", "machine": "m", "rows": []}}, [])
+
+
+def test_runs_only_what_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    ran = []
+
+    def note(comparison: Comparison, *_: object, **__: object) -> int:
+        ran.append(comparison.run)
+        return 1
+
+    monkeypatch.setattr(bench, "run", note)
+    assert main(["--only", "ladder-warm", "--results", str(tmp_path)]) == 1
+    assert ran == ["ladder-warm"]
+    assert main(["--only", "--results", str(tmp_path)]) == 0
+
+
+def test_every_run_has_a_file_of_its_own() -> None:
+    assert len({comparison.run for comparison in COMPARISONS}) == len(COMPARISONS)
