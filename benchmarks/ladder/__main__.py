@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     files = options.files or sorted(DATA.glob("*.npz"))
     missing = [file for file in files if not file.is_file()]
     for file in missing:
-        sys.stderr.write(f"benchmarks.ladder: {file}: no such file\n")
+        sys.stderr.write(f"benchmarks.ladder: {file}: {'is a folder' if file.is_dir() else 'no such file'}\n")
     if missing:
         return 2
     rows, status = [], 0
@@ -101,17 +101,19 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _deadline(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text.removesuffix("s"))
+    except ValueError:
+        seconds = 0.0
     if not 0.0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is no positive number of seconds")
+        raise argparse.ArgumentTypeError(f"{text!r} is no time: give seconds above 0, such as 30")
     return seconds
 
 
 def _mebibytes(text: str) -> int:
-    size = int(text)
-    if size <= 0:
-        raise argparse.ArgumentTypeError(f"{text} is no positive number of MiB")
-    return size
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size: give whole MiB above 0, such as 4000")
+    return int(text)
 
 
 def _progress(name: str) -> Callable[[float, float, float], object]:

@@ -10,13 +10,13 @@ import os
 import resource
 import sys
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 PROGRESS_SECONDS = 0.2
 """CPU time between two lines of progress."""
 
 
-def main() -> int:
+def main() -> NoReturn:
     """Run one method on one file."""
     options = _options()
     if options.memory:
@@ -25,7 +25,10 @@ def main() -> int:
     # Whatever a library prints must not get into the answer.
     with os.fdopen(os.dup(sys.stdout.fileno()), "w") as answers:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-        return _run(options, answers)
+        status = _run(options, answers)
+    sys.stderr.flush()
+    # A solver that did not end at the deadline may still be running in a thread.
+    os._exit(status)
 
 
 def _run(options: argparse.Namespace, answers: TextIO) -> int:
@@ -82,4 +85,4 @@ def _options() -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,18 +55,22 @@ def run_child(
     threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     environment = {**os.environ, **threads, "PYTHONPATH": os.pathsep.join(paths)}
     row: dict[str, Any] | None = None
-    with subprocess.Popen(  # noqa: S603  # our own module
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    ) as child:
-        assert child.stdout is not None and child.stderr is not None  # noqa: S101, PT018  # asked for as pipes
+    with (
+        tempfile.TemporaryFile("w+") as complaints,
+        subprocess.Popen(  # noqa: S603  # our own module
+            command, stdout=subprocess.PIPE, stderr=complaints, text=True, env=environment
+        ) as child,
+    ):
+        assert child.stdout is not None  # noqa: S101  # asked for as a pipe
         try:
             for line in child.stdout:
                 message = json.loads(line)
                 if progress and "progress" in message:
                     progress(*message["progress"])
                 row = message.get("row", row)
-            complaint = child.stderr.read().strip()
             status = child.wait()
+            complaints.seek(0)
+            complaint = complaints.read().strip()
         except BaseException:
             child.kill()
             raise

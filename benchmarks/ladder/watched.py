@@ -1,5 +1,6 @@
 """HiGHS on one program as it comes, with an eye on what it knows when: one thread, no heuristics of ours."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -13,9 +14,12 @@ from benchmarks.ladder.method import Hear, Run
 from benchmarks.ladder.spent import Stopwatch
 from benchmarks.ladder.trace import Event
 
-WALL_FACTOR = 20.0
-"""HiGHS does not ask for an interrupt within presolve and the root relaxation, but looks at its own limit on the wall
-clock there: so many times the deadline, for a busy machine gives a fraction of a second of CPU in a second."""
+GRACE_SECONDS = 2.0
+"""CPU time after the deadline at which HiGHS is left alone: it asks for no interrupt within presolve and the root
+relaxation, which can take many times the deadline."""
+
+LOOK_SECONDS = 0.05
+"""Time between two looks at the clock."""
 
 BOUND_TOLERANCE = 1e-6
 """Share by which a bound is lowered: HiGHS proves within tolerances."""
@@ -31,6 +35,8 @@ _SOLUTION = highspy.cb.HighsCallbackType.kCallbackMipImprovingSolution
 def run_highs(matrix: Matrix, objective: Floats, deadline: float, read: Callable[[Floats], Answer], hear: Hear) -> Run:
     """Minimise, or come as far as the deadline allows.
 
+    A HiGHS that does not end is left running in a thread of its own, for the process to end.
+
     Args:
         matrix: the program.
         objective: coefficients to minimise, US$/h.
@@ -38,7 +44,7 @@ def run_highs(matrix: Matrix, objective: Floats, deadline: float, read: Callable
         read: from values of the variables to an answer.
         hear: is told of progress.
     """
-    highs = _open(matrix, objective, deadline)
+    highs = _open(matrix, objective)
     found: list[tuple[float, tuple[Ints, Floats] | None, float]] = []
     best = [float("inf"), -float("inf")]
     watch = Stopwatch.start()
@@ -60,9 +66,23 @@ def run_highs(matrix: Matrix, objective: Floats, deadline: float, read: Callable
     highs.setCallback(look, None)
     for kind in (*_LOOKS, _SOLUTION):
         highs.startCallback(kind)
-    highs.run()
-    info = highs.getInfo()
+    # HiGHS runs without Python's lock.
+    worker = threading.Thread(target=highs.run, daemon=True)
+    worker.start()
+    while worker.is_alive() and watch.cpu() < deadline + GRACE_SECONDS:
+        worker.join(LOOK_SECONDS)
+    known = list(found)
     cpu, wall = watch.cpu(), watch.wall()
+    events = [
+        Event(seconds=seconds, answer=None if values is None else read(_spread(values, matrix)), bound=bound)
+        for seconds, values, bound in known
+    ]
+    if worker.is_alive():
+        answers = [event.answer for event in events if event.answer is not None]
+        bound = events[-1].bound if events else -float("inf")
+        answer = answers[-1] if answers else None
+        return Run(events=tuple(events), answer=answer, bound=bound, cpu_seconds=cpu, wall_seconds=wall)
+    info = highs.getInfo()
     # Where nothing has to be whole, HiGHS solves a linear program, and its value is the bound.
     proven = highs.getModelStatus() == highspy.HighsModelStatus.kOptimal
     linear = info.objective_function_value if proven else -float("inf")
@@ -70,10 +90,6 @@ def run_highs(matrix: Matrix, objective: Floats, deadline: float, read: Callable
     last = None
     if info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible:
         last = read(np.array(highs.getSolution().col_value))
-    events = [
-        Event(seconds=seconds, answer=None if values is None else read(_spread(values, matrix)), bound=known)
-        for seconds, values, known in found
-    ]
     events.append(Event(seconds=cpu, answer=last, bound=bound))
     return Run(events=tuple(events), answer=last, bound=bound, cpu_seconds=cpu, wall_seconds=wall)
 
@@ -100,7 +116,7 @@ def _lowered(bound: float) -> float:
     return bound - BOUND_TOLERANCE * abs(bound) if np.isfinite(bound) else -float("inf")
 
 
-def _open(matrix: Matrix, objective: Floats, deadline: float) -> Any:
+def _open(matrix: Matrix, objective: Floats) -> Any:
     program = highspy.HighsLp()
     program.num_col_ = len(matrix.lower)
     program.num_row_ = len(matrix.row_lower)
@@ -116,7 +132,7 @@ def _open(matrix: Matrix, objective: Floats, deadline: float) -> Any:
     kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
     program.integrality_ = [kinds[int(integer)] for integer in matrix.integer]
     highs = highspy.Highs()  # type: ignore[no-untyped-call]  # highspy has no annotations there
-    for name, value in (("output_flag", False), ("threads", 1), ("time_limit", WALL_FACTOR * deadline)):
+    for name, value in (("output_flag", False), ("threads", 1)):
         highs.setOptionValue(name, value)
     highs.passModel(program)
     return highs

@@ -29,7 +29,7 @@ def test_prints_a_list_with_one_object_per_file(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], method: str
 ) -> None:
     files = [str(written(tmp_path)), str(written(tmp_path, "other", demand=[0.0, 50.0]))]
-    rows = rows_of(capsys, *files, "--deadline", "2", "--method", method)
+    rows = rows_of(capsys, *files, "--deadline", "2s", "--method", method)
     assert [row["instance"] for row in rows] == ["tiny", "other"]
     for row in rows:
         assert row["packed"] is True
@@ -80,6 +80,11 @@ def test_a_file_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert f"{tmp_path / 'none.npz'}: no such file" in capsys.readouterr().err
 
 
+def test_a_folder_is_no_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path)]) == 2
+    assert f"{tmp_path}: is a folder" in capsys.readouterr().err
+
+
 def test_a_file_that_is_no_instance_is_told_and_the_others_are_solved(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -96,7 +101,15 @@ def test_a_bad_deadline(deadline: str, capsys: pytest.CaptureFixture[str]) -> No
     with pytest.raises(SystemExit) as ended:
         main([f"--deadline={deadline}"])
     assert ended.value.code == 2
-    assert "--deadline" in capsys.readouterr().err
+    assert "argument --deadline" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "1.5", "much"])
+def test_a_bad_memory_limit(size: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([f"--memory-limit={size}"])
+    assert ended.value.code == 2
+    assert "give whole MiB above 0" in capsys.readouterr().err
 
 
 def test_a_method_that_is_not_known(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,6 +12,8 @@ from benchmarks.ladder.packer import packed
 from benchmarks.ladder.start import METHOD_NAMES
 from tiny import form, optimum, random_form, whole_nodes_packed
 
+from benchmarks.ladder import watched
+
 NEAR = 2e-4
 """The product stops at a gap of 1e-4."""
 
@@ -108,3 +110,11 @@ def test_generated_instances_never_cost_more_than_whole_nodes_do(seed: int) -> N
     atoll, coral = solved(wanted, "atoll", 2.0), solved(wanted, "coral", 2.0)
     assert worth(wanted, atoll) <= worth(wanted, coral) * (1.0 + 1e-6)
     assert atoll.bound <= worth(wanted, coral)
+
+
+def test_a_solver_that_does_not_end_is_left_with_what_it_has_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watched, "GRACE_SECONDS", -100.0)
+    wanted = form_from(Recipe(models=2, regions=1, gpu_kinds=3))
+    run = solved(wanted, "plain", 0.5)
+    assert run.answer is None or packed(wanted, run.answer)
+    assert run.bound <= worth(wanted, solved(wanted, "atoll", 1.0)) + 1e-6
