@@ -2,7 +2,7 @@
 
 import typer
 
-from atoll.cli import local, plan, strategies
+from atoll.cli import local, plan, simulate, strategies
 
 app = typer.Typer(
     name="atoll",
@@ -14,6 +14,7 @@ app = typer.Typer(
 )
 app.command("plan", epilog=plan.EPILOG)(plan.plan)
 app.command("strategies", epilog=strategies.EPILOG)(strategies.strategies)
+app.command("simulate", epilog=simulate.EPILOG)(simulate.simulate)
 app.add_typer(local.app, name="local")
 
 

@@ -20,12 +20,26 @@ def parse_deadline(text: str) -> float:
     Raises:
         typer.BadParameter: for anything else.
     """
+    return parse_span(text, DEADLINES, option="--deadline")
+
+
+def parse_span(text: str, bounds: tuple[str, str], *, option: str) -> float:
+    """Seconds of a duration within bounds.
+
+    Args:
+        text: such as ``5s``.
+        bounds: least and most, durations too.
+        option: that it was given to.
+
+    Raises:
+        typer.BadParameter: for anything else.
+    """
     if len(text) > _LONGEST or not _DURATION.fullmatch(text):
         message = f"{text[:80]!r} is no duration: write it like 5s, 500ms or 1m30s"
-        raise typer.BadParameter(message, param_hint="--deadline")
-    least, most = DEADLINES
+        raise typer.BadParameter(message, param_hint=option)
+    least, most = bounds
     if not seconds(least) <= seconds(text) <= seconds(most):
-        raise typer.BadParameter(f"{text!r} is not between {least} and {most}", param_hint="--deadline")
+        raise typer.BadParameter(f"{text!r} is not between {least} and {most}", param_hint=option)
     return seconds(text)
 
 
