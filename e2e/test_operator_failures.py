@@ -108,6 +108,7 @@ def test_i7_of_two_operators_the_second_takes_over_from_one_that_hangs_which_the
         world.settle()
         assert world.children() == undisturbed
 
+        world.calm()
         done = world.writes()
         world.plane.kill("operator", signal.SIGCONT)
         with pytest.raises(LocalEnvironmentError, match="process operator ended with status 1"):
