@@ -371,6 +371,13 @@ CASES = (
     ),
     fleet("unknown mode", {"spec.mode": "Auto"}, "spec.mode", "Automatic, Recommend, Paused"),
     fleet("negative budget", {"spec.budgetPerHour": -1}, "spec.budgetPerHour", "-1"),
+    fleet(
+        "namespace with two quotas",
+        {"spec.quotas": [{"namespace": "a", "gpus": 1}, {"namespace": "a", "gpus": 2}]},
+        "spec.quotas[1]",
+        "given twice",
+    ),
+    fleet("negative quota", {"spec.quotas": [{"namespace": "a", "gpus": -1}]}, "spec.quotas[0].gpus", "-1"),
     fleet("no deadline", {"spec.solve.deadline": "0s"}, "spec.solve.deadline", "between 100ms and 10m"),
     fleet(
         "endpoints without any",

@@ -225,6 +225,7 @@ def fleet() -> dict[str, Any]:
         "spec": {
             "mode": "Recommend",
             "budgetPerHour": 250.0,
+            "quotas": [{"namespace": "team-a", "gpus": 16}],
             "solve": {
                 "deadline": "10s",
                 "workBudget": 1000,

@@ -9,7 +9,7 @@ from atoll.domain.architecture import Quantisation
 from atoll.domain.demand import DemandKey, Placement
 from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import OfferingKey, Supply
-from atoll.domain.problem import DemandRow, Problem, ReplicaGroup, ReplicaSite, SolvePolicy
+from atoll.domain.problem import DemandRow, Problem, Quota, ReplicaGroup, ReplicaSite, SolvePolicy
 from atoll.domain.strategy import EngineName, Limit, PerformanceSource, Stage, Strategy, Template
 
 Place = tuple[str, str, CapacityType]
@@ -43,6 +43,10 @@ def template(*kinds: str, tp: int = 1, rate: float = 1.0, startup: float = 120.0
         expected_error=0.3,
         startup_seconds=startup,
     )
+
+
+def quota(gpus: int, namespace: str = "shop") -> Quota:
+    return Quota(namespace=namespace, gpus=gpus)
 
 
 def supply(
@@ -94,7 +98,7 @@ def cheapest(case: Problem, *, most: int = 3) -> tuple[tuple[float, ...], float]
     for counts in itertools.product(range(most + 1), repeat=len(choices)):
         used = [(count, *choice) for count, choice in zip(counts, choices, strict=True) if count]
         levels = _levels(case, used)
-        if best is not None and levels > best[0][:-2]:
+        if (best is not None and levels > best[0][:-2]) or not _within_quotas(case, used):
             continue
         pods: dict[tuple[str, Place], Counter[int]] = defaultdict(Counter)
         for count, _, candidate, place in used:
@@ -129,6 +133,13 @@ def _levels(case: Problem, used: list[tuple[int, DemandRow, Template, Place]]) -
         if limits.min_domains > 1:
             broken += max(0, limits.min_domains - len({place[:2] for _, _, place in own})) / limits.min_domains
     return (*(round(totals[priority], 6) for priority in sorted(totals, reverse=True)), round(broken, 6))
+
+
+def _within_quotas(case: Problem, used: list[tuple[int, DemandRow, Template, Place]]) -> bool:
+    gpus: Counter[str] = Counter()
+    for count, demand, candidate, _ in used:
+        gpus[demand.key.namespace] += count * candidate.strategy.gpus
+    return all(gpus[quota.namespace] <= quota.gpus for quota in case.policy.quotas)
 
 
 def _preference(case: Problem, used: list[tuple[int, DemandRow, Template, Place]]) -> float:

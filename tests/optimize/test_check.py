@@ -10,7 +10,7 @@ from atoll.domain.problem import Allocation, NodeUse, Problem, ReplicaSite
 from atoll.domain.reason import Reason
 from atoll.optimize.check import check
 from atoll.optimize.solve import solve
-from optimize.fleets import ON_DEMAND, SPOT, key, problem, row, supply, template
+from optimize.fleets import ON_DEMAND, SPOT, key, problem, quota, row, supply, template
 
 SPLIT = template("L4", "H100", rate=2.0)
 SINGLE = template("L4", tp=2, rate=1.0)
@@ -94,6 +94,13 @@ def test_budget_broken_silently_is_found_out() -> None:
     answer = solve(case)
     assert check(case, answer) == ()
     assert "over the budget" in check(case, dataclasses.replace(answer, unmet={}))[0]
+
+
+def test_more_gpus_than_a_namespace_may_use_are_found_out() -> None:
+    free = problem([row("a", 2.0, template("L4"))], [FLEET[0]])
+    held = dataclasses.replace(free, policy=dataclasses.replace(free.policy, quotas=(quota(1),)))
+    assert check(held, solve(free)) == ("namespace shop: 2 GPUs, quota 1",)
+    assert check(held, solve(held)) == ()
 
 
 @pytest.mark.parametrize(

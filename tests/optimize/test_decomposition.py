@@ -13,7 +13,7 @@ from atoll.optimize import solve as solving
 from atoll.optimize.check import check
 from atoll.optimize.decomposition import most_unserved
 from atoll.optimize.scarcity import penalty
-from optimize.fleets import ON_DEMAND, SPOT, key, problem, row, running, supply, template
+from optimize.fleets import ON_DEMAND, SPOT, key, problem, quota, row, running, supply, template
 
 KINDS = ["L4", "H100", "A100"]
 
@@ -58,7 +58,7 @@ def fleets(draw: st.DrawFn, *, nodes: int = 6) -> Problem:
         )
         rate = draw(st.sampled_from([0.1, 1.0, 4.0, 9.0]))
         rows.append(row(f"m{number}", rate, *found.values(), priority=draw(st.integers(0, 1)), **limits))
-    return problem(rows, supplies)
+    return problem(rows, supplies, quotas=draw(st.sampled_from([(), (), (), (quota(2),), (quota(9),)])))
 
 
 def above(allocation: Allocation) -> tuple[float, ...]:

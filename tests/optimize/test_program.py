@@ -10,7 +10,7 @@ from atoll.domain.problem import Problem
 from atoll.optimize.program.build import BASELINE_FAMILIES, Family, build
 from atoll.optimize.sets import sets_of
 from golden import assert_golden
-from optimize.fleets import SPOT, problem, row, running, supply, template
+from optimize.fleets import SPOT, problem, quota, row, running, supply, template
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -34,6 +34,7 @@ def fleet() -> Problem:
         ],
         [running("chat", wide, quad, count=1), running("code", one, quad, count=2)],
         budget_per_hour=30.0,
+        quotas=(quota(12),),
     )
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from atoll.domain.demand import DemandKey
 from atoll.domain.gpu import CapacityType
 from atoll.domain.problem import Allocation, Problem
 from atoll.domain.reason import Reason
@@ -15,7 +16,7 @@ from atoll.optimize.greedy import greedy
 from atoll.optimize.plan import fits
 from atoll.optimize.sets import sets_of
 from atoll.optimize.solve import solve
-from optimize.fleets import ON_DEMAND, SPOT, cheapest, key, problem, row, running, supply, template
+from optimize.fleets import ON_DEMAND, SPOT, cheapest, key, problem, quota, row, running, supply, template
 
 L4 = supply("L4", 1, 1.0, nodes=8)
 L4_QUAD = supply("L4", 4, 3.0, nodes=4)
@@ -160,6 +161,35 @@ def test_capacity_types_that_are_not_preferred_come_last() -> None:
     }
 
 
+def test_namespace_uses_no_more_gpus_than_its_quota_and_its_demand_says_so() -> None:
+    elsewhere = dataclasses.replace(row("b", 2.0, template("L4")), key=DemandKey(namespace="lab", name="b"))
+    answer = solve(problem([row("a", 4.0, template("L4")), elsewhere], [L4], quotas=(quota(3),)))
+    assert dict(answer.shortfall) == {key("a"): pytest.approx(1.0)}
+    assert dict(answer.unmet) == {key("a"): (Reason.QUOTA_REACHED,)}
+    assert sum(group.count for group in answer.replicas) == 5
+
+
+def test_quota_goes_to_the_kind_that_serves_most_with_few_gpus() -> None:
+    case = problem([row("a", 5.0, template("L4"), template("H100", rate=2.5))], [L4, H100], quotas=(quota(3),))
+    answer = solve(case)
+    assert (dict(answer.shortfall), dict(answer.unmet), answer.cost_per_hour) == ({}, {}, 20.0)
+
+
+def test_shortfall_that_a_quota_has_no_part_in_does_not_name_it() -> None:
+    answer = solve(problem([row("a", 9.0, template("L4"))], [L4], quotas=(quota(20),)))
+    assert dict(answer.unmet) == {}
+    wide = solve(problem([row("a", 4.0, template("H100", tp=4))], [H100], quotas=(quota(6),)))
+    assert dict(wide.unmet) == {key("a"): (Reason.QUOTA_REACHED,)}
+
+
+def test_what_runs_beyond_a_lowered_quota_goes() -> None:
+    quick = template("L4")
+    case = problem([row("a", 4.0, quick)], [L4], [running("a", quick, L4, count=4)], quotas=(quota(2),))
+    answer = solve(case)
+    assert check(case, answer) == ()
+    assert [group.count for group in answer.replicas] == [2]
+
+
 def test_budget_never_takes_service_away() -> None:
     case = problem([row("a", 4.0, template("L4"))], [L4], budget_per_hour=2.5)
     answer = solve(case)
@@ -257,7 +287,8 @@ def small_problems(draw: st.DrawFn) -> Problem:
             templates[chosen.strategy] = chosen
         rate = draw(st.sampled_from([0.0, 0.3, 1.0, 2.0]))
         rows.append(row(f"m{number}", rate, *templates.values(), priority=draw(st.integers(0, 1)), **draw(limits)))
-    return problem(rows, supplies, budget_per_hour=draw(st.sampled_from([5.0, float("inf")])))
+    quotas = draw(st.sampled_from([(), (), (quota(1),), (quota(3),), (quota(0),)]))
+    return problem(rows, supplies, budget_per_hour=draw(st.sampled_from([5.0, float("inf")])), quotas=quotas)
 
 
 @settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -99,9 +99,9 @@ def said(of: View, kind: str = "ModelDemand") -> list[str]:
     return [f"{'' if item['status'] == 'True' else 'not '}{item['type']} {item['reason']}" for item in conditions]
 
 
-def short(shortfall: float, count: int = 1) -> Plan:
+def short(shortfall: float, count: int = 1, unmet: tuple[str, ...] = ()) -> Plan:
     groups = (replicas("small", count=count),) if count else ()
-    return plan(planned(*groups, rate=20.0, shortfall=shortfall))
+    return plan(replace(planned(*groups, rate=20.0, shortfall=shortfall), unmet=unmet))
 
 
 ONE_RUNS = [stored(SINGLE, replicas=1), *pods_of(SINGLE, "s0")]
@@ -142,6 +142,11 @@ def invalid() -> Raw:
             view(short(10.0), *ONE_RUNS),
             ["not Ready Shortfall", "not Planned Shortfall", "Routed Routed", "Degraded Shortfall"],
             id="shortfall",
+        ),
+        pytest.param(
+            view(short(10.0, unmet=("QuotaReached",)), *ONE_RUNS),
+            ["not Ready QuotaReached", "not Planned QuotaReached", "Routed Routed", "Degraded QuotaReached"],
+            id="quota",
         ),
         pytest.param(
             view(short(20.0, count=0)),

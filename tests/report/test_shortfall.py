@@ -7,6 +7,7 @@ from atoll.domain.demand import DemandKey, Placement
 from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import OfferingKey, Supply
 from atoll.domain.problem import Allocation, DemandRow, NodeUse, Problem, ReplicaGroup, ReplicaSite
+from atoll.domain.reason import Reason
 from atoll.domain.strategy import EngineName, Limit, Stage, Strategy, Template
 from atoll.report.shortfall import shortfall_reasons
 
@@ -66,6 +67,21 @@ ROW = DemandRow(key=KEY, rate=10.0, templates=(template("L4"),))
 def test_no_nodes_at_all() -> None:
     assert reason(ROW, (supply("L4", nodes=0), supply("H100", nodes=9)), {}) == (
         "no node can be had of any GPU kind that it may and can use (L4): raise maxNodes, or add a pool"
+    )
+
+
+def test_quota_that_is_reached_is_why() -> None:
+    allocation = Allocation(
+        replicas=(),
+        nodes=(),
+        shortfall={KEY: 1.0},
+        cost_per_hour=0.0,
+        bound_per_hour=0.0,
+        unmet={KEY: (Reason.QUOTA_REACHED,)},
+    )
+    asked = Problem(demands=(ROW,), supplies=(supply("L4", nodes=9),))
+    assert shortfall_reasons(asked, allocation)[KEY] == (
+        "the GPU quota of namespace default is reached: raise it in the Fleet's spec.quotas"
     )
 
 

@@ -8,7 +8,7 @@ from atoll.api.quantities import seconds
 from atoll.api.v1alpha1.fleet import FleetSpec, RouterSettings
 from atoll.domain.fleet import Acknowledgement, Fleet, RouterPolicy
 from atoll.domain.objects import FLEET
-from atoll.domain.problem import SolvePolicy
+from atoll.domain.problem import Quota, SolvePolicy
 
 
 def parse_fleet(obj: object) -> Fleet:
@@ -34,6 +34,10 @@ def parse_fleet(obj: object) -> Fleet:
             accept_gap=spec.solve.accept_gap,
             horizon_hours=seconds(spec.solve.horizon) / 3600.0,
             budget_per_hour=math.inf if spec.budget_per_hour is None else spec.budget_per_hour,
+            quotas=tuple(
+                Quota(namespace=item.namespace, gpus=item.gpus)
+                for item in sorted(spec.quotas, key=lambda item: item.namespace)
+            ),
         ),
         router=_router(spec.router),
         keep_window_seconds=seconds(spec.pace.keep_window),

@@ -60,6 +60,19 @@ class DemandRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """Most GPUs that the demands of a namespace may use together; a hard limit.
+
+    Attributes:
+        namespace: whose.
+        gpus: of any kind.
+    """
+
+    namespace: str
+    gpus: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SolvePolicy:
     """How the fleet wants to be solved.
 
@@ -70,6 +83,7 @@ class SolvePolicy:
         horizon_hours: over which a saving must pay for its move, hours.
         budget_per_hour: most that the fleet may cost, US$/h; infinity for no limit.
         accept_gap: stop when this gap is proven, as a share.
+        quotas: of namespaces, each named once; one that is not named has none.
     """
 
     deadline_seconds: float = 5.0
@@ -78,6 +92,7 @@ class SolvePolicy:
     horizon_hours: float = 1.0
     budget_per_hour: float = float("inf")
     accept_gap: float = 1e-4
+    quotas: tuple[Quota, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

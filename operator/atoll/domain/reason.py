@@ -24,6 +24,7 @@ class Reason(StrEnum):
     NO_DEMAND = "NoDemand"
     SHORTFALL = "Shortfall"
     OVER_BUDGET = "OverBudget"
+    QUOTA_REACHED = "QuotaReached"
     AWAITING_APPROVAL = "AwaitingApproval"
     PAUSED = "Paused"
     SOLVER_FAILED = "SolverFailed"

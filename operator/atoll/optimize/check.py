@@ -30,6 +30,7 @@ def check(problem: Problem, allocation: Allocation) -> tuple[str, ...]:
         *_groups(problem, allocation),
         *_nodes(problem, allocation),
         *_packing(allocation),
+        *_quotas(problem, allocation),
         *_coverage(problem, allocation),
         *_limits(problem, allocation),
         *_cost(problem, allocation),
@@ -115,6 +116,15 @@ def _packing(allocation: Allocation) -> Iterator[str]:
                 yield f"{offering}: a stage of {width} GPUs finds no room"
                 break
             nodes[seat] -= width
+
+
+def _quotas(problem: Problem, allocation: Allocation) -> Iterator[str]:
+    gpus: Counter[str] = Counter()
+    for group in allocation.replicas:
+        gpus[group.demand.namespace] += group.count * group.strategy.tp * len(group.strategy.stages)
+    for quota in problem.policy.quotas:
+        if gpus[quota.namespace] > quota.gpus:
+            yield f"namespace {quota.namespace}: {gpus[quota.namespace]} GPUs, quota {quota.gpus}"
 
 
 def _served(problem: Problem, allocation: Allocation) -> dict[DemandKey, list[tuple[ReplicaGroup, float]]]:

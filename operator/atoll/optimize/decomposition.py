@@ -12,7 +12,7 @@ import numpy as np
 
 from atoll.domain.problem import Problem
 from atoll.optimize.cover import at_price
-from atoll.optimize.draft import Draft, draft_of, plan_in
+from atoll.optimize.draft import Draft, draft_of, plan_in, within_quotas
 from atoll.optimize.effort import Effort
 from atoll.optimize.fixing import left_after_fixing
 from atoll.optimize.generation import Chosen, Generated, Generation, list_prices
@@ -197,7 +197,7 @@ class Decomposition:
             wide = sets_over(self._space, self._problem, list(dict.fromkeys([*draft.counts, *front(options, FRONT)])))
             other = draft_of(self._space, wide, greedy(wide, origin="program"))
         else:
-            other = self._sited(chosen, options) if self._pooled else self._as_chosen(chosen)
+            other = self._completed(self._sited(chosen) if self._pooled else self._as_chosen(chosen), options)
         return min(draft, other, key=self._rank)
 
     def _as_chosen(self, chosen: Chosen) -> Draft:
@@ -208,11 +208,15 @@ class Decomposition:
                 counts[plan.demand, line, place] = counts.get((plan.demand, line, place), 0) + 1
         return Draft(counts=counts, nodes=chosen.nodes)
 
-    def _sited(self, chosen: Chosen, options: Sequence[Options]) -> Draft:
-        """The integer master's plans at places, completed where they found no room."""
+    def _sited(self, chosen: Chosen) -> Draft:
+        """The integer master's plans at places; what found no room is left out."""
         seconds = min(SITING_SECONDS, SITING_SHARE * self._effort.remaining)
         limits = Limits(seconds=np.inf if self._effort.nodes else seconds, nodes=self._effort.nodes, gap=SITING_GAP)
-        draft = sited(self._space, self._problem, chosen.plans, limits)
+        return sited(self._space, self._problem, chosen.plans, limits)
+
+    def _completed(self, draft: Draft, options: Sequence[Options]) -> Draft:
+        """A draft cut to the quotas, and with what it then lacks of demands and limits, which the master knows not."""
+        draft = within_quotas(self._space, draft)
         sets = sets_over(self._space, self._problem, list(dict.fromkeys([*draft.counts, *front(options, FRONT)])))
         plan = plan_in(sets, draft, "program")
         return draft if plan is None else draft_of(self._space, sets, greedy(sets, start=plan, origin="program"))

@@ -1,5 +1,6 @@
 """A plan over a space: which choices, how often, on which nodes."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -30,6 +31,36 @@ class Draft:
             if demand not in left_out:
                 load[place] += space.menus[demand].load[line] * count
         return load
+
+    def gpus(self, space: Space, *, without: Iterable[int] = ()) -> Counter[str]:
+        """GPUs that are taken in each namespace by all demands but some."""
+        left_out = set(without)
+        gpus: Counter[str] = Counter()
+        for (demand, line, _), count in self.counts.items():
+            if demand not in left_out:
+                gpus[space.demands[demand].key.namespace] += space.gpus(demand, line) * count
+        return gpus
+
+
+def within_quotas(space: Space, draft: Draft) -> Draft:
+    """The draft without the replicas that quotas do not admit: of low priority, and of much GPU for little, first."""
+    left = Counter({name: gpus - draft.gpus(space)[name] for name, gpus in space.quotas.items()})
+    if min(left.values(), default=0) >= 0:
+        return draft
+
+    def worth(choice: Choice) -> tuple[int, float, Choice]:
+        demand, line, _ = choice
+        each = float(space.menus[demand].share[line]) / space.gpus(demand, line)
+        return space.demands[demand].priority, each, choice
+
+    counts = dict(draft.counts)
+    for choice in sorted(counts, key=worth):
+        name, gpus = space.demands[choice[0]].key.namespace, space.gpus(*choice[:2])
+        if left[name] < 0:
+            out = min(counts[choice], -(left[name] // gpus))
+            counts[choice] -= out
+            left[name] += out * gpus
+    return Draft(counts={choice: count for choice, count in counts.items() if count}, nodes=draft.nodes)
 
 
 def draft_of(space: Space, sets: Sets, plan: Plan) -> Draft:

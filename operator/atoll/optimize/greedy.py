@@ -26,8 +26,10 @@ class _Build:
     pod_count: Floats
     barred: np.ndarray[tuple[int, ...], np.dtype[np.bool_]]
     prices: Floats = field(init=False)
+    quota_left: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.quota_left = dict(self.sets.quota_left(self.counts))
         self.prices = np.zeros(len(self.sets.rows) + 1)
         for group in range(len(self.sets.groups)):
             self.reprice(group)
@@ -58,7 +60,14 @@ class _Build:
             self.prices[row] = price
 
     def add(self, column: int, count: int) -> bool:
-        """Add replicas and the nodes that they need; leave everything as it was where those cannot be had."""
+        """Add replicas and the nodes that they need; leave everything as it was where those cannot be had.
+
+        Neither is done where the quota of the demand's namespace does not admit them.
+        """
+        namespace = self.sets.demands[self.sets.columns[column].demand].key.namespace
+        gpus = int(self.sets.gpus[column]) * count
+        if gpus > self.quota_left.get(namespace, gpus):
+            return False
         load = self.load.copy()
         for row, amount in self.sets.loads[column].items():
             load[row] += amount * count
@@ -68,6 +77,8 @@ class _Build:
             return False
         self.nodes, self.load = nodes, load
         self.counts[column] += count
+        if namespace in self.quota_left:
+            self.quota_left[namespace] -= gpus
         for group in groups:
             self.reprice(group)
         return True

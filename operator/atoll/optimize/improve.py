@@ -104,7 +104,9 @@ class Improvement:
         held = self.draft.load(self._space, without=demands)
         sets = sets_over(space, self._problem, [(number_of[m], t, q) for m, t, q in offered], held)
         rest = float(self._space.price @ self.draft.nodes) - float(sets.price @ self.draft.nodes[list(sets.numbers)])
-        sets = replace(sets, budget=sets.budget - rest)
+        others = self.draft.gpus(self._space, without=demands)
+        quotas = {name: gpus - others[name] for name, gpus in sets.quotas.items()}
+        sets = replace(sets, budget=sets.budget - rest, quotas=quotas)
         before = plan_in(
             sets,
             Draft(

@@ -97,12 +97,20 @@ def varied(space: Space, prices: Floats, *, templates: int, places: int) -> list
             return nowhere
         return np.array([placement.rank(place.capacity_type) == 0 for place in space.places], dtype=bool)
 
-    narrow = (space.within(not_on_spot), space.within(preferred))
-    return list(
-        dict.fromkeys(
-            choice for each in (space, *narrow) for choice in cheapest(each, prices, templates=templates, places=places)
-        )
-    )
+    looks = [(space, prices), (space.within(not_on_spot), prices), (space.within(preferred), prices)]
+    if space.quotas:
+        looks.append((space, _per_gpu(space)))
+    found = [cheapest(each, price, templates=templates, places=places) for each, price in looks]
+    return list(dict.fromkeys(choice for choices in found for choice in choices))
+
+
+def _per_gpu(space: Space) -> Floats:
+    """(Q, R) prices at which a replica costs as much as it has GPUs: they are what is scarce within a quota."""
+    narrowest: dict[str, int] = {}
+    for kind, width in space.rows:
+        narrowest[kind] = min(width, narrowest.get(kind, width))
+    price = [float(width) if width == narrowest[kind] else 0.0 for kind, width in space.rows]
+    return np.tile(np.array(price), (len(space.places), 1))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

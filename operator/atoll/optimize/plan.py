@@ -132,10 +132,11 @@ def rank_of(values: Mapping[str, float]) -> tuple[float, ...]:
 
 
 def fits(sets: Sets, plan: Plan) -> bool:
-    """Whether the nodes hold the replicas and can be had."""
+    """Whether the nodes hold the replicas and can be had, and no namespace uses more than its quota."""
     return bool(
         (plan.nodes <= sets.obtainable).all()
         and (plan.nodes >= 0).all()
         and (plan.counts >= 0).all()
         and (sets.load_of(plan.counts) <= plan.nodes @ sets.slots + 1e-9).all()
+        and min(sets.quota_left(plan.counts).values(), default=0) >= 0
     )

@@ -36,6 +36,7 @@ def pooled(sets: Sets) -> Sets:
         supplies=tuple(merged.values()),
         supply_group=tuple(group for group, _, _ in merged),
         budget=sets.budget,
+        quotas=sets.quotas,
     )
 
 

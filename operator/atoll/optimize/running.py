@@ -17,14 +17,19 @@ from atoll.optimize.sets import Sets, start_cost
 def running_plan(sets: Sets) -> Plan | None:
     """The running replicas that can stay at their sites, on the fewest nodes there; nothing where none can.
 
-    Replicas of demands that are gone or at zero, and those whose offering has no room left, are not among them.
+    Replicas of demands that are gone or at zero, those whose offering has no room left, and those that a quota does not
+    admit any more, are not among them.
     """
     counts = np.zeros(len(sets.columns), dtype=np.int64)
     nodes = np.zeros(len(sets.supplies), dtype=np.int64)
     pods: dict[OfferingKey, list[int]] = defaultdict(list)
     for running in sorted(sets.running, key=lambda running: -running.group.strategy.tp):
         offerings, tp = running.group.site.offerings, running.group.strategy.tp
-        for count in range(min(running.group.count, int(sets.upper[running.column] - counts[running.column])), 0, -1):
+        most = min(running.group.count, int(sets.upper[running.column] - counts[running.column]))
+        namespace = running.group.demand.namespace
+        if namespace in sets.quotas:
+            most = min(most, sets.quota_left(counts)[namespace] // running.group.strategy.gpus)
+        for count in range(most, 0, -1):
             trial = {o: [*pods[o], *[tp] * (offerings.count(o) * count)] for o in set(offerings)}
             held = {offering: _nodes_at(sets, offering, widths) for offering, widths in trial.items()}
             if all(held.values()):

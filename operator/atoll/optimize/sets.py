@@ -87,6 +87,7 @@ class Sets:
         held: slots that others take, by group and width.
         running: replicas that run now and can be kept.
         budget: most that the fleet may cost, US$/h.
+        quotas: most GPUs of a namespace's demands, where it has a quota.
     """
 
     demands: tuple[Wanted, ...]
@@ -98,6 +99,7 @@ class Sets:
     held: Mapping[tuple[int, int], float] = field(default_factory=dict)
     running: tuple[Running, ...] = ()
     budget: float = field(default=float("inf"))
+    quotas: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def priorities(self) -> tuple[int, ...]:
@@ -191,6 +193,16 @@ class Sets:
     def gpus(self) -> Ints:
         """GPUs of one replica of each column."""
         return np.array([column.gpus for column in self.columns], dtype=np.int64)
+
+    @cached_property
+    def quota_rows(self) -> tuple[tuple[str, Ints], ...]:
+        """Namespaces with a quota, and GPUs of one replica of each column there; 0 for columns of other namespaces."""
+        names = np.array([wanted.key.namespace for wanted in self.demands])
+        return tuple((name, np.where(names[self.demand_of] == name, self.gpus, 0)) for name in sorted(self.quotas))
+
+    def quota_left(self, counts: Ints) -> Mapping[str, int]:
+        """GPUs that each namespace with a quota may use beside these replicas; below 0 where they are too many."""
+        return {name: self.quotas[name] - int(row @ counts) for name, row in self.quota_rows}
 
     def load_of(self, counts: Ints) -> Floats:
         """Left side of each packing row at these replica counts, with what others hold."""
@@ -332,6 +344,7 @@ def _assemble(
         held=taken,
         running=tuple(running),
         budget=problem.policy.budget_per_hour,
+        quotas=dict(space.quotas),
     )
 
 

@@ -18,7 +18,7 @@ from atoll.optimize.generation import list_prices
 from atoll.optimize.greedy import greedy
 from atoll.optimize.options import varied
 from atoll.optimize.placement import Placed, place
-from atoll.optimize.plan import Plan, level_values, missing_of, rank_of, unserved
+from atoll.optimize.plan import Plan, fits, level_values, missing_of, rank_of, unserved
 from atoll.optimize.running import grown, move_cost, running_plan
 from atoll.optimize.scarcity import BUDGET, COST, FIX_TOLERANCE, PREFERENCE
 from atoll.optimize.search import Found, Search, levels_of
@@ -165,8 +165,7 @@ def plan_of(sets: Sets, allocation: Allocation) -> Plan | None:
             return None
         nodes[supply_of[use.supply]] += use.nodes
     plan = Plan(counts=counts, nodes=nodes, origin="program")
-    within = (counts <= sets.upper).all() and (nodes <= sets.obtainable).all()
-    return plan if within and (sets.load_of(counts) <= nodes @ sets.slots + 1e-9).all() else None
+    return plan if (counts <= sets.upper).all() and fits(sets, plan) else None
 
 
 class _Telling:
@@ -317,14 +316,16 @@ def _as_placed(sets: Sets, plan: Plan, placed: Placed) -> Plan:
 
 
 def _unmet(sets: Sets, plan: Plan) -> dict[DemandKey, tuple[str, ...]]:
-    """Soft limits that are broken; a budget is the fleet's and named on every demand that costs."""
+    """Limits that are broken or take service away; a budget is the fleet's and named on every demand that costs."""
     over = level_values(sets, plan)[BUDGET] > FIX_TOLERANCE
+    stopped = _stopped_by_quota(sets, plan)
     unmet = {}
     for number, wanted in enumerate(sets.demands):
         missing = missing_of(sets, plan.counts, number)
         reasons = [
             reason
             for reason, broken in (
+                (Reason.QUOTA_REACHED, number in stopped),
                 (Reason.SPOT_SHARE_UNMET, missing.spot > 0.0),
                 (Reason.MIN_REPLICAS_UNMET, missing.replicas > 0),
                 (Reason.MIN_DOMAINS_UNMET, missing.domains > 0),
@@ -335,3 +336,19 @@ def _unmet(sets: Sets, plan: Plan) -> dict[DemandKey, tuple[str, ...]]:
         if reasons:
             unmet[wanted.key] = tuple(map(str, reasons))
     return unmet
+
+
+def _stopped_by_quota(sets: Sets, plan: Plan) -> set[int]:
+    """Demands that fall short where a further replica would find nodes, or none was looked for, but no quota."""
+    missing, left = unserved(sets, plan.counts), sets.quota_left(plan.counts)
+    spare = sets.obtainable @ sets.slots - sets.load_of(plan.counts)
+    stopped = set()
+    for number, wanted in enumerate(sets.demands):
+        rest = left.get(wanted.key.namespace)
+        if rest is None or missing[number] <= 0.0:
+            continue
+        least = min((template.strategy.gpus for template in wanted.templates), default=0)
+        columns = np.flatnonzero((sets.demand_of == number) & (sets.gpus > rest)).tolist()
+        if least > rest or any(all(spare[r] >= n for r, n in sets.loads[column].items()) for column in columns):
+            stopped.add(number)
+    return stopped

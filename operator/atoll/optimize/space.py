@@ -6,7 +6,7 @@ million combinations, so none is an object here: ``sets_of`` makes objects of th
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -100,6 +100,7 @@ class Space:
         place_of: (P,) place of each supply.
         slots: (P, R) pods of a row that a node holds when nothing else is on it: floor(G / s).
         menus: (M) what each demand chooses from.
+        quotas: most GPUs of the demands of a namespace; a namespace that is not there has no quota.
     """
 
     demands: tuple[Wanted, ...]
@@ -109,6 +110,7 @@ class Space:
     place_of: Ints
     slots: Floats
     menus: tuple[Menu, ...]
+    quotas: Mapping[str, int] = field(default_factory=dict)
 
     @cached_property
     def price(self) -> Floats:
@@ -124,6 +126,10 @@ class Space:
     def size(self) -> int:
         """Number of choices: columns of the whole program."""
         return sum(int(menu.allowed.sum()) for menu in self.menus)
+
+    def gpus(self, demand: int, line: int) -> int:
+        """GPUs of one replica of a template of a demand's menu."""
+        return self.demands[demand].templates[int(self.menus[demand].templates[line])].strategy.gpus
 
     def choices(self) -> list[Choice]:
         """All of them, by demand, place and template."""
@@ -213,7 +219,17 @@ def space_of(problem: Problem, *, prune: bool = True) -> Space:
     most = np.zeros((len(places), len(rows)))
     np.add.at(most, home, slots * np.array([supply.obtainable for supply in supplies], dtype=float)[:, None])
     menus = tuple(_menu(wanted, numbers, places, rows, most) for wanted, numbers in zip(demands, usable, strict=True))
-    return Space(demands=demands, places=places, rows=rows, supplies=supplies, place_of=home, slots=slots, menus=menus)
+    there = {wanted.key.namespace for wanted in demands}
+    return Space(
+        demands=demands,
+        places=places,
+        rows=rows,
+        supplies=supplies,
+        place_of=home,
+        slots=slots,
+        menus=menus,
+        quotas={quota.namespace: quota.gpus for quota in problem.policy.quotas if quota.namespace in there},
+    )
 
 
 def place_of(supply: Supply) -> Place:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from atoll.domain.demand import DemandKey, Placement
 from atoll.domain.pool import Supply
 from atoll.domain.problem import Allocation, DemandRow, Problem
+from atoll.domain.reason import Reason
 from atoll.report.numbers import counted
 
 _NAMED = 3
@@ -26,6 +27,8 @@ def shortfall_reasons(problem: Problem, allocation: Allocation) -> dict[DemandKe
 
 
 def _reason(row: DemandRow, supplies: Iterable[Supply], used: Mapping[Supply, int], allocation: Allocation) -> str:
+    if Reason.QUOTA_REACHED in allocation.unmet.get(row.key, ()):
+        return f"the GPU quota of namespace {row.key.namespace} is reached: raise it in the Fleet's spec.quotas"
     kinds = {kind for template in row.templates if template.rate > 0.0 for kind in template.strategy.need}
     fitting = [supply for supply in supplies if supply.gpu_kind in kinds and _allowed(row.placement, supply)]
     names = ", ".join(sorted({supply.gpu_kind for supply in fitting})) or "none"

@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from atoll.domain.reason import Reason
 from atoll.report.numbers import amount, counted, money
 
 Json = Mapping[str, Any]
@@ -88,9 +89,9 @@ def _summary(report: Json) -> list[RenderableType]:
     if report["deadlineSeconds"] is not None:
         lines.append(_times(report))
     lines.extend(
-        Text(f"{_name(item)}: not kept: {', '.join(item['unmet'])}", style="yellow")
+        Text(f"{_name(item)}: not kept: {', '.join(broken)}", style="yellow")
         for item in report["demands"]
-        if item["unmet"]
+        if (broken := [reason for reason in item["unmet"] if reason != Reason.QUOTA_REACHED])
     )
     lines.extend(_shortfalls(report))
     lines.extend(_faults(report))

@@ -85,6 +85,19 @@ class RouterSettings(Schema, frozen=True, kw_only=True):
     ] = "5m"
 
 
+class QuotaSettings(Schema, frozen=True, kw_only=True):
+    """How many GPUs a namespace may use."""
+
+    namespace: Annotated[
+        Annotated[str, Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)],
+        describe("Namespace of the ModelDemands."),
+    ]
+    gpus: Annotated[
+        Annotated[int, Meta(ge=0, le=1_000_000)],
+        describe("Most GPUs that plans give to its demands together, of any kind; 0: none."),
+    ]
+
+
 class FleetSpec(Schema, frozen=True, kw_only=True):
     """Policy."""
 
@@ -92,6 +105,15 @@ class FleetSpec(Schema, frozen=True, kw_only=True):
         Mode, describe("Automatic: move at once. Recommend: wait for approval of a plan. Paused: change nothing.")
     ] = Mode.AUTOMATIC
     budget_per_hour: Annotated[Money | None, describe("Most that the fleet may cost, US$/h; absent: no limit.")] = None
+    quotas: Annotated[
+        Annotated[tuple[QuotaSettings, ...], Meta(max_length=256)],
+        describe(
+            "GPU quotas of namespaces, hard: what they do not admit is a shortfall. A namespace without one has no "
+            "limit. During a move old and new replicas may be beyond it together.",
+            list_type="map",
+            list_map_keys=["namespace"],
+        ),
+    ] = ()
     solve: Annotated[SolveSettings, describe("How plans are sought.")] = SolveSettings()
     pace: Annotated[PaceSettings, describe("How fast the fleet changes.")] = PaceSettings()
     pending_timeout: Annotated[

@@ -97,7 +97,7 @@ class DemandItem(Schema, frozen=True, kw_only=True):
     reason: Annotated[Message, describe("Why this, and why not the next best.")] = ""
     unmet: Annotated[
         Annotated[tuple[Annotated[str, Meta(max_length=128)], ...], Meta(max_length=16)],
-        describe("Soft limits that could not be kept.", list_type="set"),
+        describe("Soft limits that could not be kept, and limits that take service away.", list_type="set"),
     ] = ()
     replicas: Annotated[
         Annotated[tuple[ReplicasItem, ...], Meta(max_length=256)],

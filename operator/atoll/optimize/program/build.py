@@ -12,6 +12,7 @@ from atoll.optimize.program.objective import add_objectives
 from atoll.optimize.program.one_kind import add_one_kind
 from atoll.optimize.program.packing import add_packing
 from atoll.optimize.program.preference import add_preference
+from atoll.optimize.program.quota import add_quotas
 from atoll.optimize.program.replicas import add_least_replicas
 from atoll.optimize.program.shortfall import add_shortfall_levels
 from atoll.optimize.program.spot import add_spot_share
@@ -25,6 +26,7 @@ FAMILIES: tuple[Family, ...] = (
     add_variables,
     add_demand,
     add_packing,
+    add_quotas,
     add_spot_share,
     add_least_replicas,
     add_least_domains,

@@ -75,7 +75,8 @@ def _demand_conditions(
         readiness = Condition(type="Ready", status=True, reason=Reason.SERVING, message=message)
     unmet = planned.unmet if planned else ()
     if short or unmet:
-        reason = next((known for known in Reason if not short and known.value == unmet[0]), Reason.SHORTFALL)
+        named = next((known for known in Reason if unmet and known.value == unmet[0]), Reason.SHORTFALL)
+        reason = named if not short or named is Reason.QUOTA_REACHED else Reason.SHORTFALL
         message = plan_is.message if short else "not kept: " + ", ".join(unmet)
         degraded = Condition(type="Degraded", status=True, reason=reason, message=message)
     else:
@@ -108,13 +109,21 @@ def _planned_condition(view: View, demand: Demand, planned: PlannedDemand | None
             )
         return no(Reason.PLANNING, "the next plan will take it up")
     if planned.shortfall > 0.0:
-        served = max(0.0, planned.rate - planned.shortfall)
-        return no(
-            Reason.SHORTFALL,
-            f"{served:.3g} of {planned.rate:.3g} requests/s can be served with what can be had: raise maxNodes of a "
-            "pool, allow more GPU kinds or regions, or lower the demand",
-        )
+        return no(*_shortfall(demand, planned))
     return Condition(type="Planned", status=True, reason=Reason.PLANNED, message=planned.reason)
+
+
+def _shortfall(demand: Demand, planned: PlannedDemand) -> tuple[Reason, str]:
+    """Why a demand is not served in full, with the mend."""
+    part = f"{max(0.0, planned.rate - planned.shortfall):.3g} of {planned.rate:.3g} requests/s can be served"
+    if Reason.QUOTA_REACHED in planned.unmet:
+        return Reason.QUOTA_REACHED, (
+            f"{part} within the GPU quota of namespace {demand.key.namespace}: raise it in spec.quotas of Fleet "
+            f"{demand.fleet}, or lower a demand there"
+        )
+    return Reason.SHORTFALL, (
+        f"{part} with what can be had: raise maxNodes of a pool, allow more GPU kinds or regions, or lower the demand"
+    )
 
 
 def _routed_condition(view: View, demand: Demand) -> Condition:
