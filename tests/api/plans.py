@@ -2,6 +2,7 @@
 
 from atoll.domain.architecture import Quantisation
 from atoll.domain.demand import DemandKey
+from atoll.domain.explanation import Alternative, Basis, Bind, Binding, NodeWorth, WinningPrice
 from atoll.domain.gpu import CapacityType
 from atoll.domain.plan import Plan, PlannedDemand, PlannedNodes, PlannedReplicas
 from atoll.domain.pool import OfferingKey
@@ -53,6 +54,18 @@ def plan(*demands: PlannedDemand) -> Plan:
         replicas=(replicas(),),
         reason="cheapest: 0.50 $/h per request/s; next best 2 x L4 at 0.61",
         unmet=("SpotShareUnmet",),
+        alternatives=(
+            Alternative(
+                strategy=STRATEGY,
+                replicas=2,
+                zone="us-east-2a",
+                more_per_hour=1.25,
+                least_per_hour=0.75,
+                basis=Basis.RESOLVED,
+                wins_below=WinningPrice(offering=H100, price_per_hour=5.5, below_per_hour=4.25),
+            ),
+        ),
+        bindings=(Binding(limit=Bind.SPOT_SHARE, saves_per_hour=2.5),),
     )
     return Plan(
         fleet="gold",
@@ -65,4 +78,14 @@ def plan(*demands: PlannedDemand) -> Plan:
         conditional=True,
         approved=True,
         rollback_of="gold-abcdef0123",
+        worths=(
+            NodeWorth(
+                offering=L4,
+                obtainable=6,
+                saves_per_hour=-0.5,
+                most_per_hour=1.5,
+                basis=Basis.RESOLVED,
+                serves=0.125,
+            ),
+        ),
     )

@@ -232,6 +232,7 @@ def fleet() -> dict[str, Any]:
                 "savingTolerance": 0.05,
                 "acceptGap": 0.01,
                 "horizon": "2h",
+                "explain": False,
             },
             "pace": {"maxMoves": 20, "keepWindow": "15m"},
             "pendingTimeout": "3m",

@@ -83,7 +83,12 @@ def test_every_optional_spec_field_has_a_default_or_means_something_when_absent(
         },
         "GPUNodePool": {".spec.allocatable", ".spec.offerings[].price", ".spec.tolerations[].tolerationSeconds"},
         "Fleet": {".spec.budgetPerHour"},
-        "FleetPlan": {".spec.shard"},
+        "FleetPlan": {
+            ".spec.demands[].alternatives[].winsBelow",
+            ".spec.demands[].bindings[].savesPerHour",
+            ".spec.shard",
+            ".spec.worths[].mostPerHour",
+        },
         "PerformanceProfile": set(),
     }[resource.kind.name]
     found = {

@@ -1,6 +1,7 @@
 """Plans survive being written as FleetPlan objects and read back."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -147,3 +148,27 @@ def test_sites_keep_the_order_of_the_stages() -> None:
     found = parse_fleet_plan(plan_objects(plan())).demands[0]
     assert found.key == CHAT
     assert found.replicas[0].group.site.offerings == (L4, H100)
+
+
+def test_what_is_not_known_of_an_explanation_is_absent_and_stays_unknown() -> None:
+    demand = plan().demands[0]
+    unknown = replace(
+        demand,
+        alternatives=(replace(demand.alternatives[0], wins_below=None),),
+        bindings=(replace(demand.bindings[0], saves_per_hour=None),),
+    )
+    wanted = replace(plan(unknown), worths=(replace(plan().worths[0], most_per_hour=math.inf),))
+
+    (head,) = plan_objects(wanted)
+
+    assert parse_fleet_plan([json.loads(json.dumps(head, allow_nan=False))]) == wanted
+
+
+def test_no_more_alternatives_and_offerings_are_written_than_the_schema_takes() -> None:
+    demand, worth = plan().demands[0], plan().worths[0]
+    wanted = replace(plan(replace(demand, alternatives=demand.alternatives * 20)), worths=(worth,) * 99)
+
+    kept = parse_fleet_plan(plan_objects(wanted))
+
+    assert len(kept.demands[0].alternatives) == 8
+    assert len(kept.worths) == 16

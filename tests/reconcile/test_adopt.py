@@ -8,7 +8,8 @@ from atoll.domain.fleet import Fleet, Mode
 from atoll.domain.pool import Supply
 from atoll.domain.problem import Allocation, DemandRow, NodeUse, Problem, ReplicaGroup, ReplicaSite, SolvePolicy
 from atoll.domain.strategy import Limit, PerformanceSource, Strategy, Template
-from atoll.reconcile.adopt import adopt, basis_of, cost_shares, explain
+from atoll.reconcile.adopt import adopt, basis_of, cost_shares
+from atoll.reconcile.why import explain
 from reconcile.worlds import demand_object, key, offering, seen, strategy
 
 SMALL = Supply(

@@ -8,6 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from atoll.api.decode import decode, invalid, metadata
+from atoll.api.explanation_io import (
+    alternative_items,
+    alternatives_of,
+    binding_items,
+    bindings_of,
+    strategy_item,
+    strategy_of,
+    worth_items,
+    worths_of,
+)
 from atoll.api.schema import filled, sparse
 from atoll.api.v1alpha1.fleetplan import (
     DemandItem,
@@ -16,8 +26,6 @@ from atoll.api.v1alpha1.fleetplan import (
     OfferingRef,
     ReplicasItem,
     ShardIndex,
-    StageItem,
-    StrategyItem,
 )
 from atoll.domain.demand import DemandKey
 from atoll.domain.objects import ATOLL, FLEET, FLEET_PLAN
@@ -25,7 +33,6 @@ from atoll.domain.plan import Plan, PlannedDemand, PlannedNodes, PlannedReplicas
 from atoll.domain.pool import OfferingKey
 from atoll.domain.problem import ReplicaGroup, ReplicaSite
 from atoll.domain.reason import InvalidObjectError
-from atoll.domain.strategy import Stage, Strategy
 
 LARGEST_BYTES = 200 * 1024
 """Of one object; etcd takes 1.5 MiB, but watches carry every object to every reader (reliability.md 0.7)."""
@@ -33,7 +40,7 @@ LARGEST_BYTES = 200 * 1024
 _DECIMALS = 6
 """Of what is derived for people to read."""
 
-_HEAD_BYTES = 4 * 1024
+_HEAD_BYTES = 8 * 1024
 _CHUNK = 64
 """Replica groups in one item: some 40 KiB at most with pipelines of eight stages."""
 
@@ -100,6 +107,7 @@ def parse_fleet_plan(objects: Iterable[object]) -> Plan:
         phase=_phase(raw.get("status")),
         created=found.created,
         uid=found.uid,
+        worths=worths_of(head.worths),
     )
     if plan.name != found.name:
         raise invalid("metadata.name", f"{found.name} given, but this content is named {plan.name}: it was changed")
@@ -169,6 +177,8 @@ def _items(plan: Plan) -> Iterator[NodesItem | DemandItem]:
             cost_per_hour=demand.cost_per_hour,
             reason=demand.reason,
             unmet=demand.unmet,
+            alternatives=alternative_items(demand.alternatives),
+            bindings=binding_items(demand.bindings),
             replicas=tuple(_replicas_item(item) for item in demand.replicas[:_CHUNK]),
         )
         for start in range(_CHUNK, len(demand.replicas), _CHUNK):
@@ -193,6 +203,7 @@ def _spec(plan: Plan, *, shards: int, items: list[NodesItem | DemandItem]) -> Fl
         conditional=plan.conditional,
         shortfall=sum(demand.shortfall for demand in plan.demands),
         shards=shards,
+        worths=worth_items(plan.worths),
         nodes=tuple(item for item in items if isinstance(item, NodesItem)),
         demands=tuple(item for item in items if isinstance(item, DemandItem)),
     )
@@ -209,16 +220,8 @@ def _object(
 
 
 def _replicas_item(item: PlannedReplicas) -> ReplicasItem:
-    strategy = item.group.strategy
     return ReplicasItem(
-        strategy=StrategyItem(
-            engine=strategy.engine,
-            tp=strategy.tp,
-            stages=tuple(StageItem(gpu_kind=stage.gpu_kind, layers=stage.layers) for stage in strategy.stages),
-            quantisation=strategy.quantisation,
-            max_sequences=strategy.max_sequences,
-            max_context=strategy.max_context,
-        ),
+        strategy=strategy_item(item.group.strategy),
         offerings=tuple(
             OfferingRef(pool=key.pool, zone=key.zone, capacity_type=key.capacity_type)
             for key in item.group.site.offerings
@@ -255,6 +258,8 @@ def _planned_demands(items: Iterable[DemandItem]) -> tuple[PlannedDemand, ...]:
             cost_per_hour=parts[0].cost_per_hour,
             reason=parts[0].reason,
             unmet=parts[0].unmet,
+            alternatives=alternatives_of(parts[0].alternatives),
+            bindings=bindings_of(parts[0].bindings),
             replicas=tuple(_planned_replicas(key, item) for part in parts for item in part.replicas),
         )
         for key, parts in grouped.items()
@@ -265,14 +270,7 @@ def _planned_replicas(demand: DemandKey, item: ReplicasItem) -> PlannedReplicas:
     return PlannedReplicas(
         group=ReplicaGroup(
             demand=demand,
-            strategy=Strategy(
-                engine=item.strategy.engine,
-                tp=item.strategy.tp,
-                stages=tuple(Stage(gpu_kind=stage.gpu_kind, layers=stage.layers) for stage in item.strategy.stages),
-                quantisation=item.strategy.quantisation,
-                max_sequences=item.strategy.max_sequences,
-                max_context=item.strategy.max_context,
-            ),
+            strategy=strategy_of(item.strategy),
             site=ReplicaSite(
                 offerings=tuple(
                     OfferingKey(pool=ref.pool, zone=ref.zone, capacity_type=ref.capacity_type) for ref in item.offerings

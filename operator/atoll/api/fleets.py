@@ -44,6 +44,7 @@ def parse_fleet(obj: object) -> Fleet:
         pending_timeout_seconds=seconds(spec.pending_timeout),
         max_moves=spec.pace.max_moves,
         plan_history=spec.plan_history,
+        explain=spec.solve.explain,
     )
 
 

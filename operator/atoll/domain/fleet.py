@@ -56,6 +56,7 @@ class Fleet:
         pending_timeout_seconds: a pod Pending for longer masks its offering, seconds, beyond the pool's start-up time.
         max_moves: most replicas started or drained at one time.
         plan_history: FleetPlans kept.
+        explain: plans tell alternatives and shadow prices, for up to a fifth of the deadline more.
         generation: ``metadata.generation`` that was read.
         uid: ``metadata.uid``; empty where the Fleet is not declared.
     """
@@ -68,5 +69,6 @@ class Fleet:
     pending_timeout_seconds: float = 300.0
     max_moves: int = 50
     plan_history: int = 10
+    explain: bool = True
     generation: int = 0
     uid: str = ""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from atoll.domain.demand import DemandKey
+from atoll.domain.explanation import Alternative, Binding, NodeWorth
 from atoll.domain.pool import OfferingKey
 from atoll.domain.problem import ReplicaGroup
 
@@ -64,6 +65,8 @@ class PlannedDemand:
         replicas: what it gets.
         reason: why this and not the next best, in a sentence.
         unmet: soft limits that could not be kept, as reasons.
+        alternatives: the next best strategies, cheapest first; none where they were not sought.
+        bindings: what keeps it from being served at less cost, or more.
     """
 
     key: DemandKey
@@ -74,6 +77,8 @@ class PlannedDemand:
     replicas: tuple[PlannedReplicas, ...]
     reason: str = ""
     unmet: tuple[str, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    bindings: tuple[Binding, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +99,7 @@ class Plan:
         phase: where it stands.
         created: RFC 3339; empty before it was written.
         uid: ``metadata.uid``; empty before it was written.
+        worths: what one more node of an offering would be worth, dearest first; none where that was not sought.
     """
 
     fleet: str
@@ -109,6 +115,7 @@ class Plan:
     phase: PlanPhase = PlanPhase.PROPOSED
     created: str = ""
     uid: str = ""
+    worths: tuple[NodeWorth, ...] = ()
 
     @property
     def content(self) -> str:

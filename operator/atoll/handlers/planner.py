@@ -105,6 +105,7 @@ class Planner:
             demands=planned.demands,
             fleet=snapshot.fleet,
             previous_cost_per_hour=current.cost_per_hour if current else 0.0,
+            explanation=answer.explanation,
         )
         allocation = answer.allocation
         self.metrics.solve_seconds.labels(fleet=snapshot.fleet.name).observe(allocation.solve_seconds)
@@ -151,4 +152,5 @@ def _case(snapshot: Snapshot, now: datetime) -> Case:
         running=running(snapshot, now),
         former=current.groups if current else (),
         policy=snapshot.fleet.solve,
+        explain=snapshot.fleet.explain,
     )

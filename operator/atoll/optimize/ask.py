@@ -3,13 +3,18 @@
 from typing import cast
 
 from atoll.domain.demand import DemandKey
-from atoll.domain.problem import Problem
+from atoll.domain.explanation import Explanation
+from atoll.domain.problem import Allocation, Problem
 from atoll.domain.reason import Fault, Reason
-from atoll.optimize.case import Case, Decision
+from atoll.optimize.case import Case, Decision, Why
 from atoll.optimize.worker import SolverWorker
 
 TARGET = "atoll.optimize.decide:answer"
 """What the solver's process calls."""
+
+DEADLINE_SHARE = 0.2
+MOST_SECONDS = 2.0
+"""Time for the explanation of an answer: this share of the deadline, and at most so long, seconds."""
 
 POSE_SECONDS = 30.0
 """Limit of stage one for each demand, seconds; 2 s cold on an idle machine, answered from memory afterwards."""
@@ -18,7 +23,8 @@ POSE_SECONDS = 30.0
 async def decide(case: Case, worker: SolverWorker) -> Decision | Fault:
     """Both stages in the solver's process, each with a limit of its own; never raises for what happens there.
 
-    The worker's target must be :data:`TARGET`.
+    An answer is worth having without its explanation: what goes wrong with that is no fault of the decision. The
+    worker's target must be :data:`TARGET`.
     """
     posed = await worker.call(case, deadline_seconds=POSE_SECONDS * max(1, len(case.demands)))
     if isinstance(posed, Fault):
@@ -27,4 +33,20 @@ async def decide(case: Case, worker: SolverWorker) -> Decision | Fault:
     outcome = await worker.solve(problem)
     if outcome.allocation is None:
         return outcome.fault or Fault(reason=Reason.SOLVER_FAILED, message="the solver gave no answer")
-    return Decision(problem=problem, allocation=outcome.allocation, faults=faults, fault=outcome.fault)
+    explanation = None
+    if case.explain and outcome.fault is None:
+        explanation = await _explain(problem, outcome.allocation, worker)
+    return Decision(
+        problem=problem,
+        allocation=outcome.allocation,
+        faults=faults,
+        fault=outcome.fault,
+        explanation=explanation,
+    )
+
+
+async def _explain(problem: Problem, allocation: Allocation, worker: SolverWorker) -> Explanation | None:
+    seconds = min(MOST_SECONDS, DEADLINE_SHARE * problem.policy.deadline_seconds)
+    why = Why(problem=problem, allocation=allocation, seconds=seconds)
+    told = await worker.call(why, deadline_seconds=seconds)
+    return told if isinstance(told, Explanation) else None

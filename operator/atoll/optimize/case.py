@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from atoll.domain.demand import Demand, DemandKey
+from atoll.domain.explanation import Explanation
 from atoll.domain.pool import Supply
 from atoll.domain.problem import Allocation, Problem, ReplicaGroup, SolvePolicy
 from atoll.domain.reason import Fault
@@ -19,6 +20,7 @@ class Case:
         running: replicas that run, without those that are lost.
         former: replicas of the plan in force, lost ones too.
         policy: how to solve.
+        explain: whether the answer is to be explained too, which takes up to a fifth of the deadline more.
     """
 
     demands: tuple[Demand, ...]
@@ -26,6 +28,22 @@ class Case:
     running: tuple[ReplicaGroup, ...]
     policy: SolvePolicy
     former: tuple[ReplicaGroup, ...] = ()
+    explain: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Why:
+    """The question why an answer is as it is.
+
+    Attributes:
+        problem: as it was solved.
+        allocation: the answer.
+        seconds: in which to explain it.
+    """
+
+    problem: Problem
+    allocation: Allocation
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,9 +55,11 @@ class Decision:
         allocation: the answer.
         faults: demands that nothing can serve, with the reason.
         fault: why the answer is only the first feasible one: the solver hung or crashed; None where it did not.
+        explanation: why the answer is as it is; None where it was not asked for, or not had.
     """
 
     problem: Problem
     allocation: Allocation
     faults: Mapping[DemandKey, Fault]
     fault: Fault | None = None
+    explanation: Explanation | None = None

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 from atoll.domain.demand import Demand, DemandKey
+from atoll.domain.explanation import Explanation
 from atoll.domain.pool import Supply
 from atoll.domain.problem import Allocation, Problem
 from atoll.domain.reason import Fault, Reason
 from atoll.domain.strategy import Strategy, Template
-from atoll.optimize.case import Case
+from atoll.optimize.case import Case, Why
+from atoll.optimize.explain.explain import explain
 from atoll.optimize.solve import solve
 from atoll.optimize.templates import templates_for
 from atoll.performance.estimate import Performance, ShippedPerformance
@@ -48,10 +50,17 @@ def pose(case: Case, performance: Performance) -> tuple[Problem, dict[DemandKey,
 
 
 def answer(
-    asked: Case | Problem, tell: Callable[[Allocation], object]
-) -> tuple[Problem, dict[DemandKey, Fault]] | Allocation:
-    """What the solver's process does: stage one of a case, stage two of a problem; ``tell`` hears of early answers."""
-    return pose(asked, ShippedPerformance()) if isinstance(asked, Case) else solve(asked, tell=tell)
+    asked: Case | Problem | Why, tell: Callable[[Allocation], object]
+) -> tuple[Problem, dict[DemandKey, Fault]] | Allocation | Explanation:
+    """What the solver's process does: stage one of a case, stage two of a problem, or the explanation of its answer.
+
+    ``tell`` hears of early answers.
+    """
+    if isinstance(asked, Case):
+        return pose(asked, ShippedPerformance())
+    if isinstance(asked, Why):
+        return explain(asked.problem, asked.allocation, seconds=asked.seconds)
+    return solve(asked, tell=tell)
 
 
 def allowed_supplies(demand: Demand, supplies: tuple[Supply, ...]) -> tuple[Supply, ...]:

@@ -4,14 +4,16 @@ import hashlib
 import json
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from atoll.domain.demand import Demand, DemandKey
+from atoll.domain.explanation import DemandExplanation, Explanation
 from atoll.domain.fleet import Fleet, Mode
 from atoll.domain.plan import Plan, PlannedDemand, PlannedNodes, PlannedReplicas
-from atoll.domain.pool import OfferingKey, Supply
-from atoll.domain.problem import Allocation, DemandRow, Problem, ReplicaGroup
+from atoll.domain.pool import OfferingKey
+from atoll.domain.problem import Allocation, Problem, ReplicaGroup
 from atoll.domain.strategy import Template
+from atoll.reconcile.why import explain, rounded, rounded_binding, rounded_worth
 
 
 def basis_of(problem: Problem) -> str:
@@ -38,11 +40,13 @@ def adopt(
     demands: Mapping[DemandKey, Demand],
     fleet: Fleet,
     previous_cost_per_hour: float,
+    explanation: Explanation | None = None,
 ) -> Plan:
-    """The plan that carries an allocation out.
+    """The plan that carries an allocation out, with why it is as it is where that was asked.
 
     In mode ``Automatic`` it is approved at once; otherwise somebody has to approve it.
     """
+    told = explanation or Explanation()
     shares = cost_shares(allocation)
     groups: dict[DemandKey, list[ReplicaGroup]] = defaultdict(list)
     for group in allocation.replicas:
@@ -50,6 +54,8 @@ def adopt(
     planned = []
     for row in problem.demands:
         templates = {template.strategy.id: template for template in row.templates}
+        why = told.demands.get(row.key, DemandExplanation())
+        next_best = why.alternatives[0] if why.alternatives else None
         planned.append(
             PlannedDemand(
                 key=row.key,
@@ -58,8 +64,10 @@ def adopt(
                 shortfall=allocation.shortfall.get(row.key, 0.0),
                 cost_per_hour=shares.get(row.key, 0.0),
                 replicas=tuple(_planned(group, templates[group.strategy.id]) for group in groups[row.key]),
-                reason=explain(row, groups[row.key], problem.supplies),
+                reason=explain(row, groups[row.key], problem.supplies, next_best),
                 unmet=allocation.unmet.get(row.key, ()),
+                alternatives=tuple(map(rounded, why.alternatives)),
+                bindings=tuple(map(rounded_binding, why.bindings)),
             )
         )
     return Plan(
@@ -72,6 +80,7 @@ def adopt(
         bound_per_hour=math.floor(allocation.bound_per_hour * 1e6) / 1e6,  # a bound is rounded down only
         conditional=allocation.conditional,
         approved=fleet.mode is Mode.AUTOMATIC,
+        worths=tuple(map(rounded_worth, told.nodes)),
     )
 
 
@@ -91,44 +100,6 @@ def cost_shares(allocation: Allocation) -> dict[DemandKey, float]:
     for (demand, offering), gpus in by_demand.items():
         shares[demand] += price[offering] * gpus / used[offering]
     return dict(shares)
-
-
-def explain(row: DemandRow, groups: Iterable[ReplicaGroup], supplies: Iterable[Supply]) -> str:
-    """Why this strategy, in a sentence: what it costs for each request/s beside the next best one alone."""
-    chosen = {group.strategy.id for group in groups}
-    if not chosen:
-        return "no demand" if row.rate <= 0.0 else "nothing that can be had serves it within its objectives"
-    gpu_price = _gpu_prices(supplies)
-    priced = _priced(row.templates, gpu_price)
-    mine = [pair for pair in priced if pair[1].strategy.id in chosen]
-    others = [pair for pair in priced if pair[1].strategy.id not in chosen]
-    if not mine:
-        return "runs already and is kept"
-    text = f"{mine[0][1].strategy} at {mine[0][0]:.3f} US$/h for each request/s"
-    if not others:
-        return f"{text}; no other strategy meets the objectives"
-    relation = "next best" if others[0][0] >= mine[0][0] else "cheaper alone, but not on nodes that fit the whole fleet"
-    return f"{text}; {relation}: {others[0][1].strategy} at {others[0][0]:.3f}"
-
-
-def _priced(templates: Iterable[Template], gpu_price: Mapping[str, float]) -> list[tuple[float, Template]]:
-    """Templates with their price for each request/s at full use, US$/h, cheapest first."""
-    priced = [
-        (sum(gpu_price[kind] * n * item.strategy.tp for kind, n in item.strategy.need.items()) / item.rate, item)
-        for item in templates
-        if item.rate > 0.0 and all(kind in gpu_price for kind in item.strategy.need)
-    ]
-    return sorted(priced, key=lambda pair: (pair[0], pair[1].strategy.id))
-
-
-def _gpu_prices(supplies: Iterable[Supply]) -> dict[str, float]:
-    """The lowest price of one GPU of each kind, US$/h."""
-    prices: dict[str, float] = {}
-    for supply in supplies:
-        if supply.obtainable > 0 and supply.gpus > 0:
-            price = supply.price_per_hour / supply.gpus
-            prices[supply.gpu_kind] = min(price, prices.get(supply.gpu_kind, price))
-    return prices
 
 
 def _planned(group: ReplicaGroup, template: Template) -> PlannedReplicas:

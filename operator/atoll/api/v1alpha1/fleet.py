@@ -40,6 +40,12 @@ class SolveSettings(Schema, frozen=True, kw_only=True):
     ] = 0.02
     accept_gap: Annotated[Fraction, describe("Stop once this gap is proven, as a share.")] = 1e-4
     horizon: Annotated[Duration, describe("Over which a saving must pay for its move.", between("1m", "720h"))] = "1h"
+    explain: Annotated[
+        bool,
+        describe(
+            "Plans tell the next best strategies and shadow prices; up to a fifth of the deadline, at most 2 s more."
+        ),
+    ] = True
 
 
 class PaceSettings(Schema, frozen=True, kw_only=True):

@@ -30,6 +30,7 @@ from atoll.api.v1alpha1.base import (
     describe,
 )
 from atoll.domain.architecture import Quantisation
+from atoll.domain.explanation import Basis, Bind
 from atoll.domain.gpu import CapacityType
 from atoll.domain.plan import PlanPhase
 from atoll.domain.strategy import EngineName
@@ -85,6 +86,61 @@ class ReplicasItem(Schema, frozen=True, kw_only=True):
     startup_seconds: Annotated[Seconds, describe("Image, weights and engine start, seconds.")] = 0.0
 
 
+SignedMoney = Annotated[float, Meta(ge=-1e9, le=1e9)]
+
+
+class WinningPriceItem(Schema, frozen=True, kw_only=True):
+    """The price of a node below which an alternative would be taken."""
+
+    pool: Annotated[ObjectName, describe("GPUNodePool.")]
+    zone: Annotated[Word, describe("Zone.")]
+    capacity_type: Annotated[CapacityType, describe("on-demand, spot or reserved.")]
+    price_per_hour: Annotated[Price, describe("US$ per node and hour when it was solved.")]
+    below_per_hour: Annotated[Price, describe("US$ per node and hour at which the alternative begins to win.")]
+
+
+class AlternativeItem(Schema, frozen=True, kw_only=True):
+    """A strategy that would serve at least half of the demand instead, and what that would change."""
+
+    strategy: Annotated[StrategyItem, describe("How its replicas would run.")]
+    replicas: Annotated[Count, describe("Replicas that serve at least half of the demand.")]
+    zone: Annotated[Word, describe("Where they are cheapest.")]
+    more_per_hour: Annotated[SignedMoney, describe("What the fleet would cost more, US$/h.")]
+    least_per_hour: Annotated[SignedMoney, describe("Proven: it would cost so much more at least, US$/h.")]
+    basis: Annotated[
+        Basis, describe("Resolved: solved again with it. Prices: an estimate from the prices of a relaxation.")
+    ]
+    wins_below: Annotated[
+        WinningPriceItem | None, describe("Price of a node at which it would win; absent: at no price of one offering.")
+    ] = None
+
+
+class BindingItem(Schema, frozen=True, kw_only=True):
+    """A limit that keeps the demand from a cheaper plan."""
+
+    limit: Annotated[Bind, describe("Which.")]
+    saves_per_hour: Annotated[
+        Money | None, describe("What the fleet would cost less without it, US$/h; absent: not sought.")
+    ] = None
+
+
+class NodeWorthItem(Schema, frozen=True, kw_only=True):
+    """What one more node of an offering would be worth: its shadow price."""
+
+    pool: Annotated[ObjectName, describe("GPUNodePool.")]
+    zone: Annotated[Word, describe("Zone.")]
+    capacity_type: Annotated[CapacityType, describe("on-demand, spot or reserved.")]
+    obtainable: Annotated[Count, describe("Nodes that could be had when it was solved; the plan uses them all.")]
+    saves_per_hour: Annotated[
+        SignedMoney, describe("What the fleet would cost less with one more, US$/h; negative where it serves more.")
+    ]
+    most_per_hour: Annotated[Money | None, describe("Proven: no more than this is saved; absent: not proven.")] = None
+    serves: Annotated[Rate, describe("Requests/s that would be served more.")] = 0.0
+    basis: Annotated[
+        Basis, describe("Resolved: solved again with one more. Prices: an estimate from the prices of a relaxation.")
+    ]
+
+
 class DemandItem(Schema, frozen=True, kw_only=True):
     """What the plan does for one demand."""
 
@@ -98,6 +154,14 @@ class DemandItem(Schema, frozen=True, kw_only=True):
     unmet: Annotated[
         Annotated[tuple[Annotated[str, Meta(max_length=128)], ...], Meta(max_length=16)],
         describe("Soft limits that could not be kept, and limits that take service away.", list_type="set"),
+    ] = ()
+    alternatives: Annotated[
+        Annotated[tuple[AlternativeItem, ...], Meta(max_length=8)],
+        describe("The next best strategies, cheapest first.", list_type="atomic"),
+    ] = ()
+    bindings: Annotated[
+        Annotated[tuple[BindingItem, ...], Meta(max_length=16)],
+        describe("What keeps it from being served at less cost, or more.", list_type="atomic"),
     ] = ()
     replicas: Annotated[
         Annotated[tuple[ReplicasItem, ...], Meta(max_length=256)],
@@ -156,6 +220,10 @@ class FleetPlanSpec(Schema, frozen=True, kw_only=True):
     nodes: Annotated[
         Annotated[tuple[NodesItem, ...], Meta(max_length=4096)],
         describe("Nodes in use.", IMMUTABLE, list_type="atomic"),
+    ] = ()
+    worths: Annotated[
+        Annotated[tuple[NodeWorthItem, ...], Meta(max_length=16)],
+        describe("Offerings of which one more node would be worth something.", IMMUTABLE, list_type="atomic"),
     ] = ()
     demands: Annotated[
         Annotated[tuple[DemandItem, ...], Meta(max_length=2048)],

@@ -18,10 +18,6 @@ from atoll.optimize.explain.ground import Ground, needs_of
 from atoll.optimize.explain.prices import Prices, lifted, priced, prices_of
 from atoll.optimize.space import Floats, Space, space_of
 
-DEADLINE_SHARE = 0.2
-MOST_SECONDS = 2.0
-"""Time for an explanation beside a solve: this share of its deadline, and at most so long, seconds."""
-
 ALTERNATIVES = 3
 NODES = 8
 """Alternatives of each demand, and offerings, that an explanation names."""
@@ -40,11 +36,6 @@ EXPERIMENTS = 40
 
 _CENT = 0.005
 """What is less than half a cent an hour, and so nothing to tell of, US$/h."""
-
-
-def seconds_for(deadline_seconds: float) -> float:
-    """Time for an explanation beside a solve with this deadline, seconds."""
-    return min(MOST_SECONDS, DEADLINE_SHARE * deadline_seconds)
 
 
 def explain(
