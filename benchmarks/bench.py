@@ -1,8 +1,8 @@
 """The command ``python -m benchmarks.bench`` (``make bench``): all comparisons, as JSON, one table file and plots.
 
-Each comparison is a package ``benchmarks.NAME`` with its instances in ``benchmarks/data/NAME``; one that is not there
-is left out. Every run's rows are kept as ``results/<run>.json`` with the command that made them; the tables and plots
-are made from these files, so that a part can be run again alone.
+Each comparison is a command ``python -m benchmarks.NAME``, run on the instances that come with it; one that is not
+there is left out. Every run's rows are kept as ``results/<run>.json`` with the command that made them; the tables and
+plots are made from these files, so that a part can be run again alone.
 """
 
 import argparse
@@ -20,7 +20,6 @@ from typing import Any
 from benchmarks.tables import results_page
 
 ROOT = Path(__file__).resolve().parents[1]
-DATA = Path("benchmarks/data")
 RESULTS = ROOT / "benchmarks" / "results"
 
 
@@ -32,7 +31,7 @@ class Comparison:
         run: name of its file of rows.
         module: of ``benchmarks``, such as ``ladder`` or ``ladder.warm``.
         about: one sentence for the page of results.
-        options: of the command, besides the files and ``--json``.
+        options: of the command, besides ``--json``.
         long_options: the same where all time is given.
     """
 
@@ -41,18 +40,6 @@ class Comparison:
     about: str
     options: tuple[str, ...] = ()
     long_options: tuple[str, ...] | None = None
-
-    @property
-    def data(self) -> Path:
-        """Where its instances are, seen from the root."""
-        return DATA / self.module.partition(".")[0]
-
-    def files(self, root: Path) -> list[str]:
-        """Its instances: files and folders, those with notes on origin left out."""
-        if not (root / self.data).is_dir():
-            return []
-        names = sorted(path.name for path in (root / self.data).iterdir())
-        return [str(self.data / name) for name in names if not name.startswith((".", "NOTICE", "README"))]
 
 
 COMPARISONS = (
@@ -103,11 +90,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for comparison in COMPARISONS:
         if options.only is not None and comparison.run not in options.only:
             continue
-        files = comparison.files(ROOT)
-        if not present(comparison.module) or not files:
+        if not present(comparison.module):
             sys.stderr.write(f"benchmarks.bench: {comparison.run}: not there, left out\n")
             continue
-        status = run(comparison, files, options.results, with_all_time=options.long)
+        status = run(comparison, options.results, with_all_time=options.long)
         if status:
             failed.append(comparison.run)
             sys.stderr.write(f"benchmarks.bench: {comparison.run}: exit status {status}\n")
@@ -127,19 +113,18 @@ def present(module: str) -> bool:
         return False
 
 
-def run(comparison: Comparison, files: Sequence[str], results: Path, *, with_all_time: bool) -> int:
+def run(comparison: Comparison, results: Path, *, with_all_time: bool) -> int:
     """Run one comparison and keep its rows; the exit status of its command.
 
     Args:
         comparison: what to run.
-        files: its instances.
         results: folder to keep the rows in.
         with_all_time: with its long options.
     """
     options = comparison.long_options if with_all_time and comparison.long_options else comparison.options
-    words = ["-m", f"benchmarks.{comparison.module}", *files, *options, "--json"]
-    shown = ["python", "-m", f"benchmarks.{comparison.module}", f"{comparison.data}/*", *options, "--json"]
-    sys.stderr.write(f"benchmarks.bench: {' '.join(shown)}\n")
+    words = ["-m", f"benchmarks.{comparison.module}", *options, "--json"]
+    shown = " ".join(["python", *words])
+    sys.stderr.write(f"benchmarks.bench: {shown}\n")
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(  # noqa: S603  # our own modules
         [sys.executable, *words], stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment, check=False
@@ -148,7 +133,7 @@ def run(comparison: Comparison, files: Sequence[str], results: Path, *, with_all
         rows = json.loads(done.stdout)
     except json.JSONDecodeError:
         return done.returncode or 1
-    kept = {"command": " ".join(shown), "about": comparison.about, "machine": machine(), "rows": rows}
+    kept = {"command": shown, "about": comparison.about, "machine": machine(), "rows": rows}
     (results / f"{comparison.run}.json").write_text(json.dumps(kept, indent=1) + "\n")
     return done.returncode
 

@@ -38,7 +38,13 @@ def command(name: str, about: str, examples: str, *, deadline: float) -> argpars
         epilog=f"Examples:\n\n{examples}\n\nExit codes: 0 done, 1 a file is at fault, 2 usage.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="file or folder of an instance")
+    parser.add_argument(
+        "files",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help="file or folder of an instance (default: those of the project)",
+    )
     parser.add_argument(
         "--deadline", type=seconds, default=deadline, metavar="S", help="most seconds for each instance (%(default)g)"
     )

@@ -22,8 +22,11 @@ from benchmarks.ladder.packer import packed
 from benchmarks.ladder.trace import trace_of
 from benchmarks.rows import FileError, command, report, seconds
 
+DATA = Path(__file__).resolve().parents[1] / "data" / "ladder"
+"""The instances that come with the project."""
+
 EXAMPLES = """\
-  python -m benchmarks.ladder.warm benchmarks/data/ladder/*.npz
+  python -m benchmarks.ladder.warm
   python -m benchmarks.ladder.warm FILE.npz --change 0.3 --seed 7 --warm 2 --json"""
 
 COLUMNS = {
@@ -63,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise FileError(path, str(error).removeprefix(f"{path}: "), "give an instance of the ladder") from error
         return [row_of(form, change=options.change, seed=options.seed, cold=options.deadline, warm=options.warm)]
 
-    return report(options.files, rows_of, COLUMNS, as_json=options.json)
+    return report(options.files or sorted(DATA.glob("*.npz")), rows_of, COLUMNS, as_json=options.json)
 
 
 def row_of(form: Form, *, change: float, seed: int, cold: float, warm: float) -> dict[str, Any]:

@@ -36,27 +36,18 @@ def test_a_package_is_there_when_it_has_a_command() -> None:
     assert not present("never.was")
 
 
-def test_instances_are_all_files_but_notes(tmp_path: Path) -> None:
-    folder = tmp_path / "benchmarks" / "data" / "ladder"
-    (folder / "folder").mkdir(parents=True)
-    for name in ("b.npz", "a.npz", "NOTICE.md", "README.md", ".hidden"):
-        (folder / name).touch()
-    warm = Comparison(run="w", module="ladder.warm", about="About.")
-    assert warm.files(tmp_path) == [f"benchmarks/data/ladder/{name}" for name in ("a.npz", "b.npz", "folder")]
-    assert Comparison(run="n", module="none", about="About.").files(tmp_path) == []
-
-
 def test_rows_are_kept_with_the_command_that_made_them(tmp_path: Path) -> None:
-    comparison = Comparison(run="quick", module="ladder", about="About.", options=("--deadline", "0.2"))
-    assert run(comparison, ["benchmarks/data/ladder/i_6_5_0_1.npz"], tmp_path, with_all_time=False) == 0
+    path = "benchmarks/data/ladder/i_6_5_0_1.npz"
+    comparison = Comparison(run="quick", module="ladder", about="About.", options=(path, "--deadline", "0.2"))
+    assert run(comparison, tmp_path, with_all_time=False) == 0
     kept = json.loads((tmp_path / "quick.json").read_text())
-    assert kept["command"] == "python -m benchmarks.ladder benchmarks/data/ladder/* --deadline 0.2 --json"
+    assert kept["command"] == f"python -m benchmarks.ladder {path} --deadline 0.2 --json"
     assert [row["instance"] for row in kept["rows"]] == ["i_6_5_0_1"]
 
 
 def test_a_comparison_that_fails_keeps_nothing_and_is_told(tmp_path: Path) -> None:
     comparison = Comparison(run="bad", module="ladder", about="About.", options=("--deadline", "never"))
-    assert run(comparison, [], tmp_path, with_all_time=False) == 2
+    assert run(comparison, tmp_path, with_all_time=False) == 2
     assert not (tmp_path / "bad.json").exists()
 
 
