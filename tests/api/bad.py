@@ -131,7 +131,7 @@ CASES = (
     demand("served name too long", {"spec.model.servedName": "m" * 129}, "spec.model.servedName", "128"),
     demand(
         "unknown quantisation",
-        {"spec.model.quantisations": ["int4"]},
+        {"spec.model.quantisations": ["int3"]},
         "spec.model.quantisations[0]",
         "use one of bf16, fp8, mxfp4",
     ),

@@ -1,5 +1,6 @@
 """What a ModelDemand comes to mean."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from api import samples
 from atoll.api.parse import parse_model_demand
+from atoll.catalogue.architectures import architecture
 from atoll.domain.architecture import Quantisation
 from atoll.domain.demand import DemandKey, Engine, Placement
 from atoll.domain.reason import InvalidObjectError, Reason
@@ -45,6 +47,17 @@ def test_an_inline_architecture_is_named_after_the_served_name() -> None:
     demand = parse_model_demand(samples.inline_demand())
     assert demand.architecture.name == "team-a-chat"
     assert (demand.architecture.layers, demand.architecture.experts_per_token) == (48, 8)
+
+
+def test_int4_alone_says_how_the_weights_of_the_uri_are_published() -> None:
+    obj = minimal()
+    obj["spec"]["model"] |= {"weights": "hf://Qwen/Qwen3-32B-AWQ", "quantisations": ["int4"]}
+
+    found = parse_model_demand(obj)
+
+    assert found.architecture == replace(architecture("Qwen/Qwen3-32B"), native=Quantisation.INT4)
+    obj["spec"]["model"]["quantisations"] = ["int4", "bf16"]
+    assert parse_model_demand(obj).architecture == architecture("Qwen/Qwen3-32B")
 
 
 def test_an_inline_architecture_fills_in_heads_as_hugging_face_does() -> None:

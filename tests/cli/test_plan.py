@@ -235,20 +235,17 @@ def test_nodes_of_fixed_pools_are_counted_as_the_manifest_says_and_the_plan_says
     assert report["assumptions"][0].startswith("all 9 nodes of 2 Fixed pools (h100, l40s) are Ready (maxNodes)")
 
 
-def test_an_engine_that_cannot_be_run_is_the_demand_s_fault_and_nothing_is_planned_for_it(
-    changed: Callable[[str, Change], str],
-) -> None:
+def test_sglang_is_planned_by_its_own_terms(changed: Callable[[str, Change], str]) -> None:
     def sglang(spec: dict[str, Any]) -> None:
         spec["engine"] = {"name": "sglang", "image": "registry.example/sglang:1"}
 
     result = run("-f", changed("ModelDemand", sglang), "--json")
 
-    assert result.exit_code == 1
-    report = json.loads(result.stdout)
-    (fault,) = report["faults"]
-    assert (fault["object"], fault["field"]) == ("ModelDemand default/phi", "spec.engine.name")
-    assert fault["message"] == "'sglang' cannot be run yet; use one of: vllm"
-    assert report["nodes"] == []
+    assert result.exit_code == 0, result.output
+    (demand,) = json.loads(result.stdout)["demands"]
+    assert {item["engine"] for item in demand["replicas"]} == {"sglang"}
+    for item in demand["replicas"]:
+        assert len({stage["gpuKind"] for stage in item["stages"]}) == 1
 
 
 def test_what_only_rendering_refuses_is_a_fault_of_the_plan_too(changed: Callable[[str, Change], str]) -> None:

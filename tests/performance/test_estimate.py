@@ -1,11 +1,14 @@
 """Step times: tables where they exist, roofline elsewhere, and the two agree where both answer."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from atoll.catalogue.architectures import architecture
 from atoll.catalogue.gpus import gpu_kind, known_gpu_kinds
 from atoll.domain.architecture import Architecture, Quantisation
+from atoll.domain.engineterms import expert_parallel
 from atoll.domain.strategy import PerformanceSource
 from atoll.performance.estimate import ShippedPerformance
 from atoll.performance.roofline import FITTED, roofline
@@ -133,3 +136,24 @@ def test_a_step_of_both_reads_the_weights_once() -> None:
     # Too few tokens to be bound by arithmetic: together they take what one token alone takes.
     together = apart - costs.saved_layer(batch, tokens)
     assert together[0] == pytest.approx(costs.decode_layer(np.array([1.0]), 0.0)[0], rel=0.01)
+
+
+@pytest.mark.parametrize("tp", [4, 8])
+@pytest.mark.parametrize("tokens", [1, 16, 256, 2048])
+def test_whole_experts_wait_for_the_gpu_with_the_most(tp: int, tokens: int) -> None:
+    """Against routing drawn at random: experts read and visits of the GPU with the most, over their mean."""
+    a = architecture("Qwen/Qwen3-30B-A3B-FP8")
+    kind, draw = gpu_kind("H100-80GB"), np.random.default_rng(7)
+    visited = np.array([draw.permuted(np.tile(np.arange(a.experts), (tokens, 1)), axis=1) for _ in range(40)])
+    visited = visited[:, :, : a.experts_per_token].reshape(40, -1)
+    counts = np.stack([np.bincount(each, minlength=a.experts) for each in visited]).reshape(40, tp, -1)
+    read = (counts > 0).sum(axis=2).max(axis=1).mean() / ((counts > 0).sum(axis=2).mean())
+    visits = counts.sum(axis=2).max(axis=1).mean() / counts.sum(axis=2).mean()
+    whole, cut = (
+        roofline(replace(a, native=native), kind, tp, Quantisation.FP8)._experts(np.array([float(tokens)]))[0]
+        for native in (Quantisation.FP8, Quantisation.BF16)
+    )
+
+    assert expert_parallel(a, tp, Quantisation.FP8)
+    assert whole >= cut
+    assert min(read, visits) * 0.8 <= whole / cut <= max(read, visits) * 1.2

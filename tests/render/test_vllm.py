@@ -4,42 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atoll.catalogue.architectures import architecture
 from atoll.domain.architecture import Quantisation
-from atoll.domain.demand import Demand
-from atoll.domain.reason import InvalidObjectError, Reason
-from atoll.domain.strategy import EngineName, Strategy
+from atoll.domain.reason import InvalidObjectError
 from atoll.render.engines import stage_process
-from atoll.render.engines.stage import StageContext, StageProcess
 from atoll.render.engines.vllm import RESERVED_FLAGS
-from atoll.render.weights import weights
+from render.processes import context, flags, variables
 from render.sample import DEMAND, PIPELINE, SINGLE, demand
-
-
-def context(wanted: Demand = DEMAND, strategy: Strategy = SINGLE, stage: int = 0) -> StageContext:
-    return StageContext(
-        demand=wanted,
-        strategy=strategy,
-        stage=stage,
-        weights=weights(wanted),
-        leader="leader.prod.svc" if len(strategy.stages) > 1 else "",
-        start_budget_seconds=1200,
-        shutdown_seconds=300,
-    )
-
-
-def flags(process: StageProcess) -> dict[str, str | bool]:
-    """Values by flag; a flag without a value is True."""
-    found: dict[str, list[str]] = {}
-    for argument in process.args:
-        if argument.startswith("--"):
-            found[name := argument] = []
-        elif found:
-            found[name].append(argument)
-    return {flag: " ".join(values) or True for flag, values in found.items()}
-
-
-def variables(process: StageProcess) -> dict[str, object]:
-    return {each["name"]: each.get("value", each.get("valueFrom")) for each in process.env}
 
 
 def test_one_stage_serves_by_itself() -> None:
@@ -99,6 +70,7 @@ def test_stages_wait_for_one_another_as_long_as_a_start_may_take() -> None:
         (Quantisation.BF16, Quantisation.FP8, "fp8"),
         (Quantisation.FP8, Quantisation.FP8, None),
         (Quantisation.MXFP4, Quantisation.MXFP4, None),
+        (Quantisation.INT4, Quantisation.INT4, None),
     ],
 )
 def test_weights_are_quantised_on_loading_where_they_are_published_otherwise(
@@ -117,6 +89,7 @@ def test_weights_are_quantised_on_loading_where_they_are_published_otherwise(
         (Quantisation.MXFP4, Quantisation.BF16),
         (Quantisation.BF16, Quantisation.MXFP4),
         (Quantisation.FP8, Quantisation.BF16),
+        (Quantisation.BF16, Quantisation.INT4),
     ],
 )
 def test_a_quantisation_that_cannot_be_had_is_refused(native: Quantisation, wanted: Quantisation) -> None:
@@ -150,9 +123,9 @@ def test_other_arguments_come_last(args: tuple[str, ...]) -> None:
     assert stage_process(context(demand(args=args))).args[-len(args) :] == args
 
 
-def test_an_engine_that_is_not_rendered_yet_is_named() -> None:
-    with pytest.raises(InvalidObjectError, match="'sglang' cannot be run yet") as raised:
-        stage_process(context(strategy=replace(SINGLE, engine=EngineName.SGLANG)))
+def test_experts_that_cannot_be_cut_are_dealt_out_whole() -> None:
+    minimax = replace(DEMAND, architecture=architecture("MiniMaxAI/MiniMax-M2.5"))
+    wide, narrow = (replace(SINGLE, tp=tp, quantisation=Quantisation.FP8) for tp in (8, 4))
 
-    assert raised.value.fault.reason is Reason.INVALID_SPEC
-    assert raised.value.fault.field == "spec.engine.name"
+    assert flags(stage_process(context(minimax, wide)))["--enable-expert-parallel"] is True
+    assert "--enable-expert-parallel" not in flags(stage_process(context(minimax, narrow)))

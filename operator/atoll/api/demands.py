@@ -1,6 +1,7 @@
 """ModelDemand to the domain's Demand."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 from math import isfinite
 
@@ -21,7 +22,7 @@ from atoll.api.v1alpha1.modeldemand import (
 )
 from atoll.catalogue.architectures import architecture
 from atoll.catalogue.gpus import gpu_kind
-from atoll.domain.architecture import Architecture
+from atoll.domain.architecture import Architecture, Quantisation
 from atoll.domain.demand import Demand, DemandKey, Engine, Placement
 from atoll.domain.gpu import CapacityType
 from atoll.domain.objects import MODEL_DEMAND
@@ -90,7 +91,7 @@ def _architecture(model: ServedModel) -> Architecture:
     if (name is None) == (config is None):
         raise invalid(field, "give exactly one of name and config")
     if name is not None:
-        return architecture(name, field=f"{field}.name")
+        return _as_published(model, architecture(name, field=f"{field}.name"))
     if not model.weights:
         raise invalid("spec.model.weights", "must be set where the architecture is given inline")
     assert config is not None  # noqa: S101  # for the type checker
@@ -116,6 +117,12 @@ def _architecture(model: ServedModel) -> Architecture:
         max_context=config.max_position_embeddings,
         tied_embedding=config.tie_word_embeddings,
     )
+
+
+def _as_published(model: ServedModel, known: Architecture) -> Architecture:
+    """The architecture as the weights of the URI hold it: int4 alone can only mean that they are published so."""
+    packed = model.weights and model.quantisations == (Quantisation.INT4,)
+    return replace(known, native=Quantisation.INT4) if packed else known
 
 
 def _check_config(config: ArchitectureConfig, field: str) -> None:

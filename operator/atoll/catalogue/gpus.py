@@ -36,6 +36,7 @@ def known_gpu_kinds() -> dict[str, GpuKind]:
             tflops_fp8=float(row["tflops_fp8"]),
             interconnect=Interconnect(row["interconnect"]),
             interconnect_gbps=float(row["interconnect_gbps"]),
+            compute_capability=float(row["compute_capability"]),
         )
         for row in rows("gpu_kinds.csv")
     }

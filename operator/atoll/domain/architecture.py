@@ -10,6 +10,7 @@ class Quantisation(StrEnum):
     BF16 = "bf16"
     FP8 = "fp8"
     MXFP4 = "mxfp4"
+    INT4 = "int4"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

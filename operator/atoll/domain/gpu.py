@@ -31,6 +31,7 @@ class GpuKind:
         tflops_fp8: dense fp8 tensor throughput, TFLOP/s; 0 where the kind has no fp8 unit.
         interconnect: how GPUs of one node reach each other.
         interconnect_gbps: bandwidth one GPU has to its peers in a node, GB/s, one direction.
+        compute_capability: CUDA compute capability, which tells the kernels that there are.
     """
 
     name: str
@@ -40,6 +41,7 @@ class GpuKind:
     tflops_fp8: float
     interconnect: Interconnect
     interconnect_gbps: float
+    compute_capability: float = 8.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -14,7 +14,6 @@ from atoll.optimize.solve import solve
 from atoll.optimize.templates import templates_for
 from atoll.performance.estimate import Performance, ShippedPerformance
 from atoll.reconcile.problem import build_rows, widths
-from atoll.render.engines import refusal
 
 
 def pose(case: Case, performance: Performance) -> tuple[Problem, dict[DemandKey, Fault]]:
@@ -25,10 +24,6 @@ def pose(case: Case, performance: Performance) -> tuple[Problem, dict[DemandKey,
     templates: dict[DemandKey, tuple[Template, ...]] = {}
     faults: dict[DemandKey, Fault] = {}
     for demand in case.demands:
-        refused = refusal(demand.engine.name)
-        if refused is not None:
-            faults[demand.key] = refused
-            continue
         allowed = allowed_supplies(demand, case.supplies)
         if not allowed and demand.rate > 0.0:
             faults[demand.key] = _no_pool(demand, case.supplies)

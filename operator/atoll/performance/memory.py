@@ -7,7 +7,7 @@ layers of a hybrid one are averaged over all layers.
 from dataclasses import dataclass
 
 from atoll.domain.architecture import Architecture, Quantisation
-from atoll.domain.engineterms import CHUNK_TOKENS, MEMORY_FRACTION
+from atoll.domain.engineterms import CHUNK_TOKENS, EngineTerms, expert_parallel
 from atoll.domain.gpu import GpuKind
 
 GIB = 2.0**30
@@ -27,27 +27,34 @@ BYTES_PER_WEIGHT = {
     Quantisation.FP8: 1.0,
     # Blocks of 32 four-bit values share one eight-bit scale (OCP Microscaling formats 1.0).
     Quantisation.MXFP4: 4.25 / 8,
+    # Groups of 128 four-bit values share a 16-bit scale and a four-bit zero (AWQ, arXiv 2306.00978; GPTQ).
+    Quantisation.INT4: (4.0 + 20.0 / 128.0) / 8,
 }
+LEAST_CAPABILITY = {
+    # V100 and T4 have no bf16; the engines run such weights in fp16 there.
+    Quantisation.BF16: 7.0,
+    # Marlin kernels, weights only; from 8.9 on (tflops_fp8 above 0) products are in fp8 too.
+    Quantisation.FP8: 8.0,
+    Quantisation.MXFP4: 8.0,
+    Quantisation.INT4: 8.0,
+}
+"""Lowest CUDA compute capability with kernels for weights held so, in both engines."""
 
 
-def supported(architecture: Architecture, kind: GpuKind, quantisation: Quantisation) -> bool:
-    """Whether the weights can be held so on this GPU kind.
+def supported(architecture: Architecture, kind: GpuKind, quantisation: Quantisation, engine: EngineTerms) -> bool:
+    """Whether an engine can hold the weights so on this GPU kind: as published or quantised on loading."""
+    held = engine.holds(architecture.native, quantisation)
+    return held and kind.compute_capability >= LEAST_CAPABILITY[quantisation]
 
-    Four-bit weights only where published so (held in four bits everywhere, arithmetic in bf16 by the Marlin kernels);
-    fp8 only on kinds with fp8 units; bf16 only where published so.
+
+def width_fits(architecture: Architecture, tp: int, quantisation: Quantisation) -> bool:
+    """Whether ``tp`` GPUs can share a layer.
+
+    They divide the heads, divide or replicate KV heads, and where experts go to GPUs whole, they divide the experts.
     """
-    match quantisation:
-        case Quantisation.MXFP4:
-            return architecture.native is Quantisation.MXFP4
-        case Quantisation.FP8:
-            return kind.tflops_fp8 > 0 and architecture.native is not Quantisation.MXFP4
-        case Quantisation.BF16:
-            return architecture.native is Quantisation.BF16
-
-
-def width_fits(architecture: Architecture, tp: int) -> bool:
-    """Whether ``tp`` GPUs can share the attention heads: they divide the heads, and divide or replicate KV heads."""
     kv = architecture.kv_heads
+    if expert_parallel(architecture, tp, quantisation) and architecture.experts % tp:
+        return False
     return architecture.heads % tp == 0 and (kv % tp == 0 or tp % kv == 0)
 
 
@@ -118,10 +125,15 @@ def attended_tokens(architecture: Architecture, tokens: float) -> float:
     return full * tokens + (1 - full) * min(tokens, architecture.sliding_window)
 
 
-def room_bytes(architecture: Architecture, kind: GpuKind, tp: int) -> float:
+def room_bytes(architecture: Architecture, kind: GpuKind, tp: int, engine: EngineTerms) -> float:
     """Bytes on each GPU for weights and KV: the engine's share of memory less what it keeps for itself."""
-    own = RUNTIME_GIB + GRAPHS_GIB + (COMMUNICATOR_GIB if tp > 1 else 0.0)
-    return (MEMORY_FRACTION * kind.memory_gib - own) * GIB - activation_bytes(architecture, tp)
+    context = RUNTIME_GIB + (COMMUNICATOR_GIB if tp > 1 else 0.0)
+    fraction, besides = engine.memory_fraction(kind.memory_gib), activation_bytes(architecture, tp)
+    if engine.fraction_of_all:
+        return (fraction * kind.memory_gib - context - GRAPHS_GIB) * GIB - besides
+    # The fraction is of what is free once there is a context; the rest must hold graphs and activations.
+    whole = (kind.memory_gib - context) * GIB
+    return min(fraction * whole, whole - GRAPHS_GIB * GIB - besides)
 
 
 def activation_bytes(architecture: Architecture, tp: int) -> float:

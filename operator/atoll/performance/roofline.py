@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atoll.domain.architecture import Architecture, Quantisation
+from atoll.domain.engineterms import expert_parallel
 from atoll.domain.gpu import GpuKind, Interconnect
 from atoll.domain.strategy import PerformanceSource
 from atoll.performance.memory import (
@@ -21,6 +22,8 @@ from atoll.performance.memory import (
 )
 
 Array = NDArray[np.float64]
+LARGEST_OF = {2: 0.564, 4: 1.029, 8: 1.424}
+"""Expected largest of so many standard normals (Harter, Biometrika 48, 1961)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,8 +202,9 @@ class RooflineCosts:
 
     @property
     def _flops(self) -> float:
-        """Four-bit weights are widened to bf16 before the product (Marlin), fp8 weights are multiplied in fp8."""
-        return self.kind.tflops_fp8 * 1e12 if self.quantisation is Quantisation.FP8 else self._bf16_flops
+        """Narrow weights are widened to bf16 before the product (Marlin), but in fp8 where there are units for it."""
+        narrow = self.quantisation is Quantisation.FP8 and self.kind.tflops_fp8 > 0.0
+        return self.kind.tflops_fp8 * 1e12 if narrow else self._bf16_flops
 
     def _linear(self, tokens: Array) -> Array:
         """Seconds of the products with weights, dense and experts apart: the longer of reading and multiplying."""
@@ -215,10 +219,16 @@ class RooflineCosts:
         a, weights = self.architecture, layer_weights(self.architecture)
         if not a.experts:
             return np.zeros_like(tokens)
-        distinct = weights.experts * (1.0 - (1.0 - a.experts_per_token / a.experts) ** tokens)
-        held = distinct * weights.expert * weight_bytes(self.quantisation, expert=True) / self.tp
-        visits = tokens * a.experts_per_token * weights.experts / a.experts
-        multiply = 2.0 * visits * weights.expert / self.tp / (self._flops * self.efficiency.expert_compute)
+        met = 1.0 - (1.0 - a.experts_per_token / a.experts) ** tokens
+        read, visits = weights.experts / self.tp * met, tokens * a.experts_per_token / self.tp
+        if expert_parallel(a, self.tp, self.quantisation):
+            # The layer waits for the GPU with the most to do. Routing is taken as even; skewed routing is slower.
+            largest, whole = LARGEST_OF[self.tp], a.experts / self.tp
+            read = read * np.minimum(1.0 + largest * np.sqrt((1.0 - met) / (whole * met)), 1.0 / met)
+            visits = visits + largest * np.sqrt(visits * (1.0 - 1.0 / self.tp))
+        held = read * weights.expert * weight_bytes(self.quantisation, expert=True)
+        flops = 2.0 * visits * weights.experts / a.experts * weights.expert
+        multiply = flops / (self._flops * self.efficiency.expert_compute)
         return np.maximum(held / (self._bandwidth * self.efficiency.expert_memory), multiply)
 
     def _reduces(self, tokens: Array) -> Array:

@@ -8,7 +8,9 @@ import numpy as np
 from atoll.catalogue.architectures import architecture
 from atoll.catalogue.gpus import gpu_kind
 from atoll.domain.architecture import Architecture, Quantisation
+from atoll.domain.engineterms import TERMS
 from atoll.domain.gpu import GpuKind
+from atoll.domain.strategy import EngineName
 from atoll.domain.workload import Objectives, Workload
 from atoll.optimize.templates.curves import tabulate
 from atoll.optimize.templates.hops import transfer_seconds
@@ -46,6 +48,7 @@ def modelled(stages: Sequence[Served], workload: Workload, objectives: Objective
         loads=loads,
         kinds=kinds,
         performance=Told(tuple(stages)),
+        engine=TERMS[EngineName.VLLM],
     )
     setting = Setting(
         architecture=SERVED,

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from atoll.catalogue.architectures import architecture
+from atoll.domain.engineterms import TERMS
 from atoll.domain.strategy import EngineName, Stage, Strategy
 from atoll.domain.workload import Objectives
 from atoll.optimize.templates import templates_for
-from atoll.optimize.templates.generate import MOST_SEQUENCES
 from atoll.optimize.templates.partition import Slot
 from atoll.performance.estimate import ShippedPerformance
 from optimize.templates.sample import CORAL, coral_demand
@@ -42,7 +42,7 @@ def test_no_split_beats_the_one_found(name: str, pair: tuple[str, str]) -> None:
                 tp=template.strategy.tp,
                 stages=tuple(Stage(gpu_kind=kind, layers=held) for kind, held in zip(kinds, split, strict=True)),
                 quantisation=template.strategy.quantisation,
-                max_sequences=MOST_SEQUENCES,
+                max_sequences=TERMS[EngineName.VLLM].most_sequences,
                 max_context=template.strategy.max_context,
             )
             for split in product(range(1, LAYERS + 1), repeat=len(kinds))

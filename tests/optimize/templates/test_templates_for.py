@@ -10,6 +10,7 @@ from atoll.catalogue.coral import coral_configs
 from atoll.catalogue.gpus import gpu_kind
 from atoll.domain.architecture import Quantisation
 from atoll.domain.demand import Placement
+from atoll.domain.engineterms import TERMS
 from atoll.domain.reason import Reason
 from atoll.domain.strategy import EngineName, PerformanceSource, Stage, Strategy, Template
 from atoll.domain.workload import Lengths, Objectives
@@ -49,7 +50,7 @@ def test_templates_keep_objectives_memory_and_layers(name: str) -> None:
                 template.sequences * kv_bytes(a, strategy.tp, wanted.workload.input.mean),
             )
             held = stage.layers * (layer_bytes(a, strategy.quantisation, strategy.tp) + kv)
-            assert held <= room_bytes(a, gpu_kind(stage.gpu_kind), strategy.tp)
+            assert held <= room_bytes(a, gpu_kind(stage.gpu_kind), strategy.tp, TERMS[strategy.engine])
 
 
 def test_coral_six_in_a_table() -> None:
@@ -183,10 +184,10 @@ def test_what_fits_nowhere_says_so(widths: dict[str, int]) -> None:
         (
             "Qwen/Qwen3-32B",
             Quantisation.FP8,
-            ("A100-80GB", "A10G-24GB"),
+            ("T4-16GB", "V100-32GB"),
             (
-                "quantisation fp8 of Qwen/Qwen3-32B is not supported on the allowed GPU kinds (A100-80GB, A10G-24GB): "
-                "allow bf16 in spec.model.quantisations, or allow GPU kinds with fp8 units and add pools of them"
+                "quantisation fp8 of Qwen/Qwen3-32B is not supported on the allowed GPU kinds (T4-16GB, V100-32GB): "
+                "allow bf16 in spec.model.quantisations, or allow newer GPU kinds and add pools of them"
             ),
         ),
         (
@@ -215,7 +216,7 @@ def test_size_is_blamed_for_the_quantisations_that_are_supported_only() -> None:
     wanted = replace(
         coral_demand("meta-llama/Llama-3.3-70B-Instruct"), quantisations=(Quantisation.BF16, Quantisation.FP8)
     )
-    fault = templates_for(wanted, {"A10G-24GB": 1}, ESTIMATES).fault
+    fault = templates_for(wanted, {"T4-16GB": 1}, ESTIMATES).fault
     assert fault is not None
     assert "as bf16 fits no strategy" in fault.message
     assert "fp8 is supported on none of these kinds" in fault.message

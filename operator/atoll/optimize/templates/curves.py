@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atoll.domain.architecture import Architecture, Quantisation
-from atoll.domain.engineterms import CHUNK_TOKENS
+from atoll.domain.engineterms import CHUNK_TOKENS, EngineTerms
 from atoll.domain.gpu import GpuKind
 from atoll.domain.strategy import PerformanceSource
 from atoll.domain.workload import Workload
@@ -91,6 +91,7 @@ def tabulate(
     loads: Loads,
     kinds: Mapping[str, GpuKind],
     performance: Performance,
+    engine: EngineTerms,
 ) -> Curves:
     """Tabulate all curves that the strategies at hand need."""
     resident = resident_tokens(workload)
@@ -100,7 +101,7 @@ def tabulate(
     return Curves(
         index={key: row for row, key in enumerate(keys)},
         steps=_steps(costs, workload, lengths, loads),
-        room=np.array([room_bytes(architecture, kinds[kind], tp) for kind, tp, _ in keys]),
+        room=np.array([room_bytes(architecture, kinds[kind], tp, engine) for kind, tp, _ in keys]),
         weights=np.array([layer_bytes(architecture, quantisation, tp) for _, tp, quantisation in keys]),
         vocabulary=np.array([vocabulary_bytes(architecture, tp) for tp in tps]),
         sequence_kv=np.array([kv_bytes(architecture, tp, resident) for tp in tps]),

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from atoll.domain.architecture import Architecture, Quantisation
+from atoll.domain.engineterms import EngineTerms
 from atoll.domain.gpu import GpuKind
 from atoll.domain.reason import Fault, Reason
 from atoll.domain.strategy import Template
@@ -22,15 +23,17 @@ def too_long(architecture: Architecture, workload: Workload, objectives: Objecti
     return Fault(reason=Reason.IMPOSSIBLE_OBJECTIVES, field="spec.demand.workload", message=message)
 
 
-def no_room(architecture: Architecture, quantisations: Sequence[Quantisation], kinds: Sequence[GpuKind]) -> Fault:
+def no_room(
+    architecture: Architecture, quantisations: Sequence[Quantisation], kinds: Sequence[GpuKind], engine: EngineTerms
+) -> Fault:
     """Nothing runs at all: no GPU kind supports what is allowed, or memory does not suffice."""
     able = {
-        quantisation: [kind.name for kind in kinds if supported(architecture, kind, quantisation)]
+        quantisation: [kind.name for kind in kinds if supported(architecture, kind, quantisation, engine)]
         for quantisation in quantisations
     }
     unable = [quantisation for quantisation, names in able.items() if not names]
     if kinds and len(unable) == len(able):
-        return _unsupported(architecture, unable, kinds)
+        return _unsupported(architecture, unable, kinds, engine)
     names = ", ".join(kind.name for kind in kinds) or "no GPU kind that placement allows"
     rest = ", ".join(quantisation for quantisation in able if quantisation not in unable) or ", ".join(quantisations)
     message = (
@@ -55,16 +58,18 @@ def too_slow(architecture: Architecture, objectives: Objectives, idle: Sequence[
     return Fault(reason=Reason.IMPOSSIBLE_OBJECTIVES, field="spec.objectives", message=message)
 
 
-def _unsupported(architecture: Architecture, unable: Sequence[Quantisation], kinds: Sequence[GpuKind]) -> Fault:
+def _unsupported(
+    architecture: Architecture, unable: Sequence[Quantisation], kinds: Sequence[GpuKind], engine: EngineTerms
+) -> Fault:
     """Say which quantisation is missing where, and which one these kinds support."""
     usable = [
         quantisation
         for quantisation in Quantisation
-        if quantisation not in unable and any(supported(architecture, kind, quantisation) for kind in kinds)
+        if quantisation not in unable and any(supported(architecture, kind, quantisation, engine) for kind in kinds)
     ]
     mends = [f"allow {' or '.join(usable)} in spec.model.quantisations"] if usable else []
-    if Quantisation.FP8 in unable and architecture.native is not Quantisation.MXFP4:
-        mends.append("allow GPU kinds with fp8 units and add pools of them")
+    if any(engine.holds(architecture.native, quantisation) for quantisation in unable):
+        mends.append("allow newer GPU kinds and add pools of them")
     message = (
         f"quantisation {', '.join(unable)} of {architecture.name} is not supported on the allowed GPU kinds "
         f"({', '.join(kind.name for kind in kinds)}): {', or '.join(mends)}"

@@ -10,6 +10,7 @@ import numpy as np
 from atoll.catalogue.gpus import gpu_kind
 from atoll.domain.architecture import Architecture, Quantisation
 from atoll.domain.demand import Demand
+from atoll.domain.engineterms import TERMS, EngineTerms
 from atoll.domain.reason import Fault
 from atoll.domain.strategy import EngineName, Stage, Strategy, Template
 from atoll.domain.workload import Objectives, Workload
@@ -24,9 +25,6 @@ from atoll.optimize.templates.search import best_partitions, rated
 from atoll.optimize.templates.space import Layout, layouts
 from atoll.optimize.templates.startup import startup_seconds
 from atoll.performance.estimate import Performance
-
-MOST_SEQUENCES = 1024
-"""Most sequences in flight in one replica: vLLM's largest default of ``--max-num-seqs``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,14 +131,15 @@ def _rated_layouts(question: _Question, performance: Performance) -> tuple[Candi
     """The best partition of each layout that fits into memory."""
     widths = dict(question.offered)
     kinds = {name: gpu_kind(name) for name in widths}
-    found: list[Layout] = list(layouts(question.architecture, question.quantisations, kinds, widths))
+    terms = TERMS[question.engine]
+    found: list[Layout] = list(layouts(question.architecture, question.quantisations, kinds, widths, terms))
     stages = [[(kind, layout.tp, layout.quantisation) for kind in layout.kinds] for layout in found]
     if not stages:
         return ()
     setting = _setting(stages, question, performance)
     lines = pipelines(stages, setting.curves)
-    layers = best_partitions(lines, question.objectives, MOST_SEQUENCES, setting)
-    best = rated(lines, layers, question.objectives, np.full(len(stages), float(MOST_SEQUENCES)), setting)
+    layers = best_partitions(lines, question.objectives, terms.most_sequences, setting)
+    best = rated(lines, layers, question.objectives, np.full(len(stages), float(terms.most_sequences)), setting)
     context = context_limit(question.workload, question.architecture)
     templates = []
     for row, layout in enumerate(found):
@@ -153,7 +152,7 @@ def _rated_layouts(question: _Question, performance: Performance) -> tuple[Candi
                 Stage(gpu_kind=kind, layers=int(held)) for kind, held in zip(layout.kinds, layers[row], strict=False)
             ),
             quantisation=layout.quantisation,
-            max_sequences=_admitted(float(best.operation.sequences[row])),
+            max_sequences=_admitted(float(best.operation.sequences[row]), terms),
             max_context=context,
         )
         templates.append(_rated(strategy, row, lines, best, setting))
@@ -200,6 +199,7 @@ def _setting(stages: Iterable[Sequence[CurveKey]], question: _Question, performa
             loads=loads,
             kinds=kinds,
             performance=performance,
+            engine=TERMS[question.engine],
         ),
     )
 
@@ -227,10 +227,10 @@ def _rated(
     )
 
 
-def _admitted(sequences: float) -> int:
+def _admitted(sequences: float, terms: EngineTerms) -> int:
     """Sequences admitted at once: the mean and its spread, up to a power of two, so that it does not flutter."""
     needed = float(spread(np.array([sequences]))[0])
-    return min(MOST_SEQUENCES, 1 << math.ceil(math.log2(max(needed, 1.0))))
+    return min(terms.most_sequences, 1 << math.ceil(math.log2(max(needed, 1.0))))
 
 
 def _too_long(question: _Question, context: int) -> bool:
@@ -242,4 +242,4 @@ def _fault(question: _Question, candidates: Sequence[Candidate]) -> Fault:
     if candidates:
         return too_slow(question.architecture, question.objectives, [item.template for item in candidates])
     kinds = [gpu_kind(name) for name, _ in question.offered]
-    return no_room(question.architecture, question.quantisations, kinds)
+    return no_room(question.architecture, question.quantisations, kinds, TERMS[question.engine])

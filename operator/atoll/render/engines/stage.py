@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from atoll.catalogue.gpus import gpu_kind
 from atoll.domain.demand import Demand
+from atoll.domain.engineterms import TERMS, expert_parallel
+from atoll.domain.reason import Fault, InvalidObjectError, Reason
 from atoll.domain.strategy import Strategy
 from atoll.render.weights import Weights
 
@@ -40,6 +43,36 @@ class StageContext:
     def served_names(self) -> tuple[str, ...]:
         """What clients may put into the ``model`` field, without repeats; answers carry the first."""
         return tuple(dict.fromkeys((self.demand.served_name, str(self.demand.key))))
+
+    @property
+    def quantise_on_loading(self) -> str:
+        """What the engine calls the quantisation that it makes on loading; empty where weights are held as published.
+
+        Raises InvalidObjectError where it cannot hold them so.
+        """
+        published, wanted = self.demand.architecture.native, self.strategy.quantisation
+        terms = TERMS[self.strategy.engine]
+        if not terms.holds(published, wanted):
+            raise InvalidObjectError(
+                Fault(
+                    reason=Reason.INVALID_SPEC,
+                    field="spec.model.quantisations",
+                    message=f"{terms.name} cannot hold weights published in {published} as {wanted}; give the URI of"
+                    f" weights in {wanted}, or allow {published}",
+                )
+            )
+        return terms.on_loading.get((published, wanted), "")
+
+    @property
+    def expert_parallel(self) -> bool:
+        """Each GPU of a stage holds whole experts."""
+        return expert_parallel(self.demand.architecture, self.strategy.tp, self.strategy.quantisation)
+
+    @property
+    def memory_fraction(self) -> float:
+        """Share of this stage's GPU memory, as the engine counts it."""
+        kind = gpu_kind(self.strategy.stages[self.stage].gpu_kind)
+        return TERMS[self.strategy.engine].memory_fraction(kind.memory_gib)
 
     @property
     def leads(self) -> bool:

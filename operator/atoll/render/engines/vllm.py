@@ -9,9 +9,8 @@ are in ``vllm/engine/arg_utils.py`` (``EngineArgs.add_cli_args``), the multi-nod
 
 from typing import Any
 
-from atoll.domain.architecture import Quantisation
-from atoll.domain.engineterms import CHUNK_TOKENS, MEMORY_FRACTION
-from atoll.domain.reason import Fault, InvalidObjectError, Reason
+from atoll.domain.engineterms import CHUNK_TOKENS
+from atoll.render.engines.arguments import flag, refuse_reserved
 from atoll.render.engines.stage import HTTP_PORT, RENDEZVOUS_PORT, StageContext, StageProcess
 
 KEEP_ALIVE_SECONDS = 7200
@@ -24,6 +23,7 @@ RESERVED_FLAGS = frozenset(
         "--data-parallel-rank",
         "--distributed-executor-backend",
         "--distributed-timeout-seconds",
+        "--enable-expert-parallel",
         "--headless",
         "--host",
         "--master-addr",
@@ -42,24 +42,25 @@ RESERVED_FLAGS = frozenset(
         "--tensor-parallel-size",
     }
 )
-"""Flags that the plan decides; argparse takes the last of a repeated flag, so a user's would silently undo the plan."""
+"""Flags that the plan decides; a user's would silently undo it."""
 
 _SHORT_FLAGS = frozenset({"-tp", "-pp", "-dp", "-dpn", "-n", "-r", "-q"})
 
 
 def stage_process(context: StageContext) -> StageProcess:
     """The process of one stage; InvalidObjectError where the demand asks what vLLM cannot do."""
-    _refuse_reserved(context.demand.engine.args)
+    refuse_reserved(context.demand.engine.args, RESERVED_FLAGS, _SHORT_FLAGS)
     args = [
         context.weights.source,
-        *_flag("revision", context.weights.revision),
-        *_flag("served-model-name", *context.served_names),
-        *_flag("tensor-parallel-size", context.strategy.tp),
-        *_flag("max-num-seqs", context.strategy.max_sequences),
-        *_flag("max-model-len", context.strategy.max_context),
-        *_flag("gpu-memory-utilization", MEMORY_FRACTION),
-        *_flag("max-num-batched-tokens", CHUNK_TOKENS),
-        *_quantisation(context),
+        *flag("revision", context.weights.revision),
+        *flag("served-model-name", *context.served_names),
+        *flag("tensor-parallel-size", context.strategy.tp),
+        *flag("max-num-seqs", context.strategy.max_sequences),
+        *flag("max-model-len", context.strategy.max_context),
+        *flag("gpu-memory-utilization", context.memory_fraction),
+        *flag("max-num-batched-tokens", CHUNK_TOKENS),
+        *flag("quantization", context.quantise_on_loading),
+        *_experts(context),
         "--enable-chunked-prefill",
         "--enable-prefix-caching",
         *_pipeline(context),
@@ -69,13 +70,8 @@ def stage_process(context: StageContext) -> StageProcess:
     return StageProcess(command=("vllm", "serve"), args=tuple(args), env=tuple(_environment(context)))
 
 
-def _flag(name: str, *values: object) -> tuple[str, ...]:
-    written = [str(value) for value in values if value != ""]
-    return (f"--{name}", *written) if written else ()
-
-
 def _serving(context: StageContext) -> tuple[str, ...]:
-    return (*_flag("port", HTTP_PORT), *_flag("shutdown-timeout", context.shutdown_seconds))
+    return (*flag("port", HTTP_PORT), *flag("shutdown-timeout", context.shutdown_seconds))
 
 
 def _pipeline(context: StageContext) -> tuple[str, ...]:
@@ -83,31 +79,19 @@ def _pipeline(context: StageContext) -> tuple[str, ...]:
     if stages == 1:
         return ()
     return (
-        *_flag("pipeline-parallel-size", stages),
-        *_flag("distributed-executor-backend", "mp"),
-        *_flag("nnodes", stages),
-        *_flag("node-rank", context.stage),
-        *_flag("master-addr", context.leader),
-        *_flag("master-port", RENDEZVOUS_PORT),
+        *flag("pipeline-parallel-size", stages),
+        *flag("distributed-executor-backend", "mp"),
+        *flag("nnodes", stages),
+        *flag("node-rank", context.stage),
+        *flag("master-addr", context.leader),
+        *flag("master-port", RENDEZVOUS_PORT),
         # The default of 600 s ends before the slowest stage has its node, image and weights.
-        *_flag("distributed-timeout-seconds", context.start_budget_seconds),
+        *flag("distributed-timeout-seconds", context.start_budget_seconds),
     )
 
 
-def _quantisation(context: StageContext) -> tuple[str, ...]:
-    native, wanted = context.demand.architecture.native, context.strategy.quantisation
-    if wanted is native:
-        return ()  # the checkpoint's own configuration says how its weights are held
-    if wanted is Quantisation.FP8 and native is Quantisation.BF16:
-        return _flag("quantization", "fp8")
-    raise InvalidObjectError(
-        Fault(
-            reason=Reason.INVALID_SPEC,
-            field="spec.model.quantisations",
-            message=f"vLLM cannot hold weights published in {native} as {wanted}; give the URI of weights in {wanted},"
-            f" or allow {native}",
-        )
-    )
+def _experts(context: StageContext) -> tuple[str, ...]:
+    return ("--enable-expert-parallel",) if context.expert_parallel else ()
 
 
 def _environment(context: StageContext) -> list[dict[str, Any]]:
@@ -126,20 +110,3 @@ def _environment(context: StageContext) -> list[dict[str, Any]]:
             {"name": "VLLM_HOST_IP", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}},
         ]
     return env
-
-
-def _refuse_reserved(args: tuple[str, ...]) -> None:
-    for index, argument in enumerate(args):
-        name = argument.partition("=")[0].replace("_", "-")
-        # vLLM's parser takes underscores, and argparse any unambiguous beginning of a flag.
-        reserved = name in _SHORT_FLAGS or (
-            len(name) > len("--") and name.startswith("--") and any(flag.startswith(name) for flag in RESERVED_FLAGS)
-        )
-        if reserved:
-            raise InvalidObjectError(
-                Fault(
-                    reason=Reason.INVALID_SPEC,
-                    field=f"spec.engine.args[{index}]",
-                    message=f"{argument!r} is decided by the plan; remove it",
-                )
-            )
