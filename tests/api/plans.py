@@ -71,7 +71,7 @@ def plan(*demands: PlannedDemand) -> Plan:
         fleet="gold",
         basis="0123456789abcdef",
         demands=demands or (one,),
-        nodes=(PlannedNodes(offering=L4, nodes=6, price_per_hour=0.5),),
+        nodes=(PlannedNodes(offering=L4, nodes=6, price_per_hour=0.5, paid_per_hour=0.25),),
         cost_per_hour=12.5,
         previous_cost_per_hour=20.0,
         bound_per_hour=12.0,

@@ -249,6 +249,7 @@ def fleet() -> dict[str, Any]:
             "observedGeneration": 3,
             "conditions": [CONDITION],
             "costPerHour": 100.0,
+            "listCostPerHour": 120.0,
             "boundPerHour": 99.0,
             "gap": 0.01,
             "conditional": True,

@@ -75,6 +75,7 @@ PASS_THROUGH = {
     "GPUNodePool spec.cloud": "chooses a price, where none is given: test_pools.py",
     "PerformanceProfile spec.source": "for people only",
     "FleetPlan spec.savingPerHour": "follows from costPerHour and previousCostPerHour",
+    "FleetPlan spec.listCostPerHour": "follows from nodes",
     "FleetPlan spec.gap": "follows from costPerHour and boundPerHour",
     "FleetPlan spec.shortfall": "follows from demands",
     "FleetPlan spec.shard.of": "on shards only: test_fleetplan_io.py",

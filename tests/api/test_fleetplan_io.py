@@ -49,7 +49,12 @@ def plans(draw: st.DrawFn) -> Plan:
         basis=draw(st.text("0123456789abcdef", min_size=1, max_size=64)),
         demands=tuple(draw(st.lists(demands(), max_size=4, unique_by=lambda demand: demand.key))),
         nodes=tuple(
-            PlannedNodes(offering=key, nodes=draw(st.integers(0, 1000)), price_per_hour=draw(st.floats(0, 1e4)))
+            PlannedNodes(
+                offering=key,
+                nodes=draw(st.integers(0, 1000)),
+                price_per_hour=draw(st.floats(0, 1e4)),
+                paid_per_hour=draw(st.floats(0, 1e4)),
+            )
             for key in draw(st.lists(OFFERINGS, max_size=4))
         ),
         cost_per_hour=cost,

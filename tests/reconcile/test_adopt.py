@@ -130,6 +130,21 @@ def test_nodes_of_one_offering_and_price_are_one_line() -> None:
     assert [(use.nodes, use.price_per_hour) for use in plan.nodes] == [(3, 1.0)]
 
 
+def test_list_cost_counts_what_is_paid_for_anyway() -> None:
+    world = seen(demand_object())
+    owned = replace(SMALL, price_per_hour=0.0, paid_per_hour=1.0)
+    answer = Allocation(
+        replicas=(group("chat", "small", count=2),),
+        nodes=(NodeUse(supply=owned, nodes=2), NodeUse(supply=replace(owned, gpus=1, paid_per_hour=0.5), nodes=2)),
+        shortfall={},
+        cost_per_hour=0.0,
+        bound_per_hour=0.0,
+    )
+    plan = adopt(PROBLEM, answer, demands=world.demands, fleet=Fleet(), previous_cost_per_hour=0.0)
+    assert [(use.nodes, use.price_per_hour, use.paid_per_hour) for use in plan.nodes] == [(4, 0.0, 0.75)]
+    assert (plan.cost_per_hour, plan.list_cost_per_hour, answer.list_cost_per_hour) == (0.0, 3.0, 3.0)
+
+
 @pytest.mark.parametrize(
     ("change", "same"),
     [

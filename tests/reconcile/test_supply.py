@@ -29,6 +29,27 @@ def had(*objects: Any) -> list[tuple[str, int, int, float]]:
     ]
 
 
+@pytest.mark.parametrize(
+    ("objects", "expected"),
+    [
+        pytest.param([pool_object(max_nodes=4)], [(1.0, 0.0)], id="on demand nothing is paid beforehand"),
+        pytest.param(
+            [pool_object(provisioning="Fixed"), node_object("a"), node_object("b"), pod_object("o", node="b", gpus=1)],
+            [(0.0, 1.0), (0.0, 0.5)],
+            id="owned nodes are paid for, and of a shared one what is free",
+        ),
+        pytest.param(
+            [pool_object(capacity_type="reserved")],
+            [(0.0, 1.0)],
+            id="reserved capacity is paid for up to what is reserved",
+        ),
+    ],
+)
+def test_what_is_paid_for_anyway_costs_nothing_more(objects: list[Any], expected: list[tuple[float, float]]) -> None:
+    found = supplies(seen(*objects), NOW)
+    assert [(item.price_per_hour, item.paid_per_hour) for item in found] == expected
+
+
 NODES = [node_object(f"n{index}") for index in range(3)]
 MASKED = {"offerings": [{"zone": offering().zone, "capacityType": "on-demand", "maskedUntil": ago(-60)}]}
 

@@ -134,7 +134,13 @@ def demand_object(name: str = "chat", rate: float = 10.0, priority: int = 0, ima
     }
 
 
-def pool_object(name: str = "small", max_nodes: int = 4, provisioning: str = "Autoscaler", price: float = 1.0) -> Raw:
+def pool_object(
+    name: str = "small",
+    max_nodes: int = 4,
+    provisioning: str = "Autoscaler",
+    price: float = 1.0,
+    capacity_type: str = "on-demand",
+) -> Raw:
     return {
         "apiVersion": ATOLL,
         "kind": "GPUNodePool",
@@ -144,7 +150,7 @@ def pool_object(name: str = "small", max_nodes: int = 4, provisioning: str = "Au
             "instanceType": f"{name}.node",
             "region": "us-east-2",
             "nodeSelector": {"pool": name},
-            "offerings": [{"zone": ZONE, "capacityType": "on-demand", "price": price, "maxNodes": max_nodes}],
+            "offerings": [{"zone": ZONE, "capacityType": capacity_type, "price": price, "maxNodes": max_nodes}],
             "provisioning": provisioning,
             "startup": "60s",
             "allocatable": {"cpu": "32", "memory": "128Gi", "ephemeralStorage": "200Gi"},

@@ -27,6 +27,7 @@ def demand(name: str = "phi", **changes: Any) -> dict[str, Any]:
 def report(*demands: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {
         "costPerHour": 3.8,
+        "listCostPerHour": 3.8,
         "lowerBoundPerHour": 3.7,
         "gap": 0.026,
         "boundIsUseful": True,
@@ -47,6 +48,11 @@ def drawn(value: dict[str, Any], width: int = 200) -> str:
     stream = io.StringIO()
     Console(file=stream, width=width).print(plan_table(value))
     return stream.getvalue()
+
+
+def test_what_is_paid_for_anyway_is_told_beside_the_cost() -> None:
+    assert "; beside 1.20 $/h for owned and reserved nodes in use" in drawn(report(demand(), listCostPerHour=5.0))
+    assert "beside" not in drawn(report(demand()))
 
 
 @pytest.mark.parametrize(("width", "rows"), [(40, False), (60, False), (79, False), (80, True), (140, True)])

@@ -166,6 +166,7 @@ def _items(plan: Plan) -> Iterator[NodesItem | DemandItem]:
             capacity_type=use.offering.capacity_type,
             nodes=use.nodes,
             price_per_hour=use.price_per_hour,
+            paid_per_hour=use.paid_per_hour,
         )
     for demand in plan.demands:
         yield DemandItem(
@@ -196,6 +197,7 @@ def _spec(plan: Plan, *, shards: int, items: list[NodesItem | DemandItem]) -> Fl
         approved=plan.approved,
         rollback_of=plan.rollback_of,
         cost_per_hour=plan.cost_per_hour,
+        list_cost_per_hour=round(plan.list_cost_per_hour, _DECIMALS),
         previous_cost_per_hour=plan.previous_cost_per_hour,
         saving_per_hour=round(plan.previous_cost_per_hour - plan.cost_per_hour, _DECIMALS),
         bound_per_hour=plan.bound_per_hour,
@@ -241,6 +243,7 @@ def _planned_nodes(item: NodesItem) -> PlannedNodes:
         offering=OfferingKey(pool=item.pool, zone=item.zone, capacity_type=item.capacity_type),
         nodes=item.nodes,
         price_per_hour=item.price_per_hour,
+        paid_per_hour=item.paid_per_hour,
     )
 
 

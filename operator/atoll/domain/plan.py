@@ -45,11 +45,19 @@ class PlannedReplicas:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedNodes:
-    """Nodes of one offering that a plan uses."""
+    """Nodes of one offering that a plan uses.
+
+    Attributes:
+        offering: which.
+        nodes: how many.
+        price_per_hour: US$ per node and hour that using one costs.
+        paid_per_hour: US$ per node and hour that is paid whether it is used or not.
+    """
 
     offering: OfferingKey
     nodes: int
     price_per_hour: float
+    paid_per_hour: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,7 +98,7 @@ class Plan:
         basis: hash of demands, pools and running allocation that it was solved for.
         demands: what each demand gets.
         nodes: nodes in use.
-        cost_per_hour: US$/h once it is reached.
+        cost_per_hour: US$/h once it is reached, beside what is paid for anyway.
         previous_cost_per_hour: US$/h when it was solved.
         bound_per_hour: proven lower bound, US$/h.
         conditional: the bound holds for these shortfalls only.
@@ -133,6 +141,11 @@ class Plan:
     def name(self) -> str:
         """``metadata.name``: the same decision has the same name, so that creating it twice is one plan."""
         return f"{self.fleet}-{self.content}"
+
+    @property
+    def list_cost_per_hour(self) -> float:
+        """US$/h of the nodes in use, those that are paid for anyway too."""
+        return sum(use.nodes * (use.price_per_hour + use.paid_per_hour) for use in self.nodes)
 
     @property
     def gap(self) -> float:

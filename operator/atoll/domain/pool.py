@@ -114,6 +114,7 @@ class Supply:
         gpu_kind: name of the GPU kind.
         gpus: free GPUs per node (the G of the packing rows; any number).
         price_per_hour: US$ per node and hour that using one costs; 0 where it is paid for anyway.
+        paid_per_hour: US$ per node and hour that is paid whether it is used or not: owned and reserved nodes.
         obtainable: most nodes.
         region: cloud region.
         startup_seconds: from a pending pod to a Ready node, seconds.
@@ -126,6 +127,7 @@ class Supply:
     obtainable: int
     region: str
     startup_seconds: float = 410.0
+    paid_per_hour: float = 0.0
 
     @property
     def zone(self) -> str:

@@ -147,7 +147,7 @@ class Allocation:
         replicas: what runs where.
         nodes: nodes in use by supply.
         shortfall: requests/s not served by demand; only those above zero.
-        cost_per_hour: of the nodes in use, US$/h.
+        cost_per_hour: what the nodes in use cost beside what is paid for anyway, US$/h.
         bound_per_hour: valid lower bound of that cost given the shortfalls, US$/h.
         levels: per level value, bound and whether proven.
         unmet: soft limits that could not be kept: demand to named reasons.
@@ -164,6 +164,11 @@ class Allocation:
     unmet: Mapping[DemandKey, tuple[str, ...]] = field(default_factory=dict)
     solver: str = "program"
     solve_seconds: float = 0.0
+
+    @property
+    def list_cost_per_hour(self) -> float:
+        """US$/h of the nodes in use, those that are paid for anyway too."""
+        return sum(use.nodes * (use.supply.price_per_hour + use.supply.paid_per_hour) for use in self.nodes)
 
     @property
     def gap(self) -> float:

@@ -116,10 +116,18 @@ def _planned(group: ReplicaGroup, template: Template) -> PlannedReplicas:
 
 def _nodes(allocation: Allocation) -> tuple[PlannedNodes, ...]:
     nodes: Counter[tuple[OfferingKey, float]] = Counter()
+    paid: dict[tuple[OfferingKey, float], float] = defaultdict(float)
     for use in allocation.nodes:
-        nodes[use.supply.offering, use.supply.price_per_hour] += use.nodes
+        same = (use.supply.offering, use.supply.price_per_hour)
+        nodes[same] += use.nodes
+        paid[same] += use.nodes * use.supply.paid_per_hour
     return tuple(
-        PlannedNodes(offering=offering, nodes=count, price_per_hour=price)
+        PlannedNodes(
+            offering=offering,
+            nodes=count,
+            price_per_hour=price,
+            paid_per_hour=round(paid[offering, price] / count, 6),
+        )
         for (offering, price), count in sorted(nodes.items())
         if count
     )

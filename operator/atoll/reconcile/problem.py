@@ -49,7 +49,10 @@ def inputs_of(snapshot: Snapshot, now: datetime) -> dict[str, str]:
     return {
         "demands": _digest([demand_digest(item) for _, item in sorted(snapshot.demands.items())]),
         "pools": _digest(
-            [[str(item.offering), item.gpus, item.price_per_hour, item.obtainable] for item in supplies(snapshot, now)]
+            [
+                [str(item.offering), item.gpus, item.price_per_hour, item.paid_per_hour, item.obtainable]
+                for item in supplies(snapshot, now)
+            ]
         ),
         "policy": _digest([repr(snapshot.fleet.solve), snapshot.fleet.mode]),
         "losses": _digest(sorted([pod.namespace, pod.name] for pod in lost_pods(snapshot))),

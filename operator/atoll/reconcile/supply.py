@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from datetime import datetime
 
+from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import NodePool, Offering, OfferingKey, Provisioning, Supply
 from atoll.domain.snapshot import ObservedNode, Snapshot
 from atoll.reconcile.ownership import demand_of, is_engine
@@ -12,7 +13,8 @@ def supplies(snapshot: Snapshot, now: datetime) -> tuple[Supply, ...]:
     """All supplies of the fleet's pools, in a stable order.
 
     GPUs that pods of others hold are not obtainable: a node they share is a supply of its own with fewer free GPUs.
-    It costs nothing more to use, because its other pods keep it. A masked offering gives only the nodes that are there.
+    It costs nothing more to use, because its other pods keep it. Owned nodes and reserved capacity are paid for anyway,
+    so using them costs nothing more either. A masked offering gives only the nodes that are there.
     """
     held = _held_by_others(snapshot)
     nodes: dict[OfferingKey, list[ObservedNode]] = defaultdict(list)
@@ -40,6 +42,9 @@ def _of_offering(
         whole = max(0, offering.max_nodes - len(shared))
     free: Counter[int] = Counter(max(0, node.gpus - held[node.name]) for node in shared)
 
+    is_paid = fixed or offering.key.capacity_type is CapacityType.RESERVED
+    paid = offering.price_per_hour if is_paid else 0.0
+
     def supply(gpus: int, price: float, obtainable: int) -> Supply:
         return Supply(
             offering=offering.key,
@@ -49,9 +54,10 @@ def _of_offering(
             obtainable=obtainable,
             region=pool.region,
             startup_seconds=pool.startup_seconds,
+            paid_per_hour=paid * gpus / pool.config.count,
         )
 
-    rows = [supply(pool.config.count, 0.0 if fixed else offering.price_per_hour, whole)]
+    rows = [supply(pool.config.count, 0.0 if is_paid else offering.price_per_hour, whole)]
     rows.extend(supply(gpus, 0.0, count) for gpus, count in sorted(free.items(), reverse=True) if gpus)
     return rows
 

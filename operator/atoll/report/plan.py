@@ -75,6 +75,7 @@ class PlanReport:
             "schemaVersion": SCHEMA_VERSION,
             "name": plan.name,
             "costPerHour": round(plan.cost_per_hour, 6),
+            "listCostPerHour": round(plan.list_cost_per_hour, 6),
             "lowerBoundPerHour": round(plan.bound_per_hour, 6),
             "gap": plan.gap,
             "boundIsUseful": plan.gap < NO_BOUND_GAP,
@@ -108,6 +109,7 @@ class PlanReport:
                     "capacityType": item.offering.capacity_type.value,
                     "nodes": item.nodes,
                     "pricePerHour": item.price_per_hour,
+                    "paidPerHour": item.paid_per_hour,
                 }
                 for item in plan.nodes
             ],

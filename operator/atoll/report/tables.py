@@ -111,6 +111,8 @@ def _cost(report: Json) -> Text:
         condition = " given the shortfalls" if report["conditional"] else ""
         bound = money(report["lowerBoundPerHour"])
         text.append(f", proven lower bound {bound} $/h{condition}, gap {100 * report['gap']:.2f} %")
+    if (paid := report["listCostPerHour"] - report["costPerHour"]) >= 0.005:
+        text.append(f"; beside {money(paid)} $/h for owned and reserved nodes in use")
     return text
 
 

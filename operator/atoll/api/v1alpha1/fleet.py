@@ -110,7 +110,9 @@ class FleetSpec(Schema, frozen=True, kw_only=True):
     mode: Annotated[
         Mode, describe("Automatic: move at once. Recommend: wait for approval of a plan. Paused: change nothing.")
     ] = Mode.AUTOMATIC
-    budget_per_hour: Annotated[Money | None, describe("Most that the fleet may cost, US$/h; absent: no limit.")] = None
+    budget_per_hour: Annotated[
+        Money | None, describe("Most that the fleet may cost beside what is paid for anyway, US$/h; absent: no limit.")
+    ] = None
     quotas: Annotated[
         Annotated[tuple[QuotaSettings, ...], Meta(max_length=256)],
         describe(
@@ -144,7 +146,10 @@ class FleetStatus(Schema, frozen=True, kw_only=True):
 
     observed_generation: Annotated[Generation, OBSERVED_GENERATION] = 0
     conditions: Annotated[Conditions, CONDITIONS] = ()
-    cost_per_hour: Annotated[Money, describe("Price of the nodes in use, US$/h.")] = 0.0
+    cost_per_hour: Annotated[Money, describe("What the nodes in use cost beside what is paid for anyway, US$/h.")] = 0.0
+    list_cost_per_hour: Annotated[Money, describe("Price of all nodes in use, owned and reserved ones too, US$/h.")] = (
+        0.0
+    )
     bound_per_hour: Annotated[Money, describe("Proven lower bound of it, US$/h.")] = 0.0
     gap: Annotated[Fraction, describe("(cost - bound) / cost.")] = 0.0
     conditional: Annotated[bool, describe("The bound holds for these shortfalls only.")] = False

@@ -178,7 +178,10 @@ class NodesItem(Schema, frozen=True, kw_only=True):
     zone: Annotated[Word, describe("Zone.")]
     capacity_type: Annotated[CapacityType, describe("on-demand, spot or reserved.")]
     nodes: Annotated[Count, describe("How many.")]
-    price_per_hour: Annotated[Price, describe("US$ per node and hour.")] = 0.0
+    price_per_hour: Annotated[Price, describe("US$ per node and hour that using one costs.")] = 0.0
+    paid_per_hour: Annotated[
+        Price, describe("US$ per node and hour that is paid whether it is used or not: owned and reserved nodes.")
+    ] = 0.0
 
 
 class ShardIndex(Schema, frozen=True, kw_only=True):
@@ -204,7 +207,12 @@ class FleetPlanSpec(Schema, frozen=True, kw_only=True):
         ),
     ] = False
     rollback_of: Annotated[PlanName, describe("Plan that this one returns to; empty for none.", IMMUTABLE)] = ""
-    cost_per_hour: Annotated[Money, describe("US$/h once it is reached.", IMMUTABLE)] = 0.0
+    cost_per_hour: Annotated[
+        Money, describe("US$/h once it is reached, beside what is paid for anyway.", IMMUTABLE)
+    ] = 0.0
+    list_cost_per_hour: Annotated[
+        Money, describe("US$/h of all nodes in use, owned and reserved ones too.", IMMUTABLE)
+    ] = 0.0
     previous_cost_per_hour: Annotated[Money, describe("US$/h when it was solved.", IMMUTABLE)] = 0.0
     saving_per_hour: Annotated[
         Annotated[float, Meta(ge=-1e9, le=1e9)], describe("What it saves, US$/h; negative: it costs more.", IMMUTABLE)

@@ -84,7 +84,11 @@ class GPUNodePoolSpec(Schema, frozen=True, kw_only=True):
         ),
     ]
     provisioning: Annotated[
-        Provisioning, describe("Autoscaler: nodes come when pods ask. Fixed: owned nodes, paid for anyway.")
+        Provisioning,
+        describe(
+            "Autoscaler: nodes come when pods ask. Fixed: owned nodes, paid for anyway; as are reserved offerings, up "
+            "to their maxNodes."
+        ),
     ] = Provisioning.AUTOSCALER
     startup: Annotated[Duration, describe("From a pending pod to a Ready node.", between("0s", "2h"))] = "410s"
     allocatable: Annotated[
@@ -126,7 +130,7 @@ class GPUNodePoolStatus(Schema, frozen=True, kw_only=True):
     ready_nodes: Annotated[Count, describe("Nodes that are Ready, all offerings.")] = 0
     used_nodes: Annotated[Count, describe("Nodes that the current plan uses, all offerings.")] = 0
     obtainable_nodes: Annotated[Count, describe("Most nodes that Atoll counts on now, all offerings.")] = 0
-    cost_per_hour: Annotated[Money, describe("Price of the nodes in use, US$/h.")] = 0.0
+    cost_per_hour: Annotated[Money, describe("Price of the nodes in use, US$/h, paid for anyway or not.")] = 0.0
     offerings: Annotated[
         Annotated[tuple[OfferingStatus, ...], Meta(max_length=64)],
         describe("Per offering.", list_type="map", list_map_keys=["zone", "capacityType"]),

@@ -18,6 +18,7 @@ def fleet_status(view: View, live: ObjectLike) -> tuple[Action, ...]:
     bound = plan.bound_per_hour if plan else 0.0
     fields = {
         "costPerHour": cost,
+        "listCostPerHour": plan.list_cost_per_hour if plan else 0.0,
         "boundPerHour": bound,
         "gap": plan.gap if plan else 0.0,
         "conditional": bool(plan and plan.conditional),
