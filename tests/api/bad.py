@@ -369,6 +369,8 @@ CASES = (
         "spec.offerings",
         "64",
     ),
+    demand("unknown loss", {"spec.placement.survive.loss": "region"}, "spec.placement.survive.loss", "zone"),
+    demand("survival of nothing", {"spec.placement.survive.share": 0}, "spec.placement.survive.share", "0.01"),
     fleet("unknown mode", {"spec.mode": "Auto"}, "spec.mode", "Automatic, Recommend, Paused"),
     fleet("negative budget", {"spec.budgetPerHour": -1}, "spec.budgetPerHour", "-1"),
     fleet(

@@ -80,6 +80,7 @@ def model_demand() -> dict[str, Any]:
                 "spotShare": 0.5,
                 "minReplicas": 3,
                 "minDomains": 2,
+                "survive": {"loss": "zone", "share": 0.8},
             },
             "engine": {
                 "name": "sglang",

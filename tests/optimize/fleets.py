@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from atoll.domain.architecture import Quantisation
-from atoll.domain.demand import DemandKey, Placement
+from atoll.domain.demand import DemandKey, Loss, Placement
 from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import OfferingKey, Supply
 from atoll.domain.problem import DemandRow, Problem, Quota, ReplicaGroup, ReplicaSite, SolvePolicy
@@ -132,7 +132,27 @@ def _levels(case: Problem, used: list[tuple[int, DemandRow, Template, Place]]) -
         broken += max(0, limits.min_replicas - sum(count for count, _, _ in own)) / max(1, limits.min_replicas)
         if limits.min_domains > 1:
             broken += max(0, limits.min_domains - len({place[:2] for _, _, place in own})) / limits.min_domains
+        if limits.survive is not Loss.NONE:
+            kinds = [set(candidate.strategy.need) for _, of, candidate, _ in used if of is demand]
+            broken += max(0.0, limits.survive_share - _left(limits.survive, own, kinds)) / limits.survive_share
     return (*(round(totals[priority], 6) for priority in sorted(totals, reverse=True)), round(broken, 6))
+
+
+def _left(loss: Loss, own: list[tuple[int, float, Place]], kinds: list[set[str]]) -> float:
+    """Share that is left after the worst loss."""
+    total, worst = sum(count * share for count, share, _ in own), 0.0
+    for _, share, place in own:
+        if loss is Loss.REPLICA:
+            worst = max(worst, share)
+        elif loss is Loss.ZONE:
+            worst = max(worst, sum(n * each for n, each, other in own if other[:2] == place[:2]))
+        elif place[2] is SPOT:
+            for kind in set().union(*kinds):
+                hit = [
+                    n * each for (n, each, other), use in zip(own, kinds, strict=True) if other == place and kind in use
+                ]
+                worst = max(worst, sum(hit))
+    return total - worst
 
 
 def _within_quotas(case: Problem, used: list[tuple[int, DemandRow, Template, Place]]) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from atoll.domain.demand import Loss
 from atoll.domain.pool import OfferingKey
 from atoll.domain.problem import Allocation, NodeUse, Problem, ReplicaSite
 from atoll.domain.reason import Reason
@@ -79,10 +80,13 @@ def test_broken_answer_is_found_out(name: str) -> None:
         ({"spot_share": 0.0}, Reason.SPOT_SHARE_UNMET),
         ({"min_replicas": 9}, Reason.MIN_REPLICAS_UNMET),
         ({"min_domains": 2}, Reason.MIN_DOMAINS_UNMET),
+        ({"survive": Loss.ZONE, "survive_share": 0.5}, Reason.SURVIVE_UNMET),
+        ({"survive": Loss.SPOT_POOL}, Reason.SURVIVE_UNMET),
+        ({"survive": Loss.REPLICA, "survive_share": 1.0}, Reason.SURVIVE_UNMET),
     ],
 )
 def test_limit_broken_silently_is_found_out(limit: dict[str, object], reason: Reason) -> None:
-    case = problem([row("a", 2.0, template("L4"), **limit)], [FLEET[3]])
+    case = problem([row("a", 2.0, template("L4", tp=4, rate=1.0), **limit)], [FLEET[3]])
     answer = solve(case)
     assert answer.unmet[key("a")] == (reason,)
     assert check(case, answer) == ()

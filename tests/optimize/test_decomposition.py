@@ -7,6 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from atoll.domain.demand import Loss
 from atoll.domain.problem import Allocation, Problem
 from atoll.optimize import decomposition
 from atoll.optimize import solve as solving
@@ -52,6 +53,9 @@ def fleets(draw: st.DrawFn, *, nodes: int = 6) -> Problem:
                     {"min_domains": 2},
                     {"spot_share": 0.0},
                     {"preference": (ON_DEMAND,)},
+                    {"survive": Loss.REPLICA},
+                    {"survive": Loss.ZONE, "survive_share": 0.5},
+                    {"survive": Loss.SPOT_POOL, "survive_share": 0.8},
                     {"preference": (SPOT, ON_DEMAND)},
                 ]
             )

@@ -6,6 +6,7 @@ import pyomo.environ as pyo
 import pytest
 from pyomo.opt import WriterFactory
 
+from atoll.domain.demand import Loss
 from atoll.domain.problem import Problem
 from atoll.optimize.program.build import BASELINE_FAMILIES, Family, build
 from atoll.optimize.sets import sets_of
@@ -23,8 +24,8 @@ def fleet() -> Problem:
     quad = supply("L4", 6, 4.0, zone="a")
     return problem(
         [
-            row("chat", 5.0, one, wide, pair, spot_share=0.25, min_replicas=2, min_domains=2),
-            row("code", 2.0, one, priority=10, preference=(SPOT,)),
+            row("chat", 5.0, one, wide, pair, spot_share=0.25, min_replicas=2, min_domains=2, survive=Loss.ZONE),
+            row("code", 2.0, one, priority=10, preference=(SPOT,), survive=Loss.REPLICA),
         ],
         [
             quad,

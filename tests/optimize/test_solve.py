@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from atoll.domain.demand import DemandKey
+from atoll.domain.demand import DemandKey, Loss
 from atoll.domain.gpu import CapacityType
 from atoll.domain.problem import Allocation, Problem
 from atoll.domain.reason import Reason
@@ -190,6 +190,51 @@ def test_what_runs_beyond_a_lowered_quota_goes() -> None:
     assert [group.count for group in answer.replicas] == [2]
 
 
+ZONES = [supply("L4", 1, price, zone=zone, nodes=9) for zone, price in (("a", 1.0), ("b", 2.0), ("c", 3.0))]
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"),
+    [
+        ({"survive": Loss.NONE}, {"a": 4}),
+        ({"survive": Loss.REPLICA}, {"a": 5}),
+        ({"survive": Loss.ZONE, "survive_share": 0.5}, {"a": 2, "b": 2}),
+        ({"survive": Loss.ZONE, "survive_share": 0.75}, {"a": 3, "b": 3}),
+        ({"survive": Loss.ZONE, "survive_share": 1.0}, {"a": 4, "b": 4}),
+    ],
+)
+def test_what_is_outside_a_loss_carries_its_share(limit: dict[str, object], expected: dict[str, int]) -> None:
+    case = problem([row("a", 4.0, template("L4"), **limit)], ZONES)
+    answer = solve(case)
+    assert check(case, answer) == ()
+    assert {group.site.zone: group.count for group in answer.replicas} == expected
+    assert dict(answer.unmet) == {}
+
+
+def test_loss_of_a_large_replica_is_made_up_for_by_a_large_or_by_many_small_ones() -> None:
+    both = (template("L4"), template("H100", rate=4.0))
+    case = problem([row("a", 4.0, *both, survive=Loss.REPLICA)], [L4, supply("H100", 1, 2.0)])
+    answer = solve(case)
+    assert answer.cost_per_hour == 4.0, "two large ones; five small ones cost 5"
+
+
+def test_spot_pools_are_lost_by_kind_and_zone() -> None:
+    spot = [supply("L4", 1, 0.3, nodes=9, zone=zone, capacity_type=SPOT) for zone in "ab"]
+    wish = {"survive": Loss.SPOT_POOL, "survive_share": 0.5}
+    answer = solve(problem([row("a", 4.0, template("L4"), **wish)], [L4, *spot]))
+    assert {group.site.zone: group.count for group in answer.replicas} == {"a": 2, "b": 2}
+    one = solve(problem([row("a", 4.0, template("L4"), **wish)], [L4, spot[0]]))
+    assert {group.site.offerings[0].capacity_type: group.count for group in one.replicas} == {SPOT: 2, ON_DEMAND: 2}
+
+
+def test_loss_that_cannot_be_survived_is_named_and_the_demand_is_served() -> None:
+    case = problem([row("a", 4.0, template("L4"), survive=Loss.ZONE)], [L4])
+    answer = solve(case)
+    assert dict(answer.shortfall) == {}
+    assert dict(answer.unmet) == {key("a"): (Reason.SURVIVE_UNMET,)}
+    assert answer.cost_per_hour == 4.0
+
+
 def test_budget_never_takes_service_away() -> None:
     case = problem([row("a", 4.0, template("L4"))], [L4], budget_per_hour=2.5)
     answer = solve(case)
@@ -253,6 +298,10 @@ limits = st.sampled_from(
         {"min_domains": 2},
         {"spot_share": 0.25, "min_domains": 2},
         {"preference": (ON_DEMAND,)},
+        {"survive": Loss.REPLICA},
+        {"survive": Loss.REPLICA, "survive_share": 0.5},
+        {"survive": Loss.ZONE, "survive_share": 0.5},
+        {"survive": Loss.SPOT_POOL, "survive_share": 0.75},
         {"preference": (SPOT, ON_DEMAND), "spot_share": 0.5},
     ]
 )

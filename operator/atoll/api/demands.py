@@ -278,6 +278,8 @@ def _placement(limits: PlacementLimits) -> Placement:
         spot_share=limits.spot_share,
         min_replicas=limits.min_replicas,
         min_domains=limits.min_domains,
+        survive=limits.survive.loss,
+        survive_share=limits.survive.share,
     )
 
 

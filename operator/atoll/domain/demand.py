@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from atoll.domain.architecture import Architecture, Quantisation
 from atoll.domain.gpu import CapacityType
@@ -21,6 +22,15 @@ class DemandKey:
         return f"{self.namespace}/{self.name}"
 
 
+class Loss(StrEnum):
+    """What may be lost at a time while the rest goes on serving."""
+
+    NONE = "none"
+    REPLICA = "replica"
+    SPOT_POOL = "spotPool"
+    ZONE = "zone"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
     """Where a demand's replicas may run; an empty set allows everything.
@@ -33,6 +43,9 @@ class Placement:
         spot_share: largest share of the rate on spot, 0 to 1.
         min_replicas: smallest number of replicas (while the demand is above zero).
         min_domains: smallest number of zones that replicas are spread over.
+        survive: the loss, any one of its sort, that the demand is to survive; a spot pool is the spot nodes of one GPU
+            kind in one zone.
+        survive_share: share of the demand that is still served then, above 0, at most 1.
     """
 
     regions: frozenset[str] = frozenset()
@@ -42,6 +55,8 @@ class Placement:
     spot_share: float = 1.0
     min_replicas: int = 0
     min_domains: int = 0
+    survive: Loss = Loss.NONE
+    survive_share: float = 1.0
 
     def rank(self, capacity_type: CapacityType) -> int:
         """Place of a capacity type in the order of preference, 0 = first choice; those not named come last."""

@@ -32,6 +32,7 @@ class Reason(StrEnum):
     SPOT_SHARE_UNMET = "SpotShareUnmet"
     MIN_REPLICAS_UNMET = "MinReplicasUnmet"
     MIN_DOMAINS_UNMET = "MinDomainsUnmet"
+    SURVIVE_UNMET = "SurviveUnmet"
     # Moving.
     REPLICAS_STARTING = "ReplicasStarting"
     REPLICAS_PENDING = "ReplicasPending"

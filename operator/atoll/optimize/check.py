@@ -8,7 +8,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 
-from atoll.domain.demand import DemandKey
+from atoll.domain.demand import DemandKey, Loss
 from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import OfferingKey, Supply
 from atoll.domain.problem import Allocation, DemandRow, Problem, ReplicaGroup
@@ -164,8 +164,28 @@ def _limits(problem: Problem, allocation: Allocation) -> Iterator[str]:
             broken.add(Reason.MIN_REPLICAS_UNMET)
         if placement.min_domains > 1 and len(zones) < placement.min_domains:
             broken.add(Reason.MIN_DOMAINS_UNMET)
+        if not _survives(row, own, regions):
+            broken.add(Reason.SURVIVE_UNMET)
         for reason in sorted(broken - set(allocation.unmet.get(row.key, ()))):
             yield f"{row.key}: {reason} is not reported"
+
+
+def _survives(row: DemandRow, own: list[tuple[ReplicaGroup, float]], regions: dict[OfferingKey, str]) -> bool:
+    """Whether what is left after the worst loss serves its share of the demand."""
+    lost: dict[tuple[object, ...], float] = defaultdict(float)
+    for group, rate in own:
+        first = group.site.offerings[0]
+        where = (regions.get(first), first.zone)
+        if row.placement.survive is Loss.ZONE:
+            lost[where] += rate
+        elif row.placement.survive is Loss.SPOT_POOL and first.capacity_type is CapacityType.SPOT:
+            for kind in {stage.gpu_kind for stage in group.strategy.stages}:
+                lost[(*where, kind)] += rate
+        elif row.placement.survive is Loss.REPLICA:
+            lost[()] = max(lost[()], rate / group.count)
+    left = sum(rate for _, rate in own) - max(lost.values(), default=0.0)
+    needed = 0.0 if row.placement.survive is Loss.NONE else row.placement.survive_share * row.rate
+    return left >= needed - TOLERANCE * row.rate
 
 
 def _cost(problem: Problem, allocation: Allocation) -> Iterator[str]:

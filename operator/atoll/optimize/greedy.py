@@ -5,8 +5,9 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from atoll.domain.demand import Loss
 from atoll.optimize.nodes import close_nodes, nodes_for, open_nodes
-from atoll.optimize.plan import Plan, missing_of, served
+from atoll.optimize.plan import Plan, carried_after_loss, missing_of, served
 from atoll.optimize.scarcity import COVER_TOLERANCE
 from atoll.optimize.sets import Floats, Ints, Sets
 
@@ -171,7 +172,7 @@ def _serve(build: _Build, demand: int, own: Ints) -> None:
     for _ in range(placement.min_replicas + placement.min_domains):
         missing = missing_of(sets, build.counts, demand)
         if not (missing.replicas or missing.domains or missing.spot):
-            return
+            break
         allowed = own[build.counts[own] < sets.upper[own]]
         if missing.domains:
             taken = {sets.columns[number].domain for number in own if build.counts[number]}
@@ -181,6 +182,26 @@ def _serve(build: _Build, demand: int, own: Ints) -> None:
             if np.isfinite(price[place]) and build.add(int(allowed[place]), 1):
                 break
         else:
+            break
+    _harden(build, demand, own)
+
+
+def _harden(build: _Build, demand: int, own: Ints) -> None:
+    """Add what is missing after the worst loss that a demand is to survive, loss after loss."""
+    sets, placement = build.sets, build.sets.demands[demand].placement
+    if placement.survive is Loss.NONE:
+        return
+    for _ in range(len(own) + 1):
+        carried, worst = carried_after_loss(sets, build.counts, demand)
+        lacking = placement.survive_share - carried
+        if placement.survive is Loss.REPLICA:
+            largest = float(sets.share[own[build.counts[own] > 0]].max(initial=0.0))
+            safe = own[sets.share[own] <= largest]
+        else:
+            safe = np.array([number for number in own.tolist() if worst not in sets.losses[number]], dtype=np.int64)
+        before = int(build.counts.sum())
+        build.fill(safe, lacking)
+        if int(build.counts.sum()) == before:
             return
 
 

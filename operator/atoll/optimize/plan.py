@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from atoll.domain.demand import Loss
 from atoll.optimize.scarcity import (
     BUDGET,
     COST,
@@ -54,12 +55,14 @@ class Missing(NamedTuple):
         spot: share of the demand that is on spot beyond the largest allowed.
         replicas: below the least.
         domains: below the least.
+        exposed: share of the demand that is not served after the worst loss, though it is to be.
         spilled: part that is not on capacity types preferred to others, 0 to 1 (see ``program.preference``).
     """
 
     spot: float
     replicas: int
     domains: int
+    exposed: float
     spilled: float
 
 
@@ -76,7 +79,31 @@ def missing_of(sets: Sets, counts: Ints, demand: int) -> Missing:
     replicas = max(0, placement.min_replicas - int(counts[used].sum()))
     spread = len({sets.columns[number].domain for number in used})
     domains = max(0, placement.min_domains - spread) if placement.min_domains > 1 else 0
-    return Missing(spot=excess, replicas=replicas, domains=domains, spilled=_spilled(sets, counts, demand, used))
+    exposed = 0.0
+    if placement.survive is not Loss.NONE:
+        exposed = placement.survive_share - carried_after_loss(sets, counts, demand)[0]
+    return Missing(
+        spot=excess,
+        replicas=replicas,
+        domains=domains,
+        exposed=exposed if exposed > COVER_TOLERANCE else 0.0,
+        spilled=_spilled(sets, counts, demand, used),
+    )
+
+
+def carried_after_loss(sets: Sets, counts: Ints, demand: int) -> tuple[float, tuple[str, ...]]:
+    """Share of a demand that is left after the worst loss that it is to survive, and that loss, empty for a replica."""
+    used = np.flatnonzero((counts > 0) & (sets.demand_of == demand))
+    share = counts[used] * sets.share[used]
+    total = float(share.sum())
+    if sets.demands[demand].placement.survive is Loss.REPLICA:
+        return total - float(sets.share[used].max(initial=0.0)), ()
+    lost: dict[tuple[str, ...], float] = {}
+    for number, part in zip(used.tolist(), share.tolist(), strict=True):
+        for loss in sets.losses[number]:
+            lost[loss] = lost.get(loss, 0.0) + part
+    worst = max(lost, key=lambda loss: (lost[loss], loss), default=())
+    return total - lost.get(worst, 0.0), worst
 
 
 def _spilled(sets: Sets, counts: Ints, demand: int, used: Ints) -> float:
@@ -96,6 +123,7 @@ def breach(sets: Sets, counts: Ints) -> float:
         missing = missing_of(sets, counts, number)
         total += missing.spot + missing.replicas / max(wanted.placement.min_replicas, 1)
         total += missing.domains / max(wanted.placement.min_domains, 1)
+        total += missing.exposed / wanted.placement.survive_share
     return total
 
 

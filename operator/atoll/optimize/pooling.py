@@ -6,6 +6,7 @@ wherever they are, so every plan of the real program is one of this (solver.md, 
 
 from dataclasses import replace
 
+from atoll.domain.demand import Loss, Placement
 from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import Supply
 from atoll.optimize.sets import Column, Group, Sets
@@ -30,7 +31,7 @@ def pooled(sets: Sets) -> Sets:
         pods = tuple((number_of[_pool(sets.groups[group])], width, count) for group, width, count in column.pods)
         columns[place] = replace(column, domain=EVERYWHERE, pods=pods)
     return Sets(
-        demands=tuple(replace(w, placement=replace(w.placement, min_domains=0)) for w in sets.demands),
+        demands=tuple(replace(wanted, placement=_anywhere(wanted.placement)) for wanted in sets.demands),
         groups=groups,
         columns=tuple(columns.values()),
         supplies=tuple(merged.values()),
@@ -38,6 +39,12 @@ def pooled(sets: Sets) -> Sets:
         budget=sets.budget,
         quotas=sets.quotas,
     )
+
+
+def _anywhere(placement: Placement) -> Placement:
+    """Limits that do not ask where replicas are."""
+    survive = placement.survive if placement.survive is Loss.REPLICA else Loss.NONE
+    return replace(placement, min_domains=0, survive=survive)
 
 
 def _pool(group: Group) -> Group:

@@ -116,6 +116,7 @@ class Search:
             "spot_excess",
             "missing_replicas",
             "missing_domains",
+            "exposed",
             "spilled",
         ):
             self._upper[self._matrix.columns[name]] = 0.0

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
+from atoll.domain.demand import Loss
 from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import Supply
 from atoll.domain.problem import Problem, ReplicaGroup
@@ -58,6 +59,21 @@ class Column:
     def gpus(self) -> int:
         """GPUs of one replica."""
         return sum(width * count for _, width, count in self.pods)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """Columns of a demand whose replicas serve the same share of it, where the loss of one is to be survived.
+
+    Attributes:
+        demand: index of the demand.
+        share: of the demand, clipped to what is to be served after the loss.
+        columns: of this size.
+    """
+
+    demand: int
+    share: float
+    columns: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -190,6 +206,35 @@ class Sets:
         return np.array([self.demands[c.demand].placement.rank(c.capacity_type) for c in self.columns], dtype=np.int64)
 
     @cached_property
+    def losses(self) -> tuple[tuple[tuple[str, ...], ...], ...]:
+        """Names of the losses that take the replicas of each column with them, of those its demand is to survive."""
+        found: list[tuple[tuple[str, ...], ...]] = []
+        for column in self.columns:
+            where = (column.domain.region, column.domain.zone)
+            loss = self.demands[column.demand].placement.survive
+            if loss is Loss.ZONE:
+                found.append((where,))
+            elif loss is Loss.SPOT_POOL and column.capacity_type is CapacityType.SPOT:
+                found.append(tuple((*where, self.groups[group].gpu_kind) for group, _, _ in column.pods))
+            else:
+                found.append(())
+        return tuple(found)
+
+    @cached_property
+    def sizes(self) -> tuple[Size, ...]:
+        """Sizes of replicas of the demands that are to survive the loss of one."""
+        found: dict[tuple[int, float], list[int]] = {}
+        for number, column in enumerate(self.columns):
+            placement = self.demands[column.demand].placement
+            if placement.survive is Loss.REPLICA:
+                share = min(column.share, placement.survive_share)
+                found.setdefault((column.demand, share), []).append(number)
+        return tuple(
+            Size(demand=demand, share=share, columns=tuple(columns))
+            for (demand, share), columns in sorted(found.items())
+        )
+
+    @cached_property
     def gpus(self) -> Ints:
         """GPUs of one replica of each column."""
         return np.array([column.gpus for column in self.columns], dtype=np.int64)
@@ -253,6 +298,8 @@ def sets_over(space: Space, problem: Problem, choices: Sequence[Choice], held: F
         most = min(_most_pods(by_group[g], strategy.tp) // n for g, n in need.items())
         share = float(menu.share[line])
         useful = max(int(np.ceil(1.0 / share - 1e-12)), wanted.placement.min_replicas, 1)
+        if wanted.placement.survive is Loss.REPLICA:
+            useful = max(useful, 1 + int(np.ceil(wanted.placement.survive_share / share - 1e-12)))
         columns.append(
             Column(
                 demand=demand,

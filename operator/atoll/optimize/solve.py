@@ -329,6 +329,7 @@ def _unmet(sets: Sets, plan: Plan) -> dict[DemandKey, tuple[str, ...]]:
                 (Reason.SPOT_SHARE_UNMET, missing.spot > 0.0),
                 (Reason.MIN_REPLICAS_UNMET, missing.replicas > 0),
                 (Reason.MIN_DOMAINS_UNMET, missing.domains > 0),
+                (Reason.SURVIVE_UNMET, missing.exposed > 0.0),
                 (Reason.OVER_BUDGET, over and bool(plan.counts[sets.demand_of == number].any())),
             )
             if broken

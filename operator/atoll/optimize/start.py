@@ -6,10 +6,12 @@ from atoll.optimize.sets import Sets
 
 
 def start_values(sets: Sets, matrix: Matrix, plan: Plan) -> dict[int, float]:
-    """Values of the integer variables by number: x, y and the replicas that can be kept at their sites."""
+    """Values of the integer variables by number: x, y, sizes that are there, replicas kept at their sites."""
     values = dict(zip(matrix.columns["x"].tolist(), plan.counts.astype(float).tolist(), strict=True))
     values.update(zip(matrix.columns["y"].tolist(), plan.nodes.astype(float).tolist(), strict=True))
     values.update(zip(matrix.columns["kept"].tolist(), map(float, kept_counts(sets, plan)), strict=True))
+    there = [float(plan.counts[list(size.columns)].any()) for size in sets.sizes]
+    values.update(zip(matrix.columns["there"].tolist(), there, strict=True))
     return values
 
 

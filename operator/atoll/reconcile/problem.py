@@ -111,6 +111,7 @@ def demand_digest(demand: Demand) -> str:
         sorted(demand.placement.capacity_types),
         repr(demand.placement.preference),
         [demand.placement.spot_share, demand.placement.min_replicas, demand.placement.min_domains],
+        [demand.placement.survive, demand.placement.survive_share],
         demand.engine.name,
     ]
     return _digest(inputs)

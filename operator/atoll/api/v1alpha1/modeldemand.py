@@ -26,6 +26,7 @@ from atoll.api.v1alpha1.base import (
 )
 from atoll.api.v1alpha1.engine import EngineChoice
 from atoll.domain.architecture import Quantisation
+from atoll.domain.demand import Loss
 from atoll.domain.gpu import CapacityType
 
 Width = Annotated[int, Meta(ge=1, le=1_048_576)]
@@ -232,6 +233,21 @@ class ObjectiveTimes(Schema, frozen=True, kw_only=True):
     ] = 95.0
 
 
+class SurviveSettings(Schema, frozen=True, kw_only=True):
+    """Which loss a demand is to survive, and how much of it."""
+
+    loss: Annotated[
+        Loss,
+        describe(
+            "Any one replica, any one spot pool (the spot nodes of one GPU kind in a zone), any one zone; or none."
+        ),
+    ] = Loss.NONE
+    share: Annotated[
+        Annotated[float, Meta(ge=0.01, le=1.0)],
+        describe("Share of the demand that what is left still serves within the objectives."),
+    ] = 1.0
+
+
 class PlacementLimits(Schema, frozen=True, kw_only=True):
     """Where replicas may run; an empty list allows everything."""
 
@@ -260,6 +276,10 @@ class PlacementLimits(Schema, frozen=True, kw_only=True):
     min_domains: Annotated[
         Annotated[int, Meta(ge=0, le=16)], describe("Smallest number of zones that replicas are spread over.")
     ] = 0
+    survive: Annotated[
+        SurviveSettings,
+        describe("Loss that the rest makes up for without new nodes; a soft limit, below shortfall."),
+    ] = SurviveSettings()
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(

@@ -16,6 +16,7 @@ from atoll.optimize.program.quota import add_quotas
 from atoll.optimize.program.replicas import add_least_replicas
 from atoll.optimize.program.shortfall import add_shortfall_levels
 from atoll.optimize.program.spot import add_spot_share
+from atoll.optimize.program.survive import add_survival
 from atoll.optimize.program.switching import add_switching
 from atoll.optimize.program.variables import add_variables
 from atoll.optimize.sets import Sets
@@ -30,6 +31,7 @@ FAMILIES: tuple[Family, ...] = (
     add_spot_share,
     add_least_replicas,
     add_least_domains,
+    add_survival,
     add_budget,
     add_preference,
     add_shortfall_levels,
