@@ -8,7 +8,7 @@ section 5, uncertainty). What was asked for last is kept while it is about right
 - less is asked for only once even the highest forecast of the whole keep-window would leave another head-room idle, and
   demand has stopped falling.
 
-Noise moves neither: a mean over ten samples wanders by a third of the noise, and the head-room is 1.6 times the noise.
+Noise moves neither: a mean over twenty samples wanders by a quarter of the noise, and the head-room is 1.6 times it.
 Fixed and scheduled demand does not come this way (decision record 4): somebody wrote it, and it takes effect at once.
 """
 
@@ -21,12 +21,12 @@ from statistics import fmean, median
 HISTORY_SAMPLES = 120
 """Samples that are enough: with fewer, the quantile of the errors wanders with the noise."""
 
-LONG_SAMPLES = 10
+LONG_SAMPLES = 20
 """Samples of the mean that the forecast rests on while nothing happens."""
 
-_SHORT_SAMPLES = (1, 2, 4)
+_SHORT_SAMPLES = (8, 4, 2, 1)
 _SURE = 3.0
-"""Standard errors by which the last few samples must lie above the long mean to be believed at once."""
+"""Standard errors by which the last few samples must lie off the long mean to be believed at once."""
 
 _RELATIVE_DEVIATION = 1.4826 / math.sqrt(2.0)
 """From the median size of the step between two samples to their standard deviation, for normal noise."""
@@ -64,7 +64,7 @@ class Forecast:
 def forecast(rates: Sequence[float], *, lead_samples: int, quantile: float = 0.95) -> Forecast:
     """What is to be expected after these samples.
 
-    The level is the mean of the last ten samples, or what the very last ones say where they are surely higher. The
+    The level is the mean of the last twenty samples, as far as the very last ones do not surely say otherwise. The
     quantile is that of the forecast's errors one sample ahead, times the growth over the lead that most of the time
     lately had (the lower quartile, so that a single jump is no trend).
 
@@ -126,5 +126,8 @@ def _noise(rates: Sequence[float]) -> float:
 
 
 def _level(rates: Sequence[float], noise: float) -> float:
-    sure = [fmean(rates[-count:]) * (1.0 - _SURE * noise / math.sqrt(count)) for count in _SHORT_SAMPLES]
-    return max(fmean(rates), *sure)
+    level = fmean(rates)
+    for count in _SHORT_SAMPLES:
+        mean, error = fmean(rates[-count:]), _SURE * noise / math.sqrt(count)
+        level = min(max(level, mean * (1.0 - error)), mean * (1.0 + error))
+    return level

@@ -18,6 +18,7 @@ def simulation_tables(report: Json) -> RenderableType:
     parts: list[RenderableType] = []
     if report["runs"]:
         parts = [_epochs(report["runs"][0], report["scenario"]), _ways(report["runs"]), _demands(report["runs"])]
+        parts += _restless(report["runs"])
     return Group(*parts, *_faults(report))
 
 
@@ -89,6 +90,13 @@ def _demands(runs: list[Json]) -> Table:
         name = key[1] if key[0] == "default" else "/".join(key)
         table.add_row(name, str(item["priority"]), *(_share(way[key]["servedShare"]) for way in by_way))
     return table
+
+
+def _restless(runs: list[Json]) -> Iterator[Text]:
+    for run in runs:
+        if run["totals"]["restless"]:
+            moments = counted(run["totals"]["restless"], "moment")
+            yield Text(f"{run['name']}: at {moments} the operator's writes came to no end: a defect", style="red")
 
 
 def _faults(report: Json) -> Iterator[Text]:

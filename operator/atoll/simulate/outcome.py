@@ -91,6 +91,7 @@ def _run(setting: Setting, played: Played) -> dict[str, Any]:
             "stopped": stopped,
             "moved": moved,
             "lost": sum(epoch.lost for epoch in epochs),
+            "restless": sum(epoch.restless for epoch in epochs),
         },
         "priorities": [
             {"priority": priority, **_requests(epochs, keys, seconds)}

@@ -22,12 +22,11 @@ DEFAULT_LEAD_SECONDS = 966.0
 _WARM_SECONDS = 6 * 3600.0
 """Longest time that a fleet is given to settle before the first epoch."""
 
-_MOST_LOOKS = 200
-"""Looks at one moment; a fleet that still writes then never comes to rest, which is a defect."""
+_MOST_LOOKS = 30
+"""Looks at one moment; an operator that still writes then undoes what it did, which is a defect of it."""
 
-
-class RestlessError(RuntimeError):
-    """The decisions of one moment do not come to an end: a defect of them."""
+_RESTLESS_SECONDS = 15.0
+"""From such a moment to the next look."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +42,6 @@ class Setting:
         epochs: how many.
         epoch_seconds: length of one, seconds.
         begin: state of the fleet at the first epoch.
-        stopped: that are not planned because they cannot be, with the reason.
     """
 
     fleet: Fleet
@@ -70,6 +68,7 @@ class Epoch:
         nodes: at its end.
         adoptions: plans adopted in it.
         lost: replicas on nodes that were taken away.
+        restless: moments at which the operator's writes came to no end; above 0 only by a defect of it.
     """
 
     number: int
@@ -81,6 +80,7 @@ class Epoch:
     nodes: int
     adoptions: tuple[Adoption, ...]
     lost: int
+    restless: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +106,7 @@ class _Meter:
 
     seconds: float = 0.0
     cost: float = 0.0
+    restless: int = 0
     capacity: dict[DemandKey, float] = field(default_factory=dict)
     served: dict[DemandKey, float] = field(default_factory=dict)
 
@@ -184,6 +185,7 @@ class _Player:
             nodes=len(world.nodes),
             adoptions=tuple(self._operator.adoptions[adopted:]),
             lost=lost,
+            restless=meter.restless,
         )
 
     def _rates(self, number: int) -> dict[DemandKey, float]:
@@ -226,23 +228,24 @@ class _Player:
         """Let the operator and the world go on until a moment, or until the operator is content."""
         world, operator = self._world, self._operator
         while True:
-            self._come_to_rest()
-            event = world.next_event()
+            rested = self._rests()
             if until_settled and operator.converged:
                 return
+            event = world.next_event() if rested else world.now + timedelta(seconds=_RESTLESS_SECONDS)
             step = until if event is None else min(event, until)
+            self._meter.restless += not rested
             self._measure(rates, (step - world.now).total_seconds())
             world.now = step
             if step >= until:
                 return
 
-    def _come_to_rest(self) -> None:
+    def _rests(self) -> bool:
+        """Have the operator look until it writes no more; whether that came to an end."""
         for _ in range(_MOST_LOOKS):
             self._world.settle()
             if not self._operator.look():
-                return
-        waiting = self._operator.adoptions[-1].trigger if self._operator.adoptions else "nothing"
-        raise RestlessError(f"the operator still writes after {_MOST_LOOKS} looks at {self._world.now} ({waiting})")
+                return True
+        return False
 
     def _measure(self, rates: Mapping[DemandKey, float], seconds: float) -> None:
         meter, world = self._meter, self._world
