@@ -1,0 +1,105 @@
+"""What the product's step costs say of a measurement.
+
+A closed loop of N users: with T seconds a decode step and P seconds that a prompt adds to the steps that it joins, r
+requests/s are served where r (O T / b + P) = 1 with b = N - r P decoding, O steps each. In x = r P that is
+x^2 - (N + 1 + O T / P) x + N = 0, and TPOT = T / (1 - x).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from atoll.catalogue.gpus import gpu_kind
+from atoll.domain.architecture import Architecture, Quantisation
+from atoll.optimize.templates.hops import STEP_SECONDS
+from atoll.performance.estimate import Performance, StepCosts
+from benchmarks.performance.measurements import Layer, Served, architecture
+
+Array = NDArray[np.float64]
+ROUNDS = 6
+PROMPT = 1000.0
+"""Prompt length taken where only the tokens of a batch of prompts are known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Predicted:
+    """Estimates of many served rows, from which any calibration follows.
+
+    Attributes:
+        decode: seconds of a decode step.
+        prompt: seconds that a prompt adds.
+        layers: of the LLM.
+        users: in flight.
+        steps: decode steps of a request.
+        together: requests start together.
+    """
+
+    decode: Array
+    prompt: Array
+    layers: Array
+    users: Array
+    steps: Array
+    together: NDArray[np.bool_]
+
+    def tpot_and_rate(self, decode: Array, prompt: Array, overhead: Array) -> tuple[Array, Array]:
+        """TPOT, seconds, and requests/s, with factors of decode and prompt and seconds more for each layer and step."""
+        step = np.maximum(decode * self.decode + overhead * self.layers, STEP_SECONDS)
+        added = prompt * self.prompt + overhead * self.layers
+        half = (self.users + 1.0 + self.steps * step / added) / 2.0
+        share = half - np.sqrt(half**2 - self.users)
+        tpot = np.where(self.together, step, step / (1.0 - share))
+        together = self.users / (self.users * added + self.steps * step)
+        return tpot, np.where(self.together, together, share / added)
+
+
+def predict(rows: Sequence[Served], performance: Performance) -> Predicted:
+    """Step times of each row at the number of sequences that then decode."""
+    parts = [_parts(row, performance) for row in rows]
+    return Predicted(
+        decode=np.array([decode for decode, _ in parts]),
+        prompt=np.array([prompt for _, prompt in parts]),
+        layers=np.array([float(architecture(row.model).layers) for row in rows]),
+        users=np.array([row.users for row in rows]),
+        steps=np.array([_steps(row) for row in rows]),
+        together=np.array([row.together for row in rows]),
+    )
+
+
+def layer_seconds(rows: Sequence[Layer], performance: Performance) -> Array:
+    """Seconds of each measured layer."""
+    return np.array([_layer(row, performance) for row in rows])
+
+
+def _layer(row: Layer, performance: Performance) -> float:
+    costs = _costs(architecture(row.model), row.gpu_kind, row.tp, Quantisation.BF16, performance)
+    if row.decode:
+        return float(costs.decode_layer(np.array([row.tokens]), PROMPT)[0])
+    prompt = min(row.tokens, PROMPT)
+    return float(costs.prefill_layer(np.array([prompt]))[0]) * row.tokens / prompt
+
+
+def _parts(row: Served, performance: Performance) -> tuple[float, float]:
+    served = architecture(row.model)
+    costs = _costs(served, row.gpu_kind, row.tp, row.quantisation, performance)
+    context, tokens, batch = row.input_tokens + row.output_tokens / 2.0, np.array([row.input_tokens]), row.users
+    decode = prompt = 0.0
+    for _ in range(ROUNDS):
+        at = np.array([batch])
+        decode = float((served.layers * costs.decode_layer(at, context) + costs.head(at))[0])
+        saved = 0.0 if row.together else costs.saved_layer(at, tokens)
+        prompt = float((served.layers * np.maximum(costs.prefill_layer(tokens) - saved, 0.0))[0])
+        if row.together:
+            break
+        half = (row.users + 1.0 + _steps(row) * max(decode, STEP_SECONDS) / prompt) / 2.0
+        batch = max(row.users - (half - (half**2 - row.users) ** 0.5), 1.0)
+    return decode, prompt
+
+
+def _steps(row: Served) -> float:
+    return max(row.output_tokens - 1.0, 1.0)
+
+
+def _costs(served: Architecture, kind: str, tp: int, quantisation: Quantisation, performance: Performance) -> StepCosts:
+    return performance.costs(served, gpu_kind(kind), tp, quantisation)

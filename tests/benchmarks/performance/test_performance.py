@@ -1,0 +1,127 @@
+"""The comparison with measurements: closed loops, calibrations that recover what was put in, rows that are left out."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from benchmarks.performance.calibration import AS_SHIPPED, Calibration, Evidence, calibrate
+from benchmarks.performance.measurements import LARGEST_WAIT, architecture, layers, served
+from benchmarks.performance.prediction import layer_seconds, predict
+from benchmarks.performance.report import Errors, all_errors, family, table
+
+from atoll.performance.estimate import ShippedPerformance
+
+ESTIMATES = ShippedPerformance()
+SOME = [row for row in served() if row.engine == "vllm" and row.users in (4.0, 64.0)][::6]
+SINGLE = [row for row in layers() if row.gpu_kind in ("L4-24GB", "A100-40GB")][::25]
+
+
+def known() -> Evidence:
+    return Evidence(
+        served=SOME,
+        predicted=predict(SOME, ESTIMATES),
+        layers=SINGLE,
+        layer_seconds=layer_seconds(SINGLE, ESTIMATES),
+    )
+
+
+def test_every_measured_llm_has_an_architecture_and_nobody_waits_for_a_seat() -> None:
+    for row in served():
+        assert architecture(row.model).layers > 0
+        assert row.together or row.waited <= LARGEST_WAIT
+        assert row.tpot_seconds > 0.0
+        assert row.rate > 0.0
+
+
+@pytest.mark.parametrize("users", [1.0, 7.0, 64.0])
+def test_a_closed_loop_serves_what_its_users_ask(users: float) -> None:
+    """Little's law: users = rate x (prompt + answer), and the engine is busy all the time."""
+    rows = [replace(SOME[0], users=users)]
+    found = predict(rows, ESTIMATES)
+    tpot, rate = (each[0] for each in found.tpot_and_rate(*np.array([[1.0], [1.0], [0.0]])))
+    decode, prompt, steps = found.decode[0], found.prompt[0], found.steps[0]
+
+    assert rate * (prompt + steps * tpot) == pytest.approx(users)
+    decoding = users - rate * prompt
+    assert rate * (prompt + steps * decode / decoding) == pytest.approx(1.0)
+
+
+def test_a_batch_that_starts_together_has_no_prompts_between_its_tokens() -> None:
+    (row,) = [row for row in served() if row.together and row.gpu_kind == "H100-80GB" and row.users == 8.0][:1]
+    found = predict([row], ESTIMATES)
+    tpot, rate = (each[0] for each in found.tpot_and_rate(*np.array([[1.0], [1.0], [0.0]])))
+
+    assert tpot == pytest.approx(found.decode[0])
+    assert rate == pytest.approx(8.0 / (8.0 * found.prompt[0] + found.steps[0] * tpot))
+
+
+def test_calibration_finds_what_was_put_in() -> None:
+    evidence = known()
+    true = Calibration(
+        decode=dict.fromkeys({row.gpu_kind for row in (*SOME, *SINGLE)}, 1.25),
+        prompt=dict.fromkeys({row.gpu_kind for row in (*SOME, *SINGLE)}, 0.8),
+        overhead={"vllm": 40e-6, "helix": 0.0},
+    )
+    tpot, rate, single = evidence.errors(true)
+    told = Evidence(
+        served=[
+            replace(row, tpot_seconds=row.tpot_seconds * math.exp(one), rate=row.rate * math.exp(other))
+            for row, one, other in zip(SOME, tpot, rate, strict=True)
+        ],
+        predicted=evidence.predicted,
+        layers=[replace(row, seconds=row.seconds * math.exp(one)) for row, one in zip(SINGLE, single, strict=True)],
+        layer_seconds=evidence.layer_seconds,
+    )
+    found = calibrate(told, np.ones(len(SOME), dtype=bool), np.ones(len(SINGLE), dtype=bool))
+
+    before = np.abs(np.concatenate(told.errors(AS_SHIPPED)))
+    after = np.abs(np.concatenate(told.errors(found)))
+    assert np.median(after) < 0.05
+    assert np.quantile(after, 0.9) < 0.1 < np.median(before)
+
+
+def test_rows_that_are_left_out_teach_nothing() -> None:
+    evidence = known()
+    use = np.array([family(row.model) != "70b" for row in SOME])
+    none = np.zeros(len(SINGLE), dtype=bool)
+    absurd = Evidence(
+        served=[row if kept else replace(row, tpot_seconds=9.0) for row, kept in zip(SOME, use, strict=True)],
+        predicted=evidence.predicted,
+        layers=SINGLE,
+        layer_seconds=evidence.layer_seconds,
+    )
+
+    assert not use.all()
+    assert calibrate(evidence, use, none) == calibrate(absurd, use, none)
+
+
+def test_llms_of_one_shape_are_left_out_together() -> None:
+    assert family("meta-llama/Llama-3.1-70B-Instruct") == family("llama2_70b") == family("llama2-70b")
+    assert family("deepseek-ai/DeepSeek-R1") == family("deepseek-ai/DeepSeek-V3")
+    assert family("llama-7b") != family("llama-13b")
+
+
+def test_the_table_has_a_row_for_each_kind_and_one_for_all() -> None:
+    evidence = known()
+    zeros = Errors(tpot=np.zeros(len(SOME)), rate=np.full(len(SOME), math.log(1.5)), layer=np.zeros(len(SINGLE)))
+    rows = table(evidence, {"shipped": zeros})
+
+    of = {(row["what"], row["gpuKind"]): row for row in rows}
+    kinds = {row.gpu_kind for row in SOME}
+    assert {kind for what, kind in of if what == "rendered"} == kinds | {"all"}
+    assert of["rendered", "all"]["rows"] == len(SOME)
+    assert of["rendered", "all"]["tpotMedian"] == 0.0
+    assert of["rendered", "all"]["rateP90"] == 0.5
+    assert of["layers", "all"]["rateMedian"] is None
+
+
+def test_a_calibration_is_never_judged_by_what_it_was_fitted_to() -> None:
+    evidence = known()
+    found = all_errors(evidence)
+    row = next(number for number, each in enumerate(SOME) if family(each.model) == "70b")
+    use = np.array([family(each.model) != "70b" for each in SOME])
+    fitted = calibrate(evidence, use, np.array([family(each.model) != "70b" for each in SINGLE]))
+
+    assert found["modelLeftOut"].tpot[row] == evidence.errors(fitted)[0][row]
+    assert found["shipped"].tpot[row] == evidence.errors(AS_SHIPPED)[0][row]
