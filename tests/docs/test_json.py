@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from api.plans import plan as sample_plan
 from atoll.cli.exits import Exit
 from atoll.domain.architecture import Architecture, Quantisation
 from atoll.domain.demand import Demand, DemandKey
@@ -18,6 +19,8 @@ from atoll.domain.problem import Level, ReplicaGroup, ReplicaSite
 from atoll.domain.reason import Fault, Reason
 from atoll.domain.strategy import EngineName, Limit, PerformanceSource, Stage, Strategy, Template
 from atoll.domain.workload import Lengths, Objectives, Workload
+from atoll.report.explain import SCHEMA_VERSION as EXPLAIN_VERSION
+from atoll.report.explain import ExplainReport
 from atoll.report.plan import SCHEMA_VERSION, PlanReport
 from atoll.report.strategies import SCHEMA_VERSION as STRATEGIES_VERSION
 from atoll.report.strategies import DemandStrategies, RatedStrategy, StrategiesReport, Verdict, with_frontier
@@ -142,7 +145,18 @@ def strategies() -> StrategiesReport:
     )
 
 
-SAMPLES = {"plan": report().as_json(), "strategies": strategies().as_json(everything=False)}
+def explained() -> ExplainReport:
+    """A report in which nothing is empty."""
+    planned = sample_plan()
+    faults = {"pools.yaml": Fault(reason=Reason.PRICE_MISSING, field="spec.offerings[0].price", message="set it")}
+    return ExplainReport(plan=planned, demand=planned.demands[0], shortfall_reason="all in use", faults=faults)
+
+
+SAMPLES = {
+    "plan": report().as_json(),
+    "strategies": strategies().as_json(everything=False),
+    "explain": explained().as_json(),
+}
 
 
 @pytest.mark.parametrize("command", SAMPLES)
@@ -164,7 +178,8 @@ def test_every_field_has_the_documented_type(command: str) -> None:
 
 
 def test_the_version_is_the_documented_one() -> None:
-    for command, version in (("plan", SCHEMA_VERSION), ("strategies", STRATEGIES_VERSION)):
+    versions = (("plan", SCHEMA_VERSION), ("strategies", STRATEGIES_VERSION), ("explain", EXPLAIN_VERSION))
+    for command, version in versions:
         assert f"| `schemaVersion` | integer | version of this form: {version} |" in section(command)
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from atoll.domain.demand import Loss
 from atoll.domain.explanation import Basis, Bind, Explanation, WinningPrice
 from atoll.domain.problem import Allocation, Problem
 from atoll.optimize.explain import explain as explaining
@@ -262,6 +263,7 @@ def test_where_a_demand_is_short_one_more_node_serves_more() -> None:
         (Bind.SPOT_SHARE, {"spot_share": 0.5}),
         (Bind.MIN_REPLICAS, {"min_replicas": 6}),
         (Bind.MIN_DOMAINS, {"min_domains": 2}),
+        (Bind.SURVIVE, {"survive": Loss.ZONE, "survive_share": 0.5}),
         (Bind.REGIONS, {"regions": frozenset({"north"})}),
         (Bind.CAPACITY_TYPES, {"capacity_types": frozenset({ON_DEMAND})}),
     ],
@@ -286,6 +288,52 @@ def test_a_limit_that_binds_is_named_with_what_the_fleet_saves_without_it(
     (binding,) = [b for b in explanation.demands[key("chat")].bindings if b.limit is limit]
     assert saved > 0.4
     assert binding.saves_per_hour == pytest.approx(saved)
+
+
+def test_what_the_solver_missed_is_not_put_down_to_a_change() -> None:
+    """The allocation is not the best there is: what the search then finds beside one more node is not the node's."""
+    case = problem(
+        [row("chat", 3.0, template("H100", rate=1.0))],
+        [supply("H100", 1, 2.0, nodes=2, pool="cheap"), supply("H100", 1, 5.0, nodes=4, pool="dear")],
+    )
+    best = solve(case)
+    cheap = next(use for use in best.nodes if use.supply.offering.pool == "cheap")
+    dear = next(use for use in best.nodes if use.supply.offering.pool == "dear")
+    groups = tuple(
+        dataclasses.replace(g, count={"cheap": 2, "dear": 2}[g.site.offerings[0].pool]) for g in best.replicas
+    )
+    worse = dataclasses.replace(
+        best,
+        replicas=groups,
+        nodes=(cheap, dataclasses.replace(dear, nodes=2)),
+        cost_per_hour=14.0,
+        levels=(*best.levels[:-1], dataclasses.replace(best.levels[-1], value=14.0)),
+    )
+
+    (worth,) = explain(case, worse, seconds=60.0).nodes
+
+    assert worth.saves_per_hour == pytest.approx(3.0)
+
+
+def test_where_shortfalls_could_be_less_nothing_is_claimed_of_one_more_node_but_what_it_could_carry() -> None:
+    case = problem([row("chat", 4.0, template("H100", rate=1.0))], [supply("H100", 1, 5.0, nodes=2)])
+    best = solve(case)
+    (group,), (use,) = best.replicas, best.nodes
+    worse = dataclasses.replace(
+        best,
+        replicas=(dataclasses.replace(group, count=1),),
+        nodes=(dataclasses.replace(use, nodes=1),),
+        shortfall={key("chat"): 3.0},
+        cost_per_hour=5.0,
+        levels=tuple(dataclasses.replace(level, proven=False) for level in best.levels),
+    )
+    none = supply("H100", 2, 7.0, nodes=0, pool="none")
+
+    (worth,) = explain(dataclasses.replace(case, supplies=(*case.supplies, none)), worse, seconds=60.0).nodes
+
+    assert worth.basis is Basis.PRICES
+    assert worth.serves == pytest.approx(2.0)
+    assert worth.saves_per_hour == pytest.approx(-7.0)
 
 
 def test_limits_that_cost_nothing_are_not_named() -> None:

@@ -2,7 +2,7 @@
 
 import typer
 
-from atoll.cli import local, plan, simulate, strategies
+from atoll.cli import explain, local, plan, simulate, strategies
 
 app = typer.Typer(
     name="atoll",
@@ -15,6 +15,7 @@ app = typer.Typer(
 app.command("plan", epilog=plan.EPILOG)(plan.plan)
 app.command("strategies", epilog=strategies.EPILOG)(strategies.strategies)
 app.command("simulate", epilog=simulate.EPILOG)(simulate.simulate)
+app.command("explain", epilog=explain.EPILOG)(explain.explain)
 app.add_typer(local.app, name="local")
 
 

@@ -17,6 +17,8 @@ LEAST_SLACK = 0.01
 """How far an experiment may be from its end, as a share of the difference that it found, and US$/h, to be believed."""
 
 _ROUND = 1e-6
+_CENT = 0.005
+"""Difference from which on there is something to win, US$/h."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,7 @@ def candidates(ground: Ground, demand: int, most: int) -> list[Candidate]:
             replicas=replicas,
             zone=space.places[place].domain.zone,
             more_per_hour=max(0.0, reduced),
-            least_per_hour=max(prices.bound + reduced, ground.allocation.bound_per_hour) - ground.value,
+            least_per_hour=max(prices.bound + reduced, ground.bound) - ground.value,
             basis=Basis.PRICES,
             wins_below=_by_prices(ground, place, replicas * menu.load[line], reduced),
         )
@@ -107,22 +109,24 @@ def _by_prices(ground: Ground, place: int, load: Floats, reduced: float) -> Winn
     own: Ints = np.array([n for n in here if space.supplies[n].gpu_kind == kind], dtype=np.int64)
     worth = (space.slots[own] * slots).sum(axis=1)
     free = own[np.abs(worth - space.price[own]) <= _ROUND * np.maximum(1.0, space.price[own])]
-    if not free.size or parts[kind] <= _ROUND or reduced >= parts[kind]:
+    if not free.size or reduced <= _CENT or reduced >= parts[kind]:
         return None
     supply = space.supplies[int(free[0])]
-    return _winning(supply, supply.price_per_hour * (1.0 - max(0.0, reduced) / parts[kind]))
+    return _winning(supply, supply.price_per_hour * (1.0 - reduced / parts[kind]))
 
 
 def _by_plan(ground: Ground, kinds: set[str], nodes: Mapping[Supply, int], more: float) -> WinningPrice | None:
     """The node price at which the plan found costs as much as the allocation: for each node that it has more of."""
     used = ground.nodes()
     extra = {s: n - used[s] for s, n in nodes.items() if s.gpu_kind in kinds and n > used[s] and s.price_per_hour > 0.0}
-    if not extra or more < 0.0:
+    if not extra or more <= _CENT:
         return None
     supply = max(extra, key=lambda item: extra[item] * item.price_per_hour)
     below = supply.price_per_hour - more / extra[supply]
-    return _winning(supply, below) if below > 0.0 else None
+    return _winning(supply, below)
 
 
-def _winning(supply: Supply, below: float) -> WinningPrice:
+def _winning(supply: Supply, below: float) -> WinningPrice | None:
+    if below < _CENT:
+        return None  # it would not win as a gift
     return WinningPrice(offering=supply.offering, price_per_hour=supply.price_per_hour, below_per_hour=below)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from atoll.domain.demand import DemandKey, Placement
+from atoll.domain.demand import DemandKey, Loss, Placement
 from atoll.domain.explanation import Bind, Binding
 from atoll.domain.problem import DemandRow
 from atoll.domain.reason import Reason
@@ -18,9 +18,11 @@ UNMET = {
     Reason.SPOT_SHARE_UNMET.value: Bind.SPOT_SHARE,
     Reason.MIN_REPLICAS_UNMET.value: Bind.MIN_REPLICAS,
     Reason.MIN_DOMAINS_UNMET.value: Bind.MIN_DOMAINS,
+    Reason.SURVIVE_UNMET.value: Bind.SURVIVE,
     Reason.OVER_BUDGET.value: Bind.BUDGET,
+    Reason.QUOTA_REACHED.value: Bind.QUOTA,
 }
-"""Soft limits that are not kept bind in any case."""
+"""Limits that bind in any case: soft ones that are not kept, and quotas that leave a demand short."""
 
 
 def told(ground: Ground, key: DemandKey) -> list[Binding]:
@@ -42,6 +44,8 @@ def loosened(row: DemandRow) -> Iterator[tuple[Bind, Placement]]:
         yield Bind.MIN_REPLICAS, replace(placement, min_replicas=0)
     if placement.min_domains > 1:
         yield Bind.MIN_DOMAINS, replace(placement, min_domains=0)
+    if placement.survive is not Loss.NONE:
+        yield Bind.SURVIVE, replace(placement, survive=Loss.NONE)
     if placement.regions:
         yield Bind.REGIONS, replace(placement, regions=frozenset())
     if placement.capacity_types:

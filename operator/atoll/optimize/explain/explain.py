@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from atoll.domain.demand import DemandKey
-from atoll.domain.explanation import Binding, DemandExplanation, Explanation, NodeWorth
+from atoll.domain.explanation import Basis, Binding, DemandExplanation, Explanation, NodeWorth
 from atoll.domain.pool import Supply
 from atoll.domain.problem import Allocation, Problem
 from atoll.optimize.decomposition import EXACT_DOMAINS
@@ -16,6 +16,7 @@ from atoll.optimize.explain import alternatives, bindings, nodes
 from atoll.optimize.explain.alternatives import Candidate
 from atoll.optimize.explain.ground import Ground, needs_of
 from atoll.optimize.explain.prices import Prices, lifted, priced, prices_of
+from atoll.optimize.explain.resolve import improved
 from atoll.optimize.space import Floats, Space, space_of
 
 ALTERNATIVES = 3
@@ -33,6 +34,13 @@ EXPERIMENT_GAP = 1e-5
 
 EXPERIMENTS = 40
 """Most experiments where a budget of work counts instead of the clock."""
+
+NEAR = 2e-3
+FAR = 2e-2
+"""Gap at which an allocation counts as the best there is, and up to which the best plan found beside it does."""
+
+SAME = 1e-3
+"""Share by which shortfalls may differ and still be as good."""
 
 _CENT = 0.005
 """What is less than half a cent an hour, and so nothing to tell of, US$/h."""
@@ -76,7 +84,8 @@ def explain(
         work.candidates[demand] = alternatives.candidates(ground, demand, most)
         key = space.demands[demand].key
         work.bindings[key] = bindings.told(ground, key)
-    work.worths = nodes.worths(ground)[:NODES] + nodes.wished_for(ground)[:NODES]
+    rows = [row for row in problem.demands if demands is None or row.key in demands]
+    work.worths = (nodes.worths(ground, rows) or nodes.wished_for(ground, rows))[:NODES]
     work.experiment()
     return work.explanation(clock() - began)
 
@@ -127,12 +136,35 @@ class _Work:
     worths: list[tuple[Supply, NodeWorth]] = field(default_factory=list)
 
     def experiment(self) -> None:
-        """The next best of every demand first, then nodes, then limits, then what is further off."""
+        """The next best of every demand first, then nodes, then limits, then what is further off.
+
+        Nothing, where the allocation is far from its best: then an experiment would find what the solver did not, and
+        a change would get the credit for it.
+        """
+        if not self._is_at_rest():
+            return
         self._alternatives(slice(0, 1))
         self._nodes(slice(0, len(self.worths) // 2 + 1))
         self._limits()
         self._alternatives(slice(1, None))
         self._nodes(slice(len(self.worths) // 2 + 1, None))
+
+    def _is_at_rest(self) -> bool:
+        """Whether there is no better plan for less than a small gap; a better one that is found is noted."""
+        ground = self.ground
+        if not ground.allocation.conditional and ground.value - ground.bound <= NEAR * ground.value:
+            return True
+        if not self.time_left:
+            return False
+        answer = improved(ground, self.time_left.effort())
+        keys = {*answer.shortfall, *ground.allocation.shortfall}
+        short = ground.allocation.shortfall
+        if any(
+            abs(answer.shortfall.get(k, 0.0) - short.get(k, 0.0)) > SAME * max(1.0, short.get(k, 0.0)) for k in keys
+        ):
+            return False
+        self.ground = replace(ground, known=answer.cost)
+        return self.ground.value - ground.bound <= FAR * ground.value
 
     def _alternatives(self, which: slice) -> None:
         for found in self.candidates.values():
@@ -159,9 +191,12 @@ class _Work:
     def explanation(self, seconds: float) -> Explanation:
         """What is known, sorted for people."""
         told = {}
+        is_short = bool(self.ground.allocation.shortfall)
         for demand, found in self.candidates.items():
             key = self.ground.space.demands[demand].key
-            ordered = sorted((item.alternative for item in found), key=lambda item: item.more_per_hour)
+            # Where something is short prices say nothing of what an alternative would take from others.
+            known = [c.alternative for c in found if not is_short or c.alternative.basis is Basis.RESOLVED]
+            ordered = sorted(known, key=lambda item: item.more_per_hour)
             told[key] = DemandExplanation(alternatives=tuple(ordered), bindings=tuple(self.bindings[key]))
         worths = [w for _, w in self.worths if w.saves_per_hour >= _CENT or w.serves > 0.0]
         return Explanation(

@@ -26,18 +26,28 @@ class Ground:
         allocation: the answer.
         space: of the problem.
         prices: over the space.
+        known: cost of another plan that is known to serve as much, US$/h; infinity for none.
     """
 
     problem: Problem
     allocation: Allocation
     space: Space
     prices: Prices
+    known: float = float("inf")
 
     @property
     def value(self) -> float:
-        """What the allocation costs, shortfall that has a price included, US$/h."""
+        """Cost of the best plan known, shortfall that has a price included, US$/h: what changes are held against.
+
+        That is the allocation's, unless something cheaper is not worth the move.
+        """
         levels = {level.name: level.value for level in self.allocation.levels}
-        return levels.get(COST, self.allocation.cost_per_hour)
+        return min(self.known, levels.get(COST, self.allocation.cost_per_hour))
+
+    @property
+    def bound(self) -> float:
+        """No plan that serves as much costs less, US$/h."""
+        return max(self.prices.bound, self.allocation.bound_per_hour)
 
     def number_of(self, key: DemandKey) -> int | None:
         """Number of a demand in the space; nothing where it wants nothing."""

@@ -1,5 +1,6 @@
 """What one more node of an offering is worth: its shadow price, and what is found with one more."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,11 +17,15 @@ from atoll.optimize.space import Choice, space_of
 _ROUND = 1e-6
 
 
-def worths(ground: Ground) -> list[tuple[Supply, NodeWorth]]:
+def worths(ground: Ground, rows: Sequence[DemandRow]) -> list[tuple[Supply, NodeWorth]]:
     """Offerings that the allocation uses up and whose nodes the relaxation would pay more for, dearest first.
 
     An offering that the allocation leaves nodes of is worth nothing more, whatever the relaxation says. Where something
     is short cost is not what matters first: see ``wished_for``.
+
+    Args:
+        ground: the allocation, with prices.
+        rows: demands that are asked about: only what one of them could use is named.
     """
     if ground.allocation.shortfall:
         return []
@@ -28,55 +33,58 @@ def worths(ground: Ground) -> list[tuple[Supply, NodeWorth]]:
     for supply, rent in zip(ground.space.supplies, ground.prices.rents.tolist(), strict=True):
         if used[supply] < supply.obtainable or rent <= _ROUND * max(1.0, supply.price_per_hour):
             continue
-        worth = NodeWorth(
-            offering=supply.offering,
-            obtainable=supply.obtainable,
-            saves_per_hour=rent,
-            most_per_hour=float("inf"),
-            basis=Basis.PRICES,
-        )
-        found.append((supply, worth))
-    return sorted(found, key=lambda pair: (-pair[1].saves_per_hour, pair[1].offering))
+        if any(_is_of_use(row, supply) for row in rows):
+            found.append((rent, supply))
+    ordered = sorted(found, key=lambda item: (-item[0], item[1].offering))
+    return [(supply, _estimate(supply, rent)) for rent, supply in ordered]
 
 
-def wished_for(ground: Ground) -> list[tuple[Supply, NodeWorth]]:
+def wished_for(ground: Ground, rows: Sequence[DemandRow]) -> list[tuple[Supply, NodeWorth]]:
     """Offerings of which no node is left that a demand which falls short could use, most requests/s first.
 
-    What shortfall is worth has no price: nothing is told of these before they are sought, but in which order.
+    What shortfall is worth has no price. How much of it a node could carry is an estimate: that of one demand alone,
+    on a node of its own.
+
+    Args:
+        ground: the allocation.
+        rows: demands that are asked about.
     """
+    short = [(row, missing) for row in rows if (missing := ground.allocation.shortfall.get(row.key, 0.0)) > 0.0]
     used, wishes = ground.nodes(), []
     for supply in ground.problem.supplies:
-        if used[supply] < supply.obtainable or supply.gpus <= 0:
-            continue
-        serves = max((_could_serve(ground, row, supply) for row in ground.problem.demands), default=0.0)
-        if serves > 0.0:
-            worth = NodeWorth(
-                offering=supply.offering,
-                obtainable=supply.obtainable,
-                saves_per_hour=0.0,
-                most_per_hour=float("inf"),
-                basis=Basis.PRICES,
-            )
-            wishes.append((serves, supply, worth))
+        if used[supply] >= supply.obtainable and supply.gpus > 0:
+            serves = max((min(missing, _could_serve(row, supply)) for row, missing in short), default=0.0)
+            wishes += [(serves, supply)] if serves > 0.0 else []
     ordered = sorted(wishes, key=lambda item: (-item[0], item[1].price_per_hour, item[1].offering))
-    return [(supply, worth) for _, supply, worth in ordered]
+    return [(supply, _estimate(supply, -supply.price_per_hour, serves)) for serves, supply in ordered]
 
 
-def _could_serve(ground: Ground, row: DemandRow, supply: Supply) -> float:
-    """Requests/s that a node could carry of what a demand falls short of, by the template that suits it best."""
-    placement = row.placement
-    if not (
-        (not placement.regions or supply.region in placement.regions)
-        and (not placement.gpu_kinds or supply.gpu_kind in placement.gpu_kinds)
-        and (not placement.capacity_types or supply.capacity_type in placement.capacity_types)
-    ):
+def _estimate(supply: Supply, rent: float, serves: float = 0.0) -> NodeWorth:
+    return NodeWorth(
+        offering=supply.offering,
+        obtainable=supply.obtainable,
+        saves_per_hour=rent,
+        most_per_hour=float("inf"),
+        serves=serves,
+        basis=Basis.PRICES,
+    )
+
+
+def _is_of_use(row: DemandRow, supply: Supply) -> bool:
+    allowed = row.placement.allows(supply.region, supply.gpu_kind, supply.capacity_type)
+    return allowed and any(supply.gpu_kind in item.strategy.need for item in row.templates)
+
+
+def _could_serve(row: DemandRow, supply: Supply) -> float:
+    """Requests/s of a demand that whole replicas on one node could carry, by the template that suits it best."""
+    if not row.placement.allows(supply.region, supply.gpu_kind, supply.capacity_type):
         return 0.0
     rates = (
-        supply.gpus // item.strategy.tp * item.rate / item.strategy.need[supply.gpu_kind]
+        supply.gpus // item.strategy.gpus * item.rate
         for item in row.templates
-        if supply.gpu_kind in item.strategy.need
+        if set(item.strategy.need) == {supply.gpu_kind}
     )
-    return min(ground.allocation.shortfall.get(row.key, 0.0), max(rates, default=0.0))
+    return max(rates, default=0.0)
 
 
 def resolved(ground: Ground, supply: Supply, worth: NodeWorth, effort: Effort) -> NodeWorth:
@@ -91,7 +99,7 @@ def resolved(ground: Ground, supply: Supply, worth: NodeWorth, effort: Effort) -
     answer = improved(there, effort, _on(there, supply))
     serves = sum(ground.allocation.shortfall.values()) - sum(answer.shortfall.values())
     saves = ground.value - answer.cost
-    if serves > _ROUND:
+    if serves > _ROUND or worth.serves:
         return replace(worth, saves_per_hour=saves, most_per_hour=float("inf"), serves=serves, basis=Basis.RESOLVED)
     # Not the bound less the rent: one more node may admit replicas that did not fit before.
     bound = priced(there.space, there.prices.needs, there.prices.slots).bound

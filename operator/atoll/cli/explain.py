@@ -1,0 +1,224 @@
+"""``atoll explain``: why a demand is served as it is, from manifests or from a cluster's FleetPlan."""
+
+import asyncio
+import json
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from atoll.api.fleetplan_io import read_plans
+from atoll.api.manifests import Manifests
+from atoll.cli.decision import named_faults, offline_supplies, snapshot_of
+from atoll.cli.durations import parse_deadline
+from atoll.cli.exits import Exit
+from atoll.cli.output import write
+from atoll.cli.reading import read_manifests
+from atoll.cluster.access import Access, AccessError
+from atoll.cluster.client import Client
+from atoll.cluster.errors import ClusterError
+from atoll.domain.demand import DemandKey
+from atoll.domain.objects import FLEET_PLAN, MODEL_DEMAND, ObjectLike
+from atoll.domain.plan import Plan, PlannedDemand
+from atoll.optimize.case import Case
+from atoll.optimize.decide import pose
+from atoll.optimize.explain.explain import explain as explain_allocation
+from atoll.optimize.solve import solve
+from atoll.performance.estimate import ShippedPerformance
+from atoll.reconcile.adopt import adopt
+from atoll.reconcile.plans import current_plan
+from atoll.report.explain import ExplainReport
+from atoll.report.explain_table import explain_text
+from atoll.report.shortfall import shortfall_reasons
+
+SHARE = 0.5
+LEAST_SECONDS = 3.0
+MOST_SECONDS = 15.0
+"""Time for the explanation, as a share of the deadline, and its bounds, seconds: somebody waits for the answer."""
+
+ALTERNATIVES = 5
+
+_HOW = (
+    "With -f the fleet is planned as `atoll plan` does it, then explained for half of the deadline again, 3 to 15 s. "
+    "Without it the FleetPlan in force is read from the cluster; nothing is solved and nothing is written."
+)
+
+EPILOG = f"""Examples:
+
+  atoll explain qwen3-32b -f examples/coral-six/
+
+  atoll explain team-a/chat -f fleet.yaml --json | jq .alternatives
+
+  atoll explain qwen3-32b   # in the cluster that kubectl talks to
+
+  atoll explain qwen3-32b --plan default-0123456789   # a proposal
+
+{_HOW}
+
+Exit codes: 0 the demand is served, 1 an object is at fault or there is no plan, 2 usage, 3 the demand falls short."""
+
+
+def explain(
+    demand: Annotated[str, typer.Argument(metavar="DEMAND", help="ModelDemand: name or namespace/name.")],
+    files: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--filename", "-f", help="Manifest, folder of manifests, or - for standard input; may be repeated."
+        ),
+    ] = None,
+    deadline: Annotated[
+        str, typer.Option(help="With -f: time for stage two, 100ms to 10m. Default: the Fleet's spec.solve.deadline.")
+    ] = "",
+    fleet: Annotated[str, typer.Option(help="Name of the Fleet.")] = "default",
+    *,
+    plan: Annotated[
+        str, typer.Option(metavar="NAME", help="Without -f: this FleetPlan instead of the one in force.")
+    ] = "",
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(envvar="KUBECONFIG", help="Without -f: kubeconfig of the cluster; default: ~/.kube/config."),
+    ] = None,
+    context: Annotated[str, typer.Option(help="Without -f: context of the kubeconfig; default: its own.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+) -> None:
+    """Tell why a demand is served as it is: what else it could run as, and what one more node is worth."""
+    if files and (plan or context):
+        raise typer.BadParameter("is for plans of a cluster: leave out -f", param_hint="--plan / --context")
+    if files:
+        seconds = parse_deadline(deadline) if deadline else None
+        report = _from_manifests(demand, files, fleet, seconds)
+    else:
+        if deadline:
+            raise typer.BadParameter("is for manifests: a plan of a cluster is solved already", param_hint="--deadline")
+        access = Access(kubeconfig=kubeconfig or Path.home() / ".kube" / "config", context=context)
+        report = _from_cluster(demand, access, fleet, plan)
+    listed = report.as_json()
+    if as_json:
+        write(f"{json.dumps(listed, indent=2)}\n")
+    else:
+        console = Console()
+        with console.capture() as captured:
+            console.print(explain_text(listed))
+        write(captured.get())
+    raise typer.Exit(_exit_code(report))
+
+
+def _exit_code(report: ExplainReport) -> Exit:
+    if report.faults:
+        return Exit.ERROR
+    return Exit.SHORTFALL if report.demand.shortfall > 1e-6 else Exit.OK  # as in `atoll plan`
+
+
+def _from_manifests(name: str, files: list[Path], fleet: str, deadline_seconds: float | None) -> ExplainReport:
+    moment = datetime.now(UTC)
+    manifests = read_manifests(files, fleet, moment)
+    key = chosen(name, snapshot_of(manifests, fleet).demands)
+    console = Console(stderr=True)
+    with Progress(
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as progress:
+        progress.add_task(f"Planning the fleet, then explaining {key} …")
+        return _planned(key, manifests, fleet, moment, deadline_seconds)
+
+
+def _planned(
+    key: DemandKey, manifests: Manifests, fleet: str, moment: datetime, deadline_seconds: float | None
+) -> ExplainReport:
+    snapshot = snapshot_of(manifests, fleet)
+    policy = snapshot.fleet.solve
+    if deadline_seconds is not None:
+        policy = replace(policy, deadline_seconds=deadline_seconds)
+    demands = tuple(snapshot.demands.values())
+    case = Case(demands=demands, supplies=offline_supplies(snapshot, moment), running=(), policy=policy)
+    problem, impossible = pose(case, ShippedPerformance())
+    faults = named_faults(manifests, snapshot, impossible)
+    allocation = solve(problem)
+    seconds = min(MOST_SECONDS, max(LEAST_SECONDS, SHARE * policy.deadline_seconds))
+    told = explain_allocation(problem, allocation, seconds=seconds, demands=[key], most=ALTERNATIVES)
+    plan = adopt(
+        problem,
+        allocation,
+        demands=snapshot.demands,
+        fleet=snapshot.fleet,
+        previous_cost_per_hour=0.0,
+        explanation=told,
+    )
+    planned = next((item for item in plan.demands if item.key == key), None)
+    if planned is None:
+        wanted = snapshot.demands[key]
+        fault = impossible.get(key)
+        planned = PlannedDemand(
+            key=key,
+            uid="",
+            rate=wanted.rate,
+            shortfall=wanted.rate,
+            cost_per_hour=0.0,
+            replicas=(),
+            reason=str(fault) if fault else "not in the plan",
+        )
+    reasons = shortfall_reasons(problem, allocation)
+    return ExplainReport(plan=plan, demand=planned, shortfall_reason=reasons.get(key, ""), faults=faults)
+
+
+def _from_cluster(name: str, access: Access, fleet: str, plan_name: str) -> ExplainReport:
+    try:
+        objects = asyncio.run(_fleet_plans(access))
+    except (AccessError, ClusterError) as error:
+        raise _failed(str(error)) from error
+    plans = [item for item in read_plans(objects) if item.fleet == fleet]
+    if plan_name:
+        plan = next((item for item in plans if item.name == plan_name), None)
+        if plan is None:
+            known = ", ".join(item.name for item in plans) or "none"
+            raise typer.BadParameter(f"no FleetPlan {plan_name!r} of Fleet {fleet!r} ({known})", param_hint="--plan")
+    else:
+        plan = _in_force(plans)
+        if plan is None:
+            raise _failed(f"Fleet {fleet!r} has no FleetPlan yet: kubectl get fleet,plan tells why")
+    key = chosen(name, (item.key for item in plan.demands))
+    return ExplainReport(plan=plan, demand=next(item for item in plan.demands if item.key == key))
+
+
+def _in_force(plans: list[Plan]) -> Plan | None:
+    """The plan that is carried out; before the first, the latest proposal."""
+    return current_plan(plans) or (plans[-1] if plans else None)
+
+
+async def _fleet_plans(access: Access) -> tuple[ObjectLike, ...]:
+    client = Client(access)
+    try:
+        return (await client.list(FLEET_PLAN)).items
+    finally:
+        await client.close()
+
+
+def chosen(name: str, keys: Iterable[DemandKey]) -> DemandKey:
+    """The one demand of this name, or of this namespace and name.
+
+    Raises:
+        typer.BadParameter: there is none, or more than one; the message lists what there is.
+    """
+    known = sorted(keys)
+    found = [key for key in known if name in (str(key), key.name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(map(str, found))
+        raise typer.BadParameter(f"{name!r} is the name of {len(found)}: say which ({names})", param_hint="DEMAND")
+    names = ", ".join(str(key).removeprefix("default/") for key in known) or "none"
+    raise typer.BadParameter(f"no valid {MODEL_DEMAND.name} {name!r} there; there are: {names}", param_hint="DEMAND")
+
+
+def _failed(message: str) -> typer.Exit:
+    typer.echo(f"error: {message}", err=True)
+    return typer.Exit(Exit.ERROR)
