@@ -62,7 +62,7 @@ def uniform(performance: Performance) -> Decide:
     def decide(case: Case) -> Decision:
         problem, faults = pose(_steady(replace(case, running=(), former=())), performance)
         equal = replace(problem, demands=tuple(replace(row, priority=0) for row in problem.demands))
-        return Decision(problem=problem, allocation=_scaled_until_served(equal), faults=faults)
+        return Decision(problem=problem, allocation=scaled_until_served(equal), faults=faults)
 
     return decide
 
@@ -72,7 +72,7 @@ def first_come(performance: Performance) -> Decide:
 
     def decide(case: Case) -> Decision:
         problem, faults = pose(_steady(case), performance)
-        return Decision(problem=problem, allocation=_one_after_the_other(problem), faults=faults)
+        return Decision(problem=problem, allocation=one_after_the_other(problem), faults=faults)
 
     return decide
 
@@ -88,7 +88,8 @@ def _steady(case: Case) -> Case:
     return replace(case, policy=replace(case.policy, work_budget=case.policy.work_budget or WORK_BUDGET))
 
 
-def _scaled_until_served(problem: Problem) -> Allocation:
+def scaled_until_served(problem: Problem) -> Allocation:
+    """All demands scaled by the largest common factor that can be served."""
     whole = solve(problem)
     if not _short(whole):
         return whole
@@ -113,7 +114,8 @@ def _short(allocation: Allocation) -> bool:
     return any(missing > _SERVED for missing in allocation.shortfall.values())
 
 
-def _one_after_the_other(problem: Problem) -> Allocation:
+def one_after_the_other(problem: Problem) -> Allocation:
+    """Each demand in its order from what those before it left."""
     left, uses = problem.supplies, Counter[Supply]()
     found: list[Allocation] = []
     shortfall: dict[DemandKey, float] = {}

@@ -1,0 +1,1 @@
+"""What stays where it is: noise, changes of availability, and scarcity by priority; see docs/benchmarks.md."""
