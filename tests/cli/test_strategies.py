@@ -124,6 +124,40 @@ def test_kinds_that_no_zone_has_together_have_no_price(changed: Callable[[str, C
         assert not (mixed and item["frontier"])
 
 
+def test_a_profile_wins_over_estimates_in_strategies_and_plan(tmp_path: Path) -> None:
+    points = [
+        {"phase": "Prefill", "sequences": 1, "tokens": 512, "milliseconds": 400.0},
+        {"phase": "Decode", "sequences": 16, "tokens": 512, "milliseconds": 70.0},
+    ]
+    spec = {"architecture": "microsoft/phi-4", "gpuKind": "L40S-48GB", "tp": 1, "points": points}
+    profile = {
+        "apiVersion": "atoll.dev/v1alpha1",
+        "kind": "PerformanceProfile",
+        "metadata": {"name": "p"},
+        "spec": spec,
+    }
+    path = tmp_path / "profile.yaml"
+    path.write_text(yaml.safe_dump(profile))
+
+    before, after = (
+        listed(*files)["demands"][0] for files in (("-f", str(SMALL)), ("-f", str(SMALL), "-f", str(path)))
+    )
+    plan = CliRunner().invoke(app, ["plan", "-f", str(SMALL), "-f", str(path), "--json", "--no-baseline"])
+
+    alone = "1 x L40S-48GB tp1 (40 layers, bf16)"
+    (slow,) = (item for item in after["strategies"] if item["strategy"] == alone)
+    (fast,) = (item for item in before["strategies"] if item["strategy"] == alone)
+    assert (fast["source"], slow["source"]) == ("Roofline", "Profile")
+    assert slow["rate"] < fast["rate"]
+    assert slow["expectedError"] < fast["expectedError"]
+    (demand,) = json.loads(plan.stdout)["demands"]
+    kinds = [{stage["gpuKind"] for stage in item["stages"]} for item in demand["replicas"]]
+    assert all(
+        ("Profile" in item["source"]) is ("L40S-48GB" in kind)
+        for item, kind in zip(demand["replicas"], kinds, strict=True)
+    )
+
+
 def test_the_same_strategies_give_the_same_plot(tmp_path: Path) -> None:
     first, second = tmp_path / "first.svg", tmp_path / "second.svg"
 

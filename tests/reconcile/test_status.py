@@ -31,6 +31,7 @@ from reconcile.worlds import (
     planned,
     pods_of,
     pool_object,
+    profile_object,
     replicas,
     seen,
     stored,
@@ -410,3 +411,23 @@ def test_a_plan_says(world: View, phase: str, condition: str) -> None:
 def test_a_plan_under_way_tells_how_far_it_is() -> None:
     moving = view(TWO, stored(SINGLE, replicas=3), *pods_of(SINGLE, "s0", "s1", ""))
     assert status(moving, "FleetPlan")["progress"] == {"wanted": 2, "ready": 2, "leaving": 1}
+
+
+@pytest.mark.parametrize(
+    ("profile", "ready", "reason", "message"),
+    [
+        (profile_object(), "True", "Available", "rates strategies of team-a/chat"),
+        (
+            profile_object(architecture="Qwen/Qwen3-8B"),
+            "True",
+            "Available",
+            "no ModelDemand has architecture 'Qwen/Qwen3-8B' and engine vllm",
+        ),
+        (profile_object(milliseconds=-1.0), "False", "InvalidSpec", "spec.points[0].milliseconds: -1.0 is refused"),
+    ],
+)
+def test_a_profile_says_whom_it_serves(profile: Raw, ready: str, reason: str, message: str) -> None:
+    (condition,) = status(view(TWO, profile, *RUNS), "PerformanceProfile")["conditions"]
+
+    assert (condition["type"], condition["status"], condition["reason"]) == ("Ready", ready, reason)
+    assert condition["message"].startswith(message)

@@ -134,6 +134,20 @@ def demand_object(name: str = "chat", rate: float = 10.0, priority: int = 0, ima
     }
 
 
+def profile_object(milliseconds: float = 50.0, architecture: str = "Qwen/Qwen3-32B") -> Raw:
+    return {
+        "apiVersion": ATOLL,
+        "kind": "PerformanceProfile",
+        "metadata": {"name": "measured", "uid": "uid-measured", "generation": 1},
+        "spec": {
+            "architecture": architecture,
+            "gpuKind": KIND_OF_POOL["small"],
+            "tp": 1,
+            "points": [{"phase": "Decode", "sequences": 8, "tokens": 1024, "milliseconds": milliseconds}],
+        },
+    }
+
+
 def pool_object(
     name: str = "small",
     max_nodes: int = 4,

@@ -73,7 +73,13 @@ def decide(manifests: Manifests, asked: Asked, *, tell: Callable[[str], object])
     demands = tuple(snapshot.demands.values())
     watch = _Watch()
     tell(f"Stage one: serving strategies of {counted(len(demands), 'demand')} …")
-    case = Case(demands=demands, supplies=offline_supplies(snapshot, asked.moment), running=(), policy=policy)
+    case = Case(
+        demands=demands,
+        supplies=offline_supplies(snapshot, asked.moment),
+        running=(),
+        policy=policy,
+        profiles=snapshot.profiles,
+    )
     problem, impossible = pose(case, ShippedPerformance())
     stage_one = watch.lap()
     tell(f"Stage two: replicas and nodes, at most {policy.deadline_seconds:g} s …")
@@ -113,6 +119,7 @@ def snapshot_of(manifests: Manifests, fleet: str) -> Snapshot:
         fleet=policy,
         demands={item.key: item for item in sorted(manifests.demands, key=lambda d: d.key) if item.fleet == fleet},
         pools={item.name: item for item in manifests.pools if item.fleet == fleet},
+        profiles=tuple(sorted(manifests.profiles, key=lambda item: item.name)),
     )
 
 

@@ -20,6 +20,7 @@ from atoll.optimize.case import Case
 from atoll.optimize.decide import allowed_supplies, pose
 from atoll.optimize.templates import Candidate, candidates_for
 from atoll.performance.estimate import ShippedPerformance
+from atoll.performance.profiled import with_profiles
 from atoll.reconcile.problem import widths
 from atoll.report.strategies import (
     DemandStrategies,
@@ -108,12 +109,13 @@ def _report(
     manifests: Manifests, snapshot: Snapshot, demands: tuple[Demand, ...], moment: datetime
 ) -> StrategiesReport:
     performance, supplies = ShippedPerformance(), offline_supplies(snapshot, moment)
-    case = Case(demands=demands, supplies=supplies, running=(), policy=snapshot.fleet.solve)
+    case = Case(demands=demands, supplies=supplies, running=(), policy=snapshot.fleet.solve, profiles=snapshot.profiles)
     problem, faults = pose(case, performance)
     kept = {row.key: {template.strategy for template in row.templates} for row in problem.demands}
     found = []
     for demand in demands:
-        rated = candidates_for(demand, widths(allowed_supplies(demand, supplies)), performance)
+        known = with_profiles(performance, snapshot.profiles, demand.architecture, demand.engine.name)
+        rated = candidates_for(demand, widths(allowed_supplies(demand, supplies)), known)
         if demand.key in faults and any(item.feasible for item in rated):
             rated = ()  # what stands in the way is none of the strategies
         prices = Prices(snapshot.pools.values(), demand)

@@ -9,6 +9,7 @@ from atoll.domain.fleet import Fleet
 from atoll.domain.objects import ObjectLike, Reference
 from atoll.domain.plan import Plan
 from atoll.domain.pool import NodePool, OfferingKey
+from atoll.domain.profile import PerformanceProfile
 from atoll.domain.reason import Fault
 from atoll.domain.strategy import Strategy
 
@@ -142,6 +143,7 @@ class Snapshot:
         pods: all pods that hold GPUs or are ours.
         deployments: our engine Deployments.
         plans: all FleetPlans of the fleet, oldest first.
+        profiles: measured step times, by name.
         masks: offerings that gave nothing lately; a mask counts until its time, its strikes until nodes come.
         objects: raw objects of our own kinds and children as last seen, managed fields dropped.
         router_versions: per router the configuration version it has taken; None where it cannot be read.
@@ -155,6 +157,7 @@ class Snapshot:
     pods: tuple[ObservedPod, ...] = ()
     deployments: tuple[ObservedDeployment, ...] = ()
     plans: tuple[Plan, ...] = ()
+    profiles: tuple[PerformanceProfile, ...] = ()
     masks: Mapping[OfferingKey, Mask] = field(default_factory=dict)
     objects: Mapping[Reference, ObjectLike] = field(default_factory=dict)
     router_versions: Mapping[str, str | None] = field(default_factory=dict)

@@ -152,5 +152,6 @@ def _case(snapshot: Snapshot, now: datetime) -> Case:
         running=running(snapshot, now),
         former=current.groups if current else (),
         policy=snapshot.fleet.solve,
+        profiles=snapshot.profiles,
         explain=snapshot.fleet.explain,
     )

@@ -7,6 +7,7 @@ from atoll.domain.demand import Demand, DemandKey
 from atoll.domain.explanation import Explanation
 from atoll.domain.pool import Supply
 from atoll.domain.problem import Allocation, Problem, ReplicaGroup, SolvePolicy
+from atoll.domain.profile import PerformanceProfile
 from atoll.domain.reason import Fault
 
 
@@ -20,6 +21,7 @@ class Case:
         running: replicas that run, without those that are lost.
         former: replicas of the plan in force, lost ones too.
         policy: how to solve.
+        profiles: measured step times; they win over estimates.
         explain: whether the answer is to be explained too, which takes up to a fifth of the deadline more.
     """
 
@@ -28,6 +30,7 @@ class Case:
     running: tuple[ReplicaGroup, ...]
     policy: SolvePolicy
     former: tuple[ReplicaGroup, ...] = ()
+    profiles: tuple[PerformanceProfile, ...] = ()
     explain: bool = False
 
 

@@ -13,6 +13,7 @@ from atoll.optimize.explain.explain import explain
 from atoll.optimize.solve import solve
 from atoll.optimize.templates import templates_for
 from atoll.performance.estimate import Performance, ShippedPerformance
+from atoll.performance.profiled import with_profiles
 from atoll.reconcile.problem import build_rows, widths
 
 
@@ -28,7 +29,8 @@ def pose(case: Case, performance: Performance) -> tuple[Problem, dict[DemandKey,
         if not allowed and demand.rate > 0.0:
             faults[demand.key] = _no_pool(demand, case.supplies)
             continue
-        found = templates_for(demand, widths(allowed), performance, always=tuple(running.get(demand.key, {}).values()))
+        known = with_profiles(performance, case.profiles, demand.architecture, demand.engine.name)
+        found = templates_for(demand, widths(allowed), known, always=tuple(running.get(demand.key, {}).values()))
         if found.fault is not None:
             faults[demand.key] = found.fault
         else:

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from atoll.api.fleetplan_io import read_plans
-from atoll.api.parse import parse_fleet, parse_gpu_node_pool, parse_model_demand
+from atoll.api.parse import parse_fleet, parse_gpu_node_pool, parse_model_demand, parse_performance_profile
 from atoll.api.served_names import settle_served_names
 from atoll.domain.demand import DemandKey
 from atoll.domain.fleet import Fleet
@@ -20,6 +20,7 @@ from atoll.domain.objects import (
     GPU_NODE_POOL,
     MODEL_DEMAND,
     NODE,
+    PERFORMANCE_PROFILE,
     POD,
     Kind,
     ObjectLike,
@@ -87,6 +88,12 @@ def observe(
         pods=tuple(observe_pod(raw) for raw in objects.get(POD, ())),
         deployments=_deployments(objects.get(DEPLOYMENT, ())),
         plans=tuple(plan for plan in read_plans(objects.get(FLEET_PLAN, ())) if plan.fleet == fleet),
+        profiles=tuple(
+            sorted(
+                _valid(objects, PERFORMANCE_PROFILE, parse_performance_profile, faults),
+                key=lambda profile: profile.name,
+            )
+        ),
         masks=masks,
         objects={reference(raw): raw for kind, items in objects.items() if kind not in {NODE, POD} for raw in items},
         router_versions=router_versions,

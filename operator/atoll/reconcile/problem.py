@@ -55,6 +55,7 @@ def inputs_of(snapshot: Snapshot, now: datetime) -> dict[str, str]:
             ]
         ),
         "policy": _digest([repr(snapshot.fleet.solve), snapshot.fleet.mode]),
+        "profiles": _digest([repr(profile) for profile in snapshot.profiles]),
         "losses": _digest(sorted([pod.namespace, pod.name] for pod in lost_pods(snapshot))),
     }
 

@@ -1,0 +1,33 @@
+"""What a PerformanceProfile says."""
+
+from atoll.domain.objects import PERFORMANCE_PROFILE, Action, ObjectLike, Reference
+from atoll.domain.profile import PerformanceProfile
+from atoll.domain.reason import Reason
+from atoll.domain.snapshot import Snapshot
+from atoll.reconcile.conditions import Condition, status_actions
+from atoll.reconcile.status.view import View
+
+
+def profile_status(view: View, ref: Reference, live: ObjectLike) -> tuple[Action, ...]:
+    """The status write of one PerformanceProfile."""
+    faults = view.snapshot.faults.get(ref)
+    if faults:
+        condition = Condition(type="Ready", status=False, reason=faults[0].reason, message=str(faults[0]))
+    else:
+        found = [profile for profile in view.snapshot.profiles if profile.name == ref.name]
+        message = "".join(_used(profile, view.snapshot) for profile in found)
+        condition = Condition(type="Ready", status=True, reason=Reason.AVAILABLE, message=message)
+    return status_actions(PERFORMANCE_PROFILE, live, {}, (condition,), view.now)
+
+
+def _used(profile: PerformanceProfile, snapshot: Snapshot) -> str:
+    """Whose strategies are rated by it; where nobody's, what to look at."""
+    demands = [
+        str(key)
+        for key, demand in snapshot.demands.items()
+        if demand.engine.name is profile.engine
+        and demand.architecture.name.casefold() == profile.architecture.casefold()
+    ]
+    if not demands:
+        return f"no ModelDemand has architecture {profile.architecture!r} and engine {profile.engine}"
+    return f"rates strategies of {demands[0]}" + (f" and {len(demands) - 1} more" if len(demands) > 1 else "")
