@@ -74,6 +74,7 @@ COMPARISONS = (
         run="ladder-warm",
         module="ladder.warm",
         about="A tenth of the pools gives other numbers of nodes: 1 s with what still runs, 30 s from nothing.",
+        options=("--shortfall-first",),
     ),
     Comparison(run="helix", module="helix", about="Placement of layers on Helix's published instances."),
     Comparison(run="inferno", module="inferno", about="inferno's published instances."),

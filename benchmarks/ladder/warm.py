@@ -4,6 +4,7 @@ An instance is solved; then a share of its pools gives other numbers of nodes, a
 are gone is lost. The changed instance is solved with what is left as what runs, and again from nothing.
 """
 
+import math
 import os
 import sys
 from collections.abc import Sequence
@@ -54,6 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--warm", type=seconds, default=1.0, metavar="S", help="CPU seconds with what runs (1)")
     parser.add_argument("--change", type=float, default=0.1, metavar="SHARE", help="of the pools (0.1)")
     parser.add_argument("--seed", type=int, default=0, help="of the change (0)")
+    parser.add_argument(
+        "--shortfall-first",
+        action="store_true",
+        help="serve as much as can be before cost counts, as the operator does, not by the file's penalties",
+    )
     options = parser.parse_args(arguments)
     if not 0.0 < options.change <= 1.0:
         parser.error(f"--change {options.change:g} is no share: give one above 0 and up to 1")
@@ -64,12 +70,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             problem_of(form, deadline_seconds=options.deadline)
         except (InstanceError, ValueError) as error:
             raise FileError(path, str(error).removeprefix(f"{path}: "), "give an instance of the ladder") from error
-        return [row_of(form, change=options.change, seed=options.seed, cold=options.deadline, warm=options.warm)]
+        return [
+            row_of(
+                form,
+                change=options.change,
+                seed=options.seed,
+                cold=options.deadline,
+                warm=options.warm,
+                shortfall_first=options.shortfall_first,
+            )
+        ]
 
     return report(options.files or sorted(DATA.glob("*.npz")), rows_of, COLUMNS, as_json=options.json)
 
 
-def row_of(form: Form, *, change: float, seed: int, cold: float, warm: float) -> dict[str, Any]:
+def row_of(form: Form, *, change: float, seed: int, cold: float, warm: float, shortfall_first: bool) -> dict[str, Any]:
     """Solve, change, solve warm and cold.
 
     Args:
@@ -78,13 +93,14 @@ def row_of(form: Form, *, change: float, seed: int, cold: float, warm: float) ->
         seed: of the change.
         cold: CPU seconds for the plan that runs, and for the answer from nothing.
         warm: CPU seconds for the answer from what runs.
+        shortfall_first: no price makes up for what is not served; values are by the file's penalties all the same.
     """
-    _, runs = run_problem(form, _problem(form), cold, _hear_not)
+    _, runs = run_problem(form, _problem(form, shortfall_first), cold, _hear_not)
     now = changed(form, change, seed)
     left = left_of(now, runs, seed)
-    problem = replace(_problem(now), running=left, former=runs.replicas)
+    problem = replace(_problem(now, shortfall_first), running=left, former=runs.replicas)
     warm_run, warm_answer = run_problem(now, problem, warm, _hear_not)
-    cold_run, _ = run_problem(now, _problem(now), cold, _hear_not)
+    cold_run, _ = run_problem(now, _problem(now, shortfall_first), cold, _hear_not)
     warm_value, cold_value = _value(now, warm_run), _value(now, cold_run)
     return {
         "instance": form.name,
@@ -105,10 +121,15 @@ def row_of(form: Form, *, change: float, seed: int, cold: float, warm: float) ->
     }
 
 
-def _problem(form: Form) -> Problem:
+def _problem(form: Form, shortfall_first: bool) -> Problem:
     """Any saving is worth a move: the speed of the search is what is measured, not how steady its answers are."""
     problem = problem_of(form, deadline_seconds=1.0)
-    return replace(problem, policy=replace(problem.policy, saving_tolerance=0.0))
+    demands = tuple(replace(row, shortfall_price=math.inf) for row in problem.demands)
+    return replace(
+        problem,
+        demands=demands if shortfall_first else problem.demands,
+        policy=replace(problem.policy, saving_tolerance=0.0),
+    )
 
 
 def _value(form: Form, run: Run) -> float:

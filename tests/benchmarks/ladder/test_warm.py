@@ -75,9 +75,12 @@ def test_replicas_that_moved_are_not_kept() -> None:
     assert kept_count([group], []) == 0
 
 
-def test_the_command_tells_how_near_the_warm_answer_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("more", [(), ("--shortfall-first",)])
+def test_the_command_tells_how_near_the_warm_answer_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], more: tuple[str, ...]
+) -> None:
     path = written(tmp_path, avail=[3, 3])
-    assert main([str(path), "--deadline", "2", "--change", "1", "--seed", "1", "--json"]) == 0
+    assert main([str(path), "--deadline", "2", "--change", "1", "--seed", "1", "--json", *more]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert row["instance"] == "tiny"
     assert row["packed"] is True
