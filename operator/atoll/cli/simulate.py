@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from atoll.api.documents import STANDARD_INPUT
 from atoll.api.manifests import Manifests, load_manifests
 from atoll.api.quantities import seconds
 from atoll.cli.decision import snapshot_of
@@ -67,6 +68,9 @@ def simulate(
     """Play a scenario: demand, prices and supply change, nodes are lost, and the fleet follows, or does not need to."""
     length = parse_span(epoch, ("1s", "24h"), option="--epoch") if epoch else None
     console = Console(stderr=True)
+    missing = next((path for path in files if path != STANDARD_INPUT and not path.exists()), None)
+    if missing is not None:
+        raise typer.BadParameter(f"{missing}: no such file or folder", param_hint="-f")
     try:
         played = read_scenario(scenario)
         manifests, queried = _manifests(files, played)
@@ -76,7 +80,7 @@ def simulate(
             raise typer.BadParameter(f"no ModelDemand of Fleet {fleet!r} found (fleets named: {seen})", param_hint="-f")
         setting = _setting(manifests, queried, played, fleet)
     except FileNotFoundError as error:
-        raise typer.BadParameter(f"{error.filename or error}: no such file or folder") from error
+        raise typer.BadParameter(f"{error.filename or error}: no such file", param_hint="--scenario") from error
     except ScenarioError as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(Exit.ERROR) from error

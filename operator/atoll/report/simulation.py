@@ -34,20 +34,29 @@ def _epochs(run: Json, scenario: Json) -> Table:
         caption=f"{caption}first, last, and those in which something changed",
         caption_justify="left",
     )
-    for heading in ("Time", "Demand", "Asked", "Capacity", "Short", "$/h", "Nodes", "Start", "Stop", "Move", "Lost"):
+    for heading in ("Time", "Demand", "Capacity", "Short", "$/h", "Nodes"):
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("Why", overflow="fold")
+    table.add_column("What happened", overflow="fold")
     for row in shown:
         short = row["shortfall"]
         table.add_row(
             _time(row["seconds"]),
-            *(amount(round(row[name], 1)) for name in ("demand", "asked", "capacity")),
+            *(amount(round(row[name], 1)) for name in ("demand", "capacity")),
             Text(amount(round(short, 1)), style="red" if short >= 0.05 else ""),
             money(row["costPerHour"]),
-            *(f"{row[name]:,}" for name in ("nodes", "started", "stopped", "moved", "lost")),
-            "; ".join(row["triggers"]),
+            f"{row['nodes']:,}",
+            "; ".join(_happened(row)),
         )
     return table
+
+
+def _happened(row: Json) -> Iterator[str]:
+    if row["lost"]:
+        yield f"{counted(row['lost'], 'replica')} lost"
+    yield from row["triggers"]
+    moves = [f"{row[name]:,} {name}" for name in ("started", "stopped", "moved") if row[name]]
+    if moves:
+        yield ", ".join(moves)
 
 
 def _eventful(rows: list[Json]) -> Iterator[Json]:
@@ -64,7 +73,7 @@ def _ways(runs: list[Json]) -> Table:
     """One row for each way to decide."""
     table = Table(header_style="bold", box=SIMPLE_HEAD)
     table.add_column("Way to decide", no_wrap=True)
-    for heading in ("$", "$/h", "Served", "Changes", "Started", "Stopped", "Moved", "Lost"):
+    for heading in ("$", "$/h", "Served", "Changes", "Started", "Moved", "Lost"):
         table.add_column(heading, justify="right", no_wrap=True)
     for run in runs:
         total = run["totals"]
@@ -73,7 +82,7 @@ def _ways(runs: list[Json]) -> Table:
             money(total["cost"]),
             money(total["costPerHour"]),
             _share(total["servedShare"]),
-            *(f"{total[name]:,}" for name in ("planChanges", "started", "stopped", "moved", "lost")),
+            *(f"{total[name]:,}" for name in ("planChanges", "started", "moved", "lost")),
         )
     return table
 
