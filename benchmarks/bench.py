@@ -134,7 +134,7 @@ def run(comparison: Comparison, results: Path, *, with_all_time: bool) -> int:
         rows = json.loads(done.stdout)
     except json.JSONDecodeError:
         return done.returncode or 1
-    kept = {"command": shown, "about": comparison.about, "machine": machine(), "rows": rows}
+    kept = {"command": shown, "about": comparison.about, "commit": commit(), "machine": machine(), "rows": rows}
     (results / f"{comparison.run}.json").write_text(json.dumps(kept, indent=1) + "\n")
     return done.returncode
 
@@ -154,6 +154,16 @@ def write_page(results: Path) -> None:
     except ModuleNotFoundError as error:
         sys.stderr.write(f"benchmarks.bench: no plots: {error}: pip install {error.name}\n")
     (results / "results.md").write_text(results_page(kept, drawn))
+
+
+def commit() -> str:
+    """Of the working tree, with ``+`` where it was changed since; a question mark without git."""
+    command = ("git", "describe", "--always", "--abbrev=10", "--dirty=+")
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=True)  # noqa: S603  # fixed words
+    except (OSError, subprocess.CalledProcessError):
+        return "?"
+    return done.stdout.strip()
 
 
 def machine() -> str:

@@ -36,7 +36,7 @@ def plots(runs: Mapping[str, Rows], folder: Path) -> list[str]:
         if any("trace" in row for method in METHODS[:3] for row in rows[method].values()):
             _save(_gaps(rows), folder / "ladder-gap.svg")
             drawn.append("ladder-gap.svg")
-        if rows["atoll"].keys() & rows["coral"].keys():
+        if any(_answered(rows["coral"].get(name)) for name, row in rows["atoll"].items() if row["value"] > 0.0):
             _save(_whole_nodes(rows["atoll"], rows["coral"]), folder / "ladder-coral.svg")
             drawn.append("ladder-coral.svg")
     return drawn
@@ -60,10 +60,13 @@ def _gaps(rows: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Figure:
             field.axhline(100.0 * aim, color="#cccccc", linewidth=0.7, zorder=0)
         field.set(title=name, xscale="log", yscale="log", xlim=(0.05, None), ylim=(0.1, 110.0))
         field.set(xlabel="CPU seconds", ylabel="gap, %")
+        field.minorticks_off()
     for field in list(fields):
         field.set_visible(False)
-    handles, labels = figure.axes[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False)
+    lines_by_method = {line.get_label(): line for field in figure.axes for line in field.get_lines()}
+    shown = [method for method in METHODS if method in lines_by_method]
+    handles = [lines_by_method[method] for method in shown]
+    figure.legend(handles, shown, loc="outside upper center", ncols=len(shown), frameon=False)
     return figure
 
 
@@ -76,7 +79,7 @@ def gap_line(row: Mapping[str, Any]) -> tuple[list[float], list[float]]:
 
 def _whole_nodes(atoll: Mapping[str, Mapping[str, Any]], coral: Mapping[str, Mapping[str, Any]]) -> Figure:
     """How much dearer Coral's answer is, in percent, one bar for each instance."""
-    names = [name for name in atoll if name in coral and atoll[name]["value"] > 0.0]
+    names = [name for name, row in atoll.items() if row["value"] > 0.0 and _answered(coral.get(name))]
     more = [100.0 * (coral[name]["value"] / atoll[name]["value"] - 1.0) for name in names]
     figure = Figure(figsize=(4.6, 0.35 * len(names) + 0.9), layout="constrained")
     field = figure.subplots()
@@ -87,6 +90,11 @@ def _whole_nodes(atoll: Mapping[str, Mapping[str, Any]], coral: Mapping[str, Map
     )
     field.invert_yaxis()
     return figure
+
+
+def _answered(row: Mapping[str, Any] | None) -> bool:
+    """Whether a run found an answer of its own."""
+    return row is not None and row["firstFeasibleSeconds"] is not None
 
 
 def _save(figure: Figure, path: Path) -> None:

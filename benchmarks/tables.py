@@ -13,7 +13,7 @@ def results_page(kept: Mapping[str, Mapping[str, Any]], drawn: Sequence[str]) ->
     """Markdown of everything that is kept.
 
     Args:
-        kept: by run: ``command``, ``about``, ``machine`` and ``rows``.
+        kept: by run: ``command``, ``about``, ``commit``, ``machine`` and ``rows``.
         drawn: names of the plots beside the page.
     """
     parts = [
@@ -22,7 +22,16 @@ def results_page(kept: Mapping[str, Mapping[str, Any]], drawn: Sequence[str]) ->
         "Made by `make bench`; do not edit. How to read it: [docs/benchmarks.md](../../docs/benchmarks.md).",
     ]
     for run, each in kept.items():
-        parts += ["", f"## {run}", "", each["about"], "", f"`{each['command']}`  ", f"{each['machine']}", ""]
+        parts += [
+            "",
+            f"## {run}",
+            "",
+            each["about"],
+            "",
+            f"`{each['command']}`  ",
+            f"Commit {each['commit']}; {each['machine']}.",
+            "",
+        ]
         rows = each["rows"]
         parts += [markdown(rows) if rows and LADDER_HEADS in rows[0] else any_table(rows)]
     for name in drawn:

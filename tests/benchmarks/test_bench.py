@@ -43,6 +43,8 @@ def test_rows_are_kept_with_the_command_that_made_them(tmp_path: Path) -> None:
     kept = json.loads((tmp_path / "quick.json").read_text())
     assert kept["command"] == f"python -m benchmarks.ladder {path} --deadline 0.2 --json"
     assert [row["instance"] for row in kept["rows"]] == ["i_6_5_0_1"]
+    assert kept["commit"]
+    assert kept["machine"]
 
 
 def test_a_comparison_that_fails_keeps_nothing_and_is_told(tmp_path: Path) -> None:
@@ -55,7 +57,7 @@ def test_the_page_has_a_table_for_each_run_and_shows_the_plots(tmp_path: Path) -
     pytest.importorskip("matplotlib")
     for name, value in (("ladder-atoll", 10.0), ("ladder-coral", 12.0)):
         row = {**LADDER_ROW, "value": value}
-        kept = {"command": "python", "about": "About.", "machine": "two cores", "rows": [row]}
+        kept = {"command": "python", "about": "About.", "commit": "abc", "machine": "two cores", "rows": [row]}
         (tmp_path / f"{name}.json").write_text(json.dumps(kept))
     write_page(tmp_path)
     page = (tmp_path / "results.md").read_text()
@@ -67,6 +69,16 @@ def test_the_page_has_a_table_for_each_run_and_shows_the_plots(tmp_path: Path) -
     assert "20.0" in (tmp_path / "ladder-coral.svg").read_text()
 
 
+def test_a_competitor_without_an_answer_is_no_bar(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    for name, first in (("ladder-atoll", 0.1), ("ladder-coral", None)):
+        row = {**LADDER_ROW, "firstFeasibleSeconds": first}
+        kept = {"command": "python", "about": "About.", "commit": "abc", "machine": "two cores", "rows": [row]}
+        (tmp_path / f"{name}.json").write_text(json.dumps(kept))
+    write_page(tmp_path)
+    assert [path.name for path in tmp_path.glob("*.svg")] == ["ladder-gap.svg"]
+
+
 def test_a_page_of_nothing_is_a_page(tmp_path: Path) -> None:
     write_page(tmp_path)
     assert (tmp_path / "results.md").read_text().startswith("# Results")
@@ -76,7 +88,7 @@ def test_a_page_of_nothing_is_a_page(tmp_path: Path) -> None:
 def test_without_matplotlib_there_are_tables_and_the_mend(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept = {"command": "python", "about": "About.", "machine": "two cores", "rows": [LADDER_ROW]}
+    kept = {"command": "python", "about": "About.", "commit": "abc", "machine": "two cores", "rows": [LADDER_ROW]}
     (tmp_path / "ladder-atoll.json").write_text(json.dumps(kept))
     monkeypatch.delitem(sys.modules, "benchmarks.plots", raising=False)
     monkeypatch.delattr("benchmarks.plots", raising=False)
@@ -97,7 +109,7 @@ def _without_matplotlib(name: str, *rest: Any, **named: Any) -> Any:
 
 def test_plots_are_the_same_for_the_same_rows(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    kept = {"command": "python", "about": "About.", "machine": "two cores", "rows": [LADDER_ROW]}
+    kept = {"command": "python", "about": "About.", "commit": "abc", "machine": "two cores", "rows": [LADDER_ROW]}
     texts = []
     for folder in (tmp_path / "a", tmp_path / "b"):
         folder.mkdir()
@@ -126,7 +138,9 @@ def test_other_rows_are_shown_by_their_own_fields() -> None:
         "| c | - | - | - |",
     ]
     assert any_table([]) == "No rows."
-    assert "No rows." in results_page({"x": {"command": "c", "about": "a", "machine": "m", "rows": []}}, [])
+    assert "No rows." in results_page(
+        {"x": {"command": "c", "about": "a", "commit": "c", "machine": "m", "rows": []}}, []
+    )
 
 
 def test_runs_only_what_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
