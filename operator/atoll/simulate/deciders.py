@@ -116,14 +116,16 @@ def _short(allocation: Allocation) -> bool:
 
 def one_after_the_other(problem: Problem) -> Allocation:
     """Each demand in its order from what those before it left."""
-    left, uses = problem.supplies, Counter[Supply]()
+    uses: Counter[Supply] = Counter()
+    parts: Counter[Supply] = Counter()
     found: list[Allocation] = []
     shortfall: dict[DemandKey, float] = {}
     for row in problem.demands:
+        whole = {replace(supply, obtainable=supply.obtainable - uses[supply]): supply for supply in problem.supplies}
         mine = replace(
             problem,
             demands=(row,),
-            supplies=left,
+            supplies=(*whole, *(replace(part, obtainable=count) for part, count in parts.items() if count)),
             running=tuple(group for group in problem.running if group.demand == row.key),
             former=tuple(group for group in problem.former if group.demand == row.key),
         )
@@ -131,9 +133,11 @@ def one_after_the_other(problem: Problem) -> Allocation:
         found.append(answer)
         shortfall |= answer.shortfall
         for use in answer.nodes:
-            if use.supply in problem.supplies:  # what others leave free is paid for already
-                uses[use.supply] += use.nodes
-        left = _left(left, answer)
+            if use.supply in whole:
+                uses[whole[use.supply]] += use.nodes
+            else:  # what others left free is paid for already
+                parts[replace(use.supply, obtainable=0)] -= use.nodes
+        parts.update(_parts(answer))
     nodes = tuple(NodeUse(supply=supply, nodes=count) for supply, count in uses.items() if count)
     return Allocation(
         replicas=tuple(group for answer in found for group in answer.replicas),
@@ -145,28 +149,23 @@ def one_after_the_other(problem: Problem) -> Allocation:
     )
 
 
-def _left(supplies: tuple[Supply, ...], answer: Allocation) -> tuple[Supply, ...]:
-    """What an answer leaves: whole nodes at their price, and free GPUs of nodes in use at none."""
-    used: Counter[Supply] = Counter()
-    for use in answer.nodes:
-        used[use.supply] += use.nodes
+def _parts(answer: Allocation) -> Counter[Supply]:
+    """Free GPUs of the nodes that an answer uses, as supplies that cost nothing; their number is the count."""
     free: dict[OfferingKey, list[tuple[int, Supply]]] = defaultdict(list)
-    for supply, nodes in used.items():
-        free[supply.offering] += [(supply.gpus, supply)] * nodes
+    for use in answer.nodes:
+        free[use.supply.offering] += [(use.supply.gpus, use.supply)] * use.nodes
     for offering, widths in _widths(answer).items():
         for width in sorted(widths, reverse=True):
             places = [place for place, (gpus, _) in enumerate(free[offering]) if gpus >= width]
             fullest = min(places, key=lambda place: free[offering][place][0])
             gpus, supply = free[offering][fullest]
             free[offering][fullest] = (gpus - width, supply)
-    rest: Counter[tuple[Supply, int]] = Counter()
-    for nodes_left in free.values():
-        for gpus, supply in nodes_left:
-            if gpus:
-                rest[supply, gpus] += 1
-    whole = [replace(supply, obtainable=supply.obtainable - used[supply]) for supply in supplies]
-    parts = [replace(supply, gpus=gpus, price_per_hour=0.0, obtainable=count) for (supply, gpus), count in rest.items()]
-    return (*whole, *parts)
+    return Counter(
+        replace(supply, gpus=gpus, price_per_hour=0.0, obtainable=0)
+        for nodes in free.values()
+        for gpus, supply in nodes
+        if gpus
+    )
 
 
 def _widths(answer: Allocation) -> Mapping[OfferingKey, list[int]]:
