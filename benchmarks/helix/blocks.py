@@ -90,6 +90,17 @@ class Blocks:
                 high = middle
         return best
 
+    def most_layers(self, target: float) -> dict[Shape, int]:
+        """Most layers at which a shape reaches a target; only where that is more than its parts do in series."""
+        most = {
+            shape: int(np.flatnonzero(values >= target).max(initial=0)) for shape, values in self.throughput.items()
+        }
+        return {
+            shape: k
+            for shape, k in most.items()
+            if k > 0 and all(most[one] + most[other] < k for one, other in _splits(shape))
+        }
+
     def reached(self, plan: Plan) -> float:
         """Throughput of a plan, tokens/s: of its slowest block."""
         return min(float(self.throughput[shape][k]) for shape, k in plan)
@@ -99,21 +110,14 @@ class Blocks:
         held: list[Held] = []
         start = 0
         for shape, k in plan:
-            held += self._arranged(shape, k, start)
+            held += self.arranged(shape, k, start)
             start += k
         return tuple(held)
 
     def _cover(self, target: float) -> Plan:
         """``maximise sum_U k[U] z[U]``, ``sum_U U[g] z[U] <= nodes[g]``, z whole; blocks if all layers are covered."""
-        most = {
-            shape: int(np.flatnonzero(values >= target).max(initial=0)) for shape, values in self.throughput.items()
-        }
-        # A shape is of no use where it covers no more layers than its parts do one after the other.
-        useful = [
-            shape
-            for shape, k in most.items()
-            if k > 0 and all(most[one] + most[other] < k for one, other in _splits(shape))
-        ]
+        most = self.most_layers(target)
+        useful = list(most)
         if not useful:
             return ()
         kinds = self.instance.kinds
@@ -137,18 +141,24 @@ class Blocks:
         counts = np.rint(outcome.values).astype(int)
         return _filled((useful[number] for number in np.repeat(np.arange(len(useful)), counts)), most, self.instance)
 
-    def _arranged(self, shape: Shape, layers: int, start: int) -> list[Held]:
-        """The arrangement that gives a shape its throughput, taken apart again."""
+    def arranged(self, shape: Shape, layers: int, start: int) -> list[Held]:
+        """Nodes of a shape, arranged as its throughput was found.
+
+        Args:
+            shape: of the block.
+            layers: that it holds.
+            start: the first of them.
+        """
         target = float(self.throughput[shape][layers])
         if sum(shape) == 1:
             return [Held(kind=shape.index(1), start=start, layers=layers)]
         for one, other in _splits(shape):
             first, second = self.throughput[one], self.throughput[other]
             if first[layers] > 0 and second[layers] > 0 and first[layers] + second[layers] == target:
-                return [*self._arranged(one, layers, start), *self._arranged(other, layers, start)]
+                return [*self.arranged(one, layers, start), *self.arranged(other, layers, start)]
             for k in range(1, layers):
                 if min(first[k], second[layers - k]) == target:
-                    return [*self._arranged(one, k, start), *self._arranged(other, layers - k, start + k)]
+                    return [*self.arranged(one, k, start), *self.arranged(other, layers - k, start + k)]
         raise AssertionError(f"no arrangement of {shape} gives {target}")
 
 

@@ -2,7 +2,8 @@
 
 In Helix's MILP a node i holds k consecutive layers from ``start_i`` (``hold_i_k = 1``) and then carries at most T_i(k)
 tokens/s; tokens go from node i to node j only where j starts exactly at the layer at which i ends. All nodes are linked
-to each other there, and every link carries more than any node, so T_i(k) and the number of layers say all.
+to each other there. Within a site every link carries more than any node; of links between sites the slowest is taken
+for all, so that what is found holds for the published ones too.
 """
 
 import json
@@ -10,7 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.rows import FileError
@@ -29,11 +30,13 @@ class Kind:
         name: as published, or ``kind0``, ``kind1`` in LP files, which do not name it.
         nodes: how many.
         throughput: tokens/s of a node that holds 1, 2, ... layers.
+        site: where they are; links within a site carry more than any node.
     """
 
     name: str
     nodes: int
     throughput: tuple[float, ...]
+    site: int = 0
 
     @property
     def most_layers(self) -> int:
@@ -48,7 +51,8 @@ class Instance:
     Attributes:
         name: of folder or table entry.
         layers: of the served model.
-        kinds: of nodes.
+        kinds: of nodes, apart by site.
+        link: tokens/s of the slowest link between nodes of two sites; infinity for one site.
         published: objective that Helix reached, tokens/s; None where not published beside it.
         source: of the published objective.
         seconds: that Helix's solver took for it, with the threads that the log states; None where no log is there.
@@ -57,9 +61,27 @@ class Instance:
     name: str
     layers: int
     kinds: tuple[Kind, ...]
+    link: float = math.inf
     published: float | None = None
     source: str = ""
     seconds: float | None = None
+
+    @property
+    def sites(self) -> tuple[int, ...]:
+        """Sites that occur."""
+        return tuple(sorted({kind.site for kind in self.kinds}))
+
+    def at(self, site: int) -> "Instance":
+        """The nodes of one site alone."""
+        return replace(self, kinds=tuple(kind for kind in self.kinds if kind.site == site), link=math.inf)
+
+    def together(self) -> "Instance":
+        """As if all were at one site: whatever can be placed here can be placed there."""
+        alike: dict[tuple[float, ...], list[Kind]] = {}
+        for kind in self.kinds:
+            alike.setdefault(kind.throughput, []).append(kind)
+        kinds = tuple(replace(same[0], nodes=sum(kind.nodes for kind in same), site=0) for same in alike.values())
+        return replace(self, kinds=kinds, link=math.inf)
 
 
 def read_instances(path: Path) -> list[Instance]:
@@ -99,29 +121,42 @@ def _published(path: Path) -> Instance:
     if len(ends) != 1 or not nodes:
         raise FileError(path, "not the form of Helix's MILP", "give an ilp_model.lp as published")
     throughput = {number: _throughput(row) for number, row in nodes.items()}
-    fastest = max(max(values) for values in throughput.values())
     pairs = {
         (int(i), int(j)): float(capacity)
         for i, j, capacity in re.findall(r"edge_flow_constr_(\d+)_(\d+): flow_\d+_\d+ - (\S+) switch", text)
     }
-    missing = [pair for i in nodes for j in nodes if i != j and (pair := (i, j)) not in pairs]
-    if missing or any(capacity < fastest for capacity in pairs.values()) or "_disable_constr2_" not in text:
-        wrong = "nodes are not all linked to each other by links faster than themselves"
-        raise FileError(path, wrong, "only such clusters can be compared (not Helix's pruned or geo-distributed ones)")
+    sites = _sites(pairs, sorted(nodes), max(max(values) for values in throughput.values()))
+    if sites is None or "_disable_constr2_" not in text:
+        wrong = "nodes are not all linked to each other, within a site by links faster than themselves"
+        raise FileError(path, wrong, "only such clusters can be compared (not Helix's pruned ones)")
+    slow = [capacity for (i, j), capacity in pairs.items() if sites[i] != sites[j]]
     solution = path.with_name(SOLUTION)
     found = re.search(r"Objective value = (\S+)", solution.read_text(encoding="utf-8")) if solution.exists() else None
-    alike = Counter(throughput.values())
+    alike = Counter((sites[number], values) for number, values in throughput.items())
     return Instance(
         name=path.parent.name if path.name == MODEL else path.stem,
         layers=int(ends.pop()),
         kinds=tuple(
-            Kind(name=f"kind{number}", nodes=count, throughput=values)
-            for number, (values, count) in enumerate(sorted(alike.items()))
+            Kind(name=f"kind{number}", nodes=count, throughput=values, site=site)
+            for number, ((site, values), count) in enumerate(sorted(alike.items()))
         ),
+        link=min(slow, default=math.inf),
         published=float(found.group(1)) if found else None,
         source=f"{SOLUTION} beside it (Helix, ASPLOS'25, Gurobi)" if found else "",
         seconds=_seconds(path.with_name(LOG)),
     )
+
+
+def _sites(pairs: Mapping[tuple[int, int], float], nodes: list[int], fastest: float) -> dict[int, int] | None:
+    """Site of each node: nodes linked both ways by links that carry more than any node; None where that is no site."""
+    sites: dict[int, int] = {}
+    for node in nodes:
+        near = [i for i in sites if min(pairs.get((i, node), 0.0), pairs.get((node, i), 0.0)) >= fastest]
+        sites[node] = sites[near[0]] if near else len(set(sites.values()))
+        if near != [i for i in sites if i != node and sites[i] == sites[node]]:
+            return None
+    linked = all((i, j) in pairs for i in nodes for j in nodes if i != j)
+    return sites if linked else None
 
 
 def _seconds(log: Path) -> float | None:

@@ -7,6 +7,7 @@ from benchmarks.helix.blocks import Blocks, Plan, chain_of
 from benchmarks.helix.bound import bisection_bound, cover_bound
 from benchmarks.helix.instance import Instance
 from benchmarks.helix.placement import Carried, Held, carried
+from benchmarks.helix.sites import placed as over_sites
 
 PROVEN = 2e-6
 """Relative distance of value and bound at which a value is optimal: the bounds are bisected to 1e-7, on a grid."""
@@ -22,10 +23,14 @@ def row_of(instance: Instance) -> dict[str, Any]:
     an independent maximum flow over the nodes of the answer.
     """
     began = time.process_time()
-    most = bisection_bound(instance)
-    chain = chain_of(instance)
+    together = instance.together()
+    most = bisection_bound(together)
+    chain = chain_of(together)
     placement: tuple[Held, ...] = ()
-    if chain:
+    if chain and len(instance.sites) > 1:
+        placement = over_sites(instance, most)
+        most = cover_bound(together, most, least=carried(instance, placement).throughput)
+    elif chain:
         placement, most = _placed(instance, chain, most)
     found = carried(instance, placement) if placement else Carried(throughput=0.0, mean_hops=0.0)
     value = found.throughput
@@ -33,6 +38,7 @@ def row_of(instance: Instance) -> dict[str, Any]:
     return {
         "instance": instance.name,
         "layers": instance.layers,
+        "sites": len(instance.sites),
         "machines": sum(kind.nodes for kind in instance.kinds),
         "value": value,
         "bound": max(value, most),
