@@ -79,6 +79,11 @@ COMPARISONS = (
     Comparison(run="helix", module="helix", about="Placement of layers on Helix's published instances."),
     Comparison(run="inferno", module="inferno", about="inferno's published instances."),
     Comparison(run="melange", module="melange", about="Melange's published instances, scored by its own rule."),
+    Comparison(
+        run="stability",
+        module="stability",
+        about="What noise, a change of availability and scarcity do to a fleet that runs.",
+    ),
     Comparison(run="coral", module="coral", about="Coral's published setting."),
 )
 

@@ -77,9 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def rows_of(path: Path) -> list[supply.Row]:
-        if path.is_dir():
-            return list(_of_folder(path, options))
-        return list(_of_changes(path.stem, _ladder(path), options))
+        found = _of_folder(path, options) if path.is_dir() else _of_changes(path.stem, _ladder(path), options)
+        return [{**dict.fromkeys(COLUMNS), **row} for row in found]
 
     return report(options.files or SHIPPED, rows_of, COLUMNS, as_json=options.json)
 
