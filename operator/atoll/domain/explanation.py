@@ -28,6 +28,7 @@ class Bind(StrEnum):
     MIN_REPLICAS = "MinReplicas"
     MIN_DOMAINS = "MinDomains"
     SURVIVE = "Survive"
+    PREFERENCE = "Preference"
     REGIONS = "Regions"
     CAPACITY_TYPES = "CapacityTypes"
     BUDGET = "Budget"
@@ -57,8 +58,8 @@ class Alternative:
         strategy: that would serve at least half of what the demand is served.
         replicas: how many that takes.
         zone: where they are cheapest.
-        more_per_hour: by how much the fleet would cost more than by the best plan known, US$/h; negative: less.
-        least_per_hour: proven: every plan with it costs at least so much more than that, US$/h; may be negative.
+        more_per_hour: by how much the fleet would cost more than by this plan, US$/h; negative: less.
+        least_per_hour: proven: every plan with it costs at least so much more than this one, US$/h; may be negative.
         basis: where ``more_per_hour`` and the price come from.
         wins_below: price at which it would win; None where no price of a single offering makes it win.
     """

@@ -19,6 +19,7 @@ _FIELDS = {
     Bind.MIN_REPLICAS: "placement.minReplicas",
     Bind.MIN_DOMAINS: "placement.minDomains",
     Bind.SURVIVE: "placement.survive",
+    Bind.PREFERENCE: "placement.preference",
     Bind.REGIONS: "placement.regions",
     Bind.CAPACITY_TYPES: "placement.capacityTypes",
     Bind.BUDGET: "the Fleet's budgetPerHour",

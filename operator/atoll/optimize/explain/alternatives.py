@@ -50,7 +50,7 @@ def candidates(ground: Ground, demand: int, most: int) -> list[Candidate]:
         return []
     forced = prices.forced(demand)
     has: dict[int, int] = {}
-    for (of, line, _), count in ground.counts().items():
+    for (of, line, _), count in ground.counts.items():
         if of == demand:
             has[line] = has.get(line, 0) + count
     found: dict[frozenset[str], Candidate] = {}
@@ -68,7 +68,7 @@ def candidates(ground: Ground, demand: int, most: int) -> list[Candidate]:
             replicas=replicas,
             zone=space.places[place].domain.zone,
             more_per_hour=max(0.0, reduced),
-            least_per_hour=max(prices.bound + reduced, ground.bound) - ground.value,
+            least_per_hour=max(prices.bound + reduced, ground.bound) - ground.cost,
             basis=Basis.PRICES,
             wins_below=_by_prices(ground, place, replicas * menu.load[line], reduced),
         )
@@ -82,7 +82,7 @@ def resolved(ground: Ground, candidate: Candidate, effort: Effort) -> Candidate:
     answer = with_at_least(ground, candidate.demand, candidate.line, known.replicas, effort)
     if answer is None:
         return candidate
-    more = answer.cost - ground.value
+    more = answer.cost - ground.cost
     if answer.slack > max(LEAST_SLACK, SLACK_SHARE * abs(more)):
         return candidate
     alternative = replace(

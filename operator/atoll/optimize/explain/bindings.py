@@ -8,9 +8,8 @@ from atoll.domain.explanation import Bind, Binding
 from atoll.domain.problem import DemandRow
 from atoll.domain.reason import Reason
 from atoll.optimize.effort import Effort
-from atoll.optimize.explain.ground import Ground
+from atoll.optimize.explain.ground import Ground, space_for
 from atoll.optimize.explain.resolve import improved
-from atoll.optimize.space import space_of
 
 _ROUND = 1e-6
 
@@ -44,6 +43,8 @@ def loosened(row: DemandRow) -> Iterator[tuple[Bind, Placement]]:
         yield Bind.MIN_REPLICAS, replace(placement, min_replicas=0)
     if placement.min_domains > 1:
         yield Bind.MIN_DOMAINS, replace(placement, min_domains=0)
+    if placement.preference:
+        yield Bind.PREFERENCE, replace(placement, preference=())
     if placement.survive is not Loss.NONE:
         yield Bind.SURVIVE, replace(placement, survive=Loss.NONE)
     if placement.regions:
@@ -56,7 +57,7 @@ def resolved(ground: Ground, key: DemandKey, limit: Bind, placement: Placement, 
     """A limit and what the fleet saves without it; nothing where it is not found to save anything."""
     rows = tuple(replace(row, placement=placement) if row.key == key else row for row in ground.problem.demands)
     problem = replace(ground.problem, demands=rows)
-    answer = improved(ground.onto(problem, space_of(problem)), effort)
+    answer = improved(ground.onto(problem, space_for(problem, ground.allocation)), effort)
     if ground.value - answer.cost <= _ROUND * max(1.0, ground.value):
         return None
     return Binding(limit=limit, saves_per_hour=ground.value - answer.cost)

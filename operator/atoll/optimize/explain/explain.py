@@ -14,10 +14,10 @@ from atoll.optimize.decomposition import EXACT_DOMAINS
 from atoll.optimize.effort import Effort
 from atoll.optimize.explain import alternatives, bindings, nodes
 from atoll.optimize.explain.alternatives import Candidate
-from atoll.optimize.explain.ground import Ground, needs_of
+from atoll.optimize.explain.ground import Ground, needs_of, space_for
 from atoll.optimize.explain.prices import Prices, lifted, priced, prices_of
 from atoll.optimize.explain.resolve import improved
-from atoll.optimize.space import Floats, Space, space_of
+from atoll.optimize.space import Floats, Space
 
 ALTERNATIVES = 3
 NODES = 8
@@ -69,7 +69,7 @@ def explain(
     """
     began = clock()
     time_left = _TimeLeft(clock=clock, until=began + seconds, nodes=problem.policy.work_budget)
-    space = space_of(problem)
+    space = space_for(problem, allocation)
     asked = [number for number, wanted in enumerate(space.demands) if demands is None or wanted.key in demands]
     if not asked or not space.supplies:
         return Explanation(demands={key: DemandExplanation() for key in demands or ()}, seconds=clock() - began)

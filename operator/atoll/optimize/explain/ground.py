@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -10,8 +11,8 @@ from atoll.domain.demand import DemandKey
 from atoll.domain.pool import Supply
 from atoll.domain.problem import Allocation, Problem, ReplicaGroup
 from atoll.optimize.explain.prices import Prices
-from atoll.optimize.scarcity import COST, most_unserved, shortfall_level
-from atoll.optimize.space import Choice, Domain, Floats, Place, Space
+from atoll.optimize.scarcity import COST, FIX_TOLERANCE, PREFERENCE, most_unserved, shortfall_level
+from atoll.optimize.space import Choice, Domain, Floats, Place, Space, space_of
 
 OFFERED = 240
 """Choices offered in an experiment beside the allocation's own, all demands: a neighbourhood's (``improve``)."""
@@ -36,13 +37,20 @@ class Ground:
     known: float = float("inf")
 
     @property
-    def value(self) -> float:
-        """Cost of the best plan known, shortfall that has a price included, US$/h: what changes are held against.
-
-        That is the allocation's, unless something cheaper is not worth the move.
-        """
+    def cost(self) -> float:
+        """Cost of the allocation, shortfall that has a price included, US$/h."""
         levels = {level.name: level.value for level in self.allocation.levels}
-        return min(self.known, levels.get(COST, self.allocation.cost_per_hour))
+        return levels.get(COST, self.allocation.cost_per_hour)
+
+    @property
+    def value(self) -> float:
+        """Cost of the best plan known, US$/h: the allocation's, unless something cheaper is not worth the move."""
+        return min(self.known, self.cost)
+
+    @property
+    def moved_freely(self) -> Problem:
+        """The problem with nothing running: experiments ask what plans cost, not what it costs to get there."""
+        return replace(self.problem, running=())
 
     @property
     def bound(self) -> float:
@@ -53,6 +61,7 @@ class Ground:
         """Number of a demand in the space; nothing where it wants nothing."""
         return next((n for n, wanted in enumerate(self.space.demands) if wanted.key == key), None)
 
+    @cached_property
     def counts(self) -> Counter[Choice]:
         """Replicas of the allocation by choice."""
         return counts_of(self.space, self.allocation.replicas)
@@ -67,7 +76,7 @@ class Ground:
     def choices(self) -> list[Choice]:
         """The allocation's own, and for every demand those of least reduced cost."""
         each = max(1, OFFERED // max(1, len(self.space.demands)))
-        found = list(self.counts())
+        found = list(self.counts)
         for demand, menu in enumerate(self.space.menus):
             reduced = np.where(menu.allowed, menu.load @ self.prices.slots.T, np.inf)
             worth = reduced / np.minimum(menu.share, 1.0)[:, None]
@@ -105,6 +114,16 @@ class Ground:
             space=space,
             prices=replace(self.prices, space=space, slots=slots),
         )
+
+
+def space_for(problem: Problem, allocation: Allocation) -> Space:
+    """The space of a problem; where preferences are kept, without what is no demand's first choice.
+
+    Any plan that keeps them as well costs no less without its other replicas (``decomposition``).
+    """
+    space = space_of(problem)
+    levels = {level.name: level.value for level in allocation.levels}
+    return space.within(space.first_choice) if levels.get(PREFERENCE, 0.0) <= FIX_TOLERANCE else space
 
 
 def needs_of(space: Space, allocation: Allocation) -> Floats:

@@ -9,10 +9,10 @@ from atoll.domain.explanation import Basis, NodeWorth
 from atoll.domain.pool import Supply
 from atoll.domain.problem import DemandRow
 from atoll.optimize.effort import Effort
-from atoll.optimize.explain.ground import Ground
+from atoll.optimize.explain.ground import Ground, space_for
 from atoll.optimize.explain.prices import priced
 from atoll.optimize.explain.resolve import improved
-from atoll.optimize.space import Choice, space_of
+from atoll.optimize.space import Choice
 
 _ROUND = 1e-6
 
@@ -95,7 +95,7 @@ def resolved(ground: Ground, supply: Supply, worth: NodeWorth, effort: Effort) -
     more = replace(supply, obtainable=supply.obtainable + 1)
     supplies = tuple(more if item == supply else item for item in ground.problem.supplies)
     problem = replace(ground.problem, supplies=supplies)
-    there = ground.onto(problem, space_of(problem), supply, more)
+    there = ground.onto(problem, space_for(problem, ground.allocation), supply, more)
     answer = improved(there, effort, _on(there, supply))
     serves = sum(ground.allocation.shortfall.values()) - sum(answer.shortfall.values())
     saves = ground.value - answer.cost

@@ -20,7 +20,7 @@ from atoll.optimize.matrix import compile_program
 from atoll.optimize.plan import Plan, fits, level_values, unserved
 from atoll.optimize.program.build import FAMILIES, build
 from atoll.optimize.program.linear import linear
-from atoll.optimize.scarcity import COST, FIX_TOLERANCE, LIMITS, shortfall_level
+from atoll.optimize.scarcity import COST, FIX_TOLERANCE, LIMITS, PREFERENCE, shortfall_level
 from atoll.optimize.search import Search
 from atoll.optimize.sets import Sets, sets_over
 from atoll.optimize.solve import plan_of
@@ -59,7 +59,7 @@ def with_at_least(ground: Ground, demand: int, line: int, replicas: int, effort:
     space = ground.space
     allowed = np.flatnonzero(space.menus[demand].allowed[line])
     wanted: list[Choice] = [(demand, line, int(place)) for place in allowed]
-    sets = sets_over(space, ground.problem, list(dict.fromkeys([*wanted, *ground.choices()])))
+    sets = sets_over(space, ground.moved_freely, list(dict.fromkeys([*wanted, *ground.choices()])))
 
     def add_forced(program: pyo.ConcreteModel, sets: Sets) -> None:
         row = [
@@ -74,9 +74,8 @@ def with_at_least(ground: Ground, demand: int, line: int, replicas: int, effort:
     levels = {level.name: level.value for level in ground.allocation.levels}
     for variable, priority in zip(matrix.columns["penalty"], sets.priorities, strict=True):
         upper[variable] = levels.get(shortfall_level(priority), 0.0) + FIX_TOLERANCE
-    for name, level in (("breach", LIMITS), ("preference", "preference")):
-        if name in matrix.columns:
-            upper[matrix.columns[name]] = levels.get(level, 0.0) + FIX_TOLERANCE
+    for name, level in (("breach", LIMITS), ("preference", PREFERENCE)):
+        upper[matrix.columns[name]] = levels.get(level, 0.0) + FIX_TOLERANCE
     outcome = Solver(matrix).minimise(matrix.objectives["cost"], matrix.lower, upper, effort.slice(1.0))
     if outcome.values is None:
         return None
@@ -99,7 +98,7 @@ def improved(ground: Ground, effort: Effort, further: Sequence[Choice] = ()) -> 
         effort: how long it may take.
         further: choices to offer beside those of least reduced cost.
     """
-    sets = sets_over(ground.space, ground.problem, list(dict.fromkeys([*further, *ground.choices()])))
+    sets = sets_over(ground.space, ground.moved_freely, list(dict.fromkeys([*further, *ground.choices()])))
     plan = plan_of(sets, ground.allocation)
     search = Search(sets, effort)
     return _answer(sets, search.best(search.run([greedy(sets) if plan is None else plan])))
