@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from atoll.optimize.cover import TOLERANCE, Unserved, at_price, cover
-from atoll.optimize.scarcity import penalty
+from atoll.optimize.cover import TOLERANCE, Unserved, at_price, cover, penalised
+from atoll.optimize.scarcity import BREAKS, penalty
 
 
 def by_trying(price: list[float], share: list[float], unserved: Unserved, need: float) -> float:
@@ -29,7 +29,21 @@ def pricings(draw: st.DrawFn) -> tuple[list[float], list[float], Unserved, float
     return price, share, unserved, draw(st.sampled_from([0.0, 0.4, 1.0]))
 
 
-CONVEX = Unserved(slope=1.0, cost=np.vectorize(penalty, otypes=[float]))
+CONVEX = penalised(1.0)
+
+
+def test_what_is_left_unserved_costs_its_penalty() -> None:
+    shares = np.linspace(0.0, 1.0, 41)
+    assert penalised(3.0).cost(shares) == pytest.approx([3.0 * penalty(share) for share in shares])
+
+
+@given(st.floats(0.0, 1.0), st.floats(0.0, 20.0))
+def test_the_least_cost_of_a_share_is_that_of_the_best_split_into_served_and_unserved(
+    share: float, rate: float
+) -> None:
+    split = np.union1d(np.linspace(0.0, share, 201), [limit for limit in BREAKS if limit <= share])
+    want = min(CONVEX.cost(split) + rate * (share - split))
+    assert CONVEX.floor(np.array(share), rate) == pytest.approx(want)
 
 
 @settings(max_examples=300, deadline=None)

@@ -12,8 +12,7 @@ from atoll.domain.problem import Allocation, Problem
 from atoll.optimize import decomposition
 from atoll.optimize import solve as solving
 from atoll.optimize.check import check
-from atoll.optimize.decomposition import most_unserved
-from atoll.optimize.scarcity import penalty
+from atoll.optimize.scarcity import most_unserved, penalty
 from optimize.fleets import ON_DEMAND, SPOT, key, problem, quota, row, running, supply, template
 
 KINDS = ["L4", "H100", "A100"]

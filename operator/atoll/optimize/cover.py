@@ -3,16 +3,16 @@
 ``min sum_t c[t] n[t] + unserved(u)  so that  sum_t s[t] n[t] + u >= need``, n integer: a covering knapsack. It is
 solved by labels, layer by layer: a label is a multiset of replicas that does not cover yet, with its share and cost.
 Labels are dropped where another serves no less for no more, and where cost plus the least that the rest can cost
-(its share at the best price per share) is no better than what is known. Copies of the template of best price per share
-come first and in any number, so a demand that needs hundreds of replicas has few layers: what else an optimum
-contains is rounding.
+(its share at the best price per share, or unserved) is no better than what is known. Copies of the template of best
+price per share come first and in any number, so a demand that needs hundreds of replicas has few layers: what else an
+optimum contains is rounding.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from atoll.optimize.scarcity import BREAKS, SLOPES
 from atoll.optimize.space import Floats, Ints
 
 BEAM = 400
@@ -26,22 +26,39 @@ _ROUND = 1e-12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unserved:
-    """What it costs not to serve a share of the demand: convex, from 0 upwards.
+    """What it costs not to serve a share of the demand: convex, piecewise linear, from 0 upwards.
 
     Attributes:
-        slope: least cost per share; infinity where everything must be served.
-        cost: of a share, elementwise.
+        breaks: shares at which the pieces end; the last is 1, the whole demand.
+        slopes: cost per share of each piece, rising; infinity where that must be served.
     """
 
-    slope: float
-    cost: Callable[[Floats], Floats]
+    breaks: tuple[float, ...]
+    slopes: tuple[float, ...]
+
+    def cost(self, share: Floats) -> Floats:
+        """Of leaving shares unserved, elementwise."""
+        return self.floor(share, np.inf)
+
+    def floor(self, share: Floats, rate: float) -> Floats:
+        """Of shares of which any part may be served at a price per share instead: the least, elementwise."""
+        total: Floats = np.zeros(np.shape(share))
+        below = 0.0
+        for limit, slope in zip(self.breaks, self.slopes, strict=True):
+            piece, least = np.clip(share - below, 0.0, limit - below), min(slope, rate)
+            total = np.where(piece > _ROUND, np.inf, total) if np.isinf(least) else total + least * piece
+            below = limit
+        return total
 
 
 def at_price(price: float) -> Unserved:
     """The same cost for every share; infinity: everything must be served."""
-    if np.isinf(price):
-        return Unserved(slope=np.inf, cost=lambda share: np.where(share > _ROUND, np.inf, 0.0))
-    return Unserved(slope=price, cost=lambda share: price * share)
+    return Unserved(breaks=(1.0,), slopes=(price,))
+
+
+def penalised(weight: float) -> Unserved:
+    """The penalty of scarcity, at a price for each unit of it."""
+    return Unserved(breaks=BREAKS, slopes=tuple(weight * slope for slope in SLOPES))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +114,8 @@ class _Labels:
         self.price, self.share, self.unserved, self.need, self.tolerance = price, share, unserved, need, tolerance
         ratio = price / share
         self.best = int(ratio.argmin())
-        self.rate = min(float(ratio[self.best]), unserved.slope)
-        self.excess = price - self.rate * share
+        self.rate = float(ratio[self.best])
+        self.excess = price - min(self.rate, unserved.slopes[-1]) * share
         self.cost = np.inf
         self.last = (-1, -1)
         self.dropped = np.inf
@@ -111,7 +128,7 @@ class _Labels:
         while len(covered):
             self._finish(covered, cost, ids)
             limit = self.cost * (1.0 - self.tolerance)
-            floor = cost + self.rate * (self.need - covered)
+            floor = cost + self.unserved.floor(self.need - covered, self.rate)
             live = floor < limit
             if not live.any():
                 break
@@ -122,7 +139,8 @@ class _Labels:
             added.append(others[item])
             ids = total + np.arange(len(label))
             total += len(label)
-        bound = max(self.rate * self.need, min(self.cost * (1.0 - self.tolerance), self.dropped))
+        least = float(self.unserved.floor(np.array(self.need), self.rate))
+        bound = max(least, min(self.cost * (1.0 - self.tolerance), self.dropped))
         chosen = self._trace(np.concatenate(parents), np.concatenate(added), len(copies))
         return Cover(cost=float(self.cost), bound=float(min(bound, self.cost)), replicas=tuple(names[chosen].tolist()))
 
@@ -141,7 +159,7 @@ class _Labels:
         """Labels with one replica more, the useless ones left out: label and template that each is from."""
         wider = covered[:, None] + self.share[None, others]
         dearer = cost[:, None] + self.price[None, others]
-        floor = dearer + self.rate * (self.need - wider)
+        floor = dearer + self.unserved.floor(self.need - wider, self.rate)
         label, item = np.nonzero((wider < self.need - _ROUND) & (floor < limit))
         covered, cost, floor = wider[label, item], dearer[label, item], floor[label, item]
         order = np.lexsort((cost, -covered))

@@ -11,30 +11,24 @@ from dataclasses import replace
 import numpy as np
 
 from atoll.domain.problem import Problem
-from atoll.optimize.cover import at_price
+from atoll.optimize.cover import at_price, penalised
+from atoll.optimize.diving import dive
 from atoll.optimize.draft import Draft, draft_of, plan_in, within_quotas
 from atoll.optimize.effort import Effort
 from atoll.optimize.fixing import left_after_fixing
-from atoll.optimize.generation import Chosen, Generated, Generation, list_prices
+from atoll.optimize.generation import Generated, Generation, list_prices
 from atoll.optimize.greedy import greedy
 from atoll.optimize.highs import Limits
 from atoll.optimize.improve import Improvement
+from atoll.optimize.master import Chosen, Held
 from atoll.optimize.options import Options, front, options_of, varied
 from atoll.optimize.plan import Plan, level_values, rank_of
-from atoll.optimize.scarcity import (
-    BREAKS,
-    BUDGET,
-    COST,
-    FIX_TOLERANCE,
-    LIMITS,
-    PREFERENCE,
-    SLOPES,
-    shortfall_level,
-)
+from atoll.optimize.scarcity import BUDGET, COST, FIX_TOLERANCE, LIMITS, PREFERENCE, shortfall_level
 from atoll.optimize.search import Found, Search
 from atoll.optimize.sets import sets_over
 from atoll.optimize.siting import sited
-from atoll.optimize.space import Choice, Floats, Space
+from atoll.optimize.space import Choice, Space
+from atoll.optimize.weighing import unserved_of, weighed_sum, weights_of
 
 EXACT_DOMAINS = 200
 """Demands times places up to which generation tells domains apart: 2 s at 120 (ladder 12,5), 4 s at 800 (40,10)."""
@@ -66,11 +60,21 @@ fleet of six served models keeps 88 of 2322 and is proven in a second; ladder in
 branch and bound over these comes to no better bound in 17 s."""
 
 LEVELS_SHARE = 0.5
-"""Of the time, for shortfall and limits where no plan at hand keeps all, as a share."""
+"""Of the time, for a plan that falls short less, where no plan at hand serves all and keeps all limits, as a share."""
 
-LEVELS_COLUMNS = 3000
-LEVELS_PLACES = 12
-"""Choices that this is sought over, and places of each template."""
+FEW_COLUMNS = 3000
+FEW_PLACES = 12
+FEW_SHARE = 0.15
+"""Choices over which all levels are then searched exactly, places of each template, and most of the time for it."""
+
+SCARCE_DOMAINS = 1000
+SCARCE_ROUNDS = 60
+SCARCE_SHARE = 0.4
+"""Where no plan at hand serves all: demands times places up to which generation tells domains apart, its rounds, and
+the time for them, and then for the dive, as a share of what is left of it."""
+
+BOUNDS_SHARE = 0.3
+"""Of what is left then, for bounds of shortfall."""
 
 
 class Decomposition:
@@ -89,6 +93,7 @@ class Decomposition:
         """
         self._space, self._problem, self._effort, self._tell = space, problem, effort, tell
         self._pooled = len(space.demands) * len(space.places) > EXACT_DOMAINS
+        self._weights = weights_of(space)
 
     def run(self, found: Found, draft: Draft) -> Draft:
         """Improve on a draft until the effort is spent or the gap is closed.
@@ -97,51 +102,108 @@ class Decomposition:
             found: is given the bounds.
             draft: a feasible one.
         """
-        names = [shortfall_level(priority) for priority in self._priorities()]
-        if any(self._rank(draft)[:-1]):
+        if self._lacks(draft):
             draft = self._complete(draft)
-        if any(self._rank(draft)[:-1]):
-            draft = self._levels(draft)
+        if self._lacks(draft):
+            self._bound_levels(found, draft)
         else:
+            names = [shortfall_level(priority) for priority in self._priorities()]
             found.bounds.update(dict.fromkeys([*names, LIMITS, BUDGET, PREFERENCE], 0.0))
         return self._minimise_cost(found, draft)
 
-    def _complete(self, draft: Draft) -> Draft:
-        """Seek a plan that serves all and keeps all limits, with the choices of a first few rounds of generation."""
-        generation = self._generation(np.ones(len(self._space.demands)), is_first_choice=True)
-        generated = generation.run(lambda rounds: rounds < SKETCH_ROUNDS and self._effort.remaining > 0.0)
-        return self._begin(draft, options_of(self._space, generated, (), pooled=self._pooled), None)
+    def _lacks(self, draft: Draft) -> bool:
+        return any(self._rank(draft)[:-1])
 
-    def _levels(self, draft: Draft) -> Draft:
-        """Shortfall and limits over few choices: what a plan cannot do with these is not proven."""
-        choices = list(dict.fromkeys([*draft.counts, *self._few()]))
-        sets = sets_over(self._space, self._problem, choices)
+    def _complete(self, draft: Draft) -> Draft:
+        """Seek a plan that serves all and keeps all limits, or lacks least: with all levels in one sum."""
+        space = self._space
+        effort = self._until((1.0 - LEVELS_SHARE) * self._effort.remaining)
+        pooled = len(space.demands) * len(space.places) > SCARCE_DOMAINS
+        relaxed = space.pooled() if pooled else space
+        generation = Generation(relaxed, unserved_of(space, self._weights), np.ones(len(space.demands)))
+        sketch = generation.run(lambda rounds: rounds < SKETCH_ROUNDS and effort.remaining > 0.0)
+        draft = self._begin(draft, options_of(space, sketch, (), pooled=pooled), None, pooled=pooled)
+        if self._lacks(draft):
+            draft = self._over_few(draft, self._until((1.0 - FEW_SHARE) * self._effort.remaining))
+        if not self._lacks(draft):
+            return draft
+        kept = (1.0 - SCARCE_SHARE) * effort.remaining
+        generation.run(lambda rounds: rounds < SCARCE_ROUNDS and (bool(effort.nodes) or effort.remaining > kept))
+        kept = (1.0 - SCARCE_SHARE) * effort.remaining
+        chosen = dive(
+            generation,
+            lambda: bool(effort.nodes) or effort.remaining > kept,
+            seconds=min(CHOICE_SECONDS, effort.remaining),
+            nodes=effort.nodes,
+        )
+        generated = generation.run(lambda _: False)
+        options = options_of(space, generated, () if chosen is None else chosen.plans, pooled=pooled)
+        draft = self._begin(draft, options, chosen, pooled=pooled)
+        improvement = Improvement(space, self._problem, options, draft)
+        improvement.run(effort, lambda each: not self._lacks(each))
+        return improvement.draft
+
+    def _over_few(self, draft: Draft, effort: Effort) -> Draft:
+        """All levels exactly, but over few choices; among them what limits make a demand look for."""
+        each = max(1, FEW_COLUMNS // max(1, len(self._space.demands) * FEW_PLACES))
+        few = varied(self._space, list_prices(self._space), templates=each, places=FEW_PLACES)
+        sets = sets_over(self._space, self._problem, list(dict.fromkeys([*draft.counts, *few])))
         plan = plan_in(sets, draft, "program")
         if plan is None:
             return draft
-        kept = 0.0 if self._effort.nodes else (1.0 - LEVELS_SHARE) * self._effort.remaining
-        search = Search(sets, replace(self._effort, deadline=self._effort.deadline - kept))
+        search = Search(sets, effort)
         return draft_of(self._space, sets, search.best(search.run([plan])))
 
-    def _few(self) -> list[Choice]:
-        each = max(1, LEVELS_COLUMNS // max(1, len(self._space.demands) * LEVELS_PLACES))
-        return varied(self._space, list_prices(self._space), templates=each, places=LEVELS_PLACES)
+    def _bound_levels(self, found: Found, draft: Draft) -> None:
+        """Bound what each priority must fall short of, given what those above it do."""
+        left = [priority for priority in self._priorities() if self._values(draft)[shortfall_level(priority)] > 0.0]
+        for number, priority in enumerate(left):
+            share = BOUNDS_SHARE * self._effort.remaining / (len(left) - number)
+            effort = self._until(self._effort.remaining - share)
+            generated = self._level(draft, priority).run(_until_spent(effort))
+            found.raise_bound(shortfall_level(priority), generated.bound)
+
+    def _level(self, draft: Draft, priority: int) -> Generation:
+        """Nodes cost nothing here; demands of lower priority are not asked, those of higher keep what they have."""
+        space = self._space
+        costs = [penalised(1.0) if wanted.priority == priority else at_price(np.inf) for wanted in space.demands]
+        needs = np.array([float(not wanted.is_priced and wanted.priority >= priority) for wanted in space.demands])
+        held = [each for each in self._held(draft) if all(space.demands[m].priority > priority for m in each.demands)]
+        relaxed = space.pooled() if self._pooled else space
+        return Generation(relaxed, costs, needs, held=held, price=np.zeros(len(space.supplies)))
+
+    def _until(self, kept: float) -> Effort:
+        """The effort, but for so many seconds of it."""
+        return replace(self._effort, deadline=self._effort.deadline - (0.0 if self._effort.nodes else kept))
+
+    def _held(self, draft: Draft) -> list[Held]:
+        """What each priority falls short of with a draft, where it does: no better plan exceeds it."""
+        values, held = self._values(draft), []
+        for priority in self._priorities():
+            value = values[shortfall_level(priority)]
+            if value > FIX_TOLERANCE:
+                own = [
+                    m for m, each in enumerate(self._space.demands) if each.priority == priority and not each.is_priced
+                ]
+                held.append(Held(demands=frozenset(own), most=value + FIX_TOLERANCE))
+        return held
 
     def _minimise_cost(self, found: Found, draft: Draft) -> Draft:
         """Bound, promising choices, a plan made of them, and its improvement."""
         generation = self._generation(
-            self._needs(draft), is_first_choice=self._values(draft)[PREFERENCE] <= FIX_TOLERANCE
+            self._held(draft), is_first_choice=self._values(draft)[PREFERENCE] <= FIX_TOLERANCE
         )
-        sketch = generation.run(lambda rounds: rounds < SKETCH_ROUNDS and self._has_more_than(1 - GENERATION_SHARE))
-        draft = self._begin(draft, options_of(self._space, sketch, (), pooled=self._pooled), None)
+        kept = (1.0 - GENERATION_SHARE) * self._effort.remaining
+        sketch = generation.run(lambda rounds: rounds < SKETCH_ROUNDS and self._has_more_than(kept))
+        draft = self._begin(draft, options_of(self._space, sketch, (), pooled=self._pooled), None, pooled=self._pooled)
         self._tell(draft, found)
-        generated = generation.run(lambda _: self._has_more_than(1 - GENERATION_SHARE))
+        generated = generation.run(lambda _: self._has_more_than(kept))
         found.raise_bound(COST, generated.bound)
         if self._is_closed(found, draft):
             return draft
-        chosen = self._choose(generation)
+        chosen = self._choose(generation, self._effort)
         options = options_of(self._space, generated, () if chosen is None else chosen.plans, pooled=self._pooled)
-        draft = self._begin(draft, options, chosen)
+        draft = self._begin(draft, options, chosen, pooled=self._pooled)
         self._tell(draft, found)
         improvement = Improvement(self._space, self._problem, options, draft)
         if self._prove(found, improvement, generated, PROVABLE_AT_ONCE):
@@ -156,9 +218,7 @@ class Decomposition:
         if self._pooled:
             return False
         value = self._values(improvement.draft)[COST]
-        window = value - generated.bound
-        needs = self._needs(improvement.draft)
-        choices = left_after_fixing(self._space, generated.prices, generated.covers, needs, window)
+        choices = left_after_fixing(self._space, generated, value - generated.bound)
         if len(choices) > most:
             return False
         everyone = range(len(self._space.demands))
@@ -167,7 +227,7 @@ class Decomposition:
         found.raise_bound(COST, min(bound, value))
         return True
 
-    def _generation(self, needs: Floats, *, is_first_choice: bool) -> Generation:
+    def _generation(self, held: Sequence[Held], *, is_first_choice: bool) -> Generation:
         """Of all plans, or of those that spill over to no second choice of capacity type.
 
         Where the first choices carry all that is served, plans cost no less without their other replicas.
@@ -175,30 +235,28 @@ class Decomposition:
         relaxed = self._space.within(self._space.first_choice) if is_first_choice else self._space
         relaxed = relaxed.pooled() if self._pooled else relaxed
         costs = tuple(at_price(wanted.shortfall_cost) for wanted in self._space.demands)
-        return Generation(relaxed, costs, needs)
+        return Generation(relaxed, costs, np.ones(len(costs)), held=held)
 
-    def _has_more_than(self, share: float) -> bool:
-        return bool(self._effort.nodes) or self._effort.remaining > share * self._problem.policy.deadline_seconds
+    def _has_more_than(self, kept: float) -> bool:
+        return bool(self._effort.nodes) or self._effort.remaining > kept
 
     def _heard(self, found: Found, draft: Draft) -> bool:
         """Tell of the draft; whether it is as good as proven best."""
         self._tell(draft, found)
         return self._is_closed(found, draft)
 
-    def _choose(self, generation: Generation) -> Chosen | None:
-        seconds = min(CHOICE_SECONDS, CHOICE_SHARE * self._effort.remaining)
-        return generation.choose(
-            seconds=np.inf if self._effort.nodes else seconds, nodes=self._effort.nodes, gap=self._effort.gap
-        )
+    def _choose(self, generation: Generation, effort: Effort) -> Chosen | None:
+        seconds = min(CHOICE_SECONDS, CHOICE_SHARE * effort.remaining)
+        return generation.master.choose(seconds=np.inf if effort.nodes else seconds, nodes=effort.nodes, gap=effort.gap)
 
-    def _begin(self, draft: Draft, options: Sequence[Options], chosen: Chosen | None) -> Draft:
+    def _begin(self, draft: Draft, options: Sequence[Options], chosen: Chosen | None, *, pooled: bool) -> Draft:
         """The best of the draft and of what the integer master says, or else a greedy plan over promising choices."""
         if chosen is None:
             wide = sets_over(self._space, self._problem, list(dict.fromkeys([*draft.counts, *front(options, FRONT)])))
             other = draft_of(self._space, wide, greedy(wide, origin="program"))
         else:
-            other = self._completed(self._sited(chosen) if self._pooled else self._as_chosen(chosen), options)
-        return min(draft, other, key=self._rank)
+            other = self._completed(self._sited(chosen) if pooled else self._as_chosen(chosen), options)
+        return min(draft, other, key=lambda each: weighed_sum(self._values(each), self._weights))
 
     def _as_chosen(self, chosen: Chosen) -> Draft:
         """The integer master's plan, where its places are real ones."""
@@ -209,7 +267,7 @@ class Decomposition:
         return Draft(counts=counts, nodes=chosen.nodes)
 
     def _sited(self, chosen: Chosen) -> Draft:
-        """The integer master's plans at places; what found no room is left out."""
+        """The integer master's plans at places, as far as these have room."""
         seconds = min(SITING_SECONDS, SITING_SHARE * self._effort.remaining)
         limits = Limits(seconds=np.inf if self._effort.nodes else seconds, nodes=self._effort.nodes, gap=SITING_GAP)
         return sited(self._space, self._problem, chosen.plans, limits)
@@ -221,17 +279,8 @@ class Decomposition:
         plan = plan_in(sets, draft, "program")
         return draft if plan is None else draft_of(self._space, sets, greedy(sets, start=plan, origin="program"))
 
-    def _needs(self, draft: Draft) -> Floats:
-        """Share of each demand that any plan serves which is no worse in the levels above cost than this one."""
-        values = self._values(draft)
-        needs = np.ones(len(self._space.demands))
-        for number, wanted in enumerate(self._space.demands):
-            if not wanted.is_priced:
-                needs[number] -= most_unserved(values[shortfall_level(wanted.priority)])
-        return needs
-
     def _priorities(self) -> list[int]:
-        return sorted({wanted.priority for wanted in self._space.demands if not wanted.is_priced})
+        return sorted({wanted.priority for wanted in self._space.demands if not wanted.is_priced}, reverse=True)
 
     def _values(self, draft: Draft) -> dict[str, float]:
         sets = sets_over(self._space, self._problem, list(draft.counts))
@@ -247,10 +296,5 @@ class Decomposition:
         return value - found.bounds.get(COST, 0.0) <= self._effort.gap * max(value, 1e-9)
 
 
-def most_unserved(value: float) -> float:
-    """The largest unserved share of one demand whose penalty is no more than this."""
-    share = below = 0.0
-    for limit, slope in zip(BREAKS, SLOPES, strict=True):
-        piece = min(limit - below, max(0.0, value) / slope)
-        share, value, below = share + piece, value - slope * piece, limit
-    return min(1.0, share + FIX_TOLERANCE) if share > 0.0 else 0.0
+def _until_spent(effort: Effort) -> Callable[[int], bool]:
+    return lambda _: bool(effort.nodes) or effort.remaining > 0.0

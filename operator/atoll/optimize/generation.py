@@ -7,7 +7,9 @@ place, and a demand's best plan is a covering knapsack (``cover``). For any pi >
 
 ``bound(pi) = sum_m cover_m(pi) + sum_p min(0, c[p] - slots[p] pi) A[p]``
 
-is a lower bound of the whole program (Lagrangian relaxation of the packing rows). It counts whole replicas, so it is
+is a lower bound of the whole program (Lagrangian relaxation of the packing rows). A held level of shortfall is one more
+row, ``sum_j penalty[j] z[j] <= most``, with a price per unit of penalty mu: pricing may leave shares unserved at that
+price, and the bound falls by ``mu most``. It counts whole replicas, so it is
 far above the linear relaxation; nodes are counted in parts. Pricing is at prices smoothed towards those of the best
 bound so far (Wentges, ITOR 1997), which halves the rounds.
 
@@ -15,14 +17,14 @@ Over a pooled space the rounds are few at any number of regions. Over the space 
 higher: on ladder instance 6,5,0,1 174.69 of 175.27 US$/h in 0.3 s, against 173.60 pooled.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass
 
-import highspy
 import numpy as np
 
-from atoll.optimize.cover import TOLERANCE, Cover, Unserved, cover
-from atoll.optimize.space import Floats, Ints, Space
+from atoll.optimize.cover import TOLERANCE, Cover, Unserved, cover, penalised
+from atoll.optimize.master import Held, Master, Relaxed, WholePlan
+from atoll.optimize.space import Floats, Space
 
 SMOOTHING = 0.5
 """Weight of the prices of the best bound where the next plans are priced."""
@@ -41,28 +43,8 @@ CLOSED = 2e-4
 ROUNDS = 400
 """Most rounds; the instances of the ladder take 20 to 150."""
 
-SHORT_COST = 1e3
-"""Cost of leaving a demand without a plan in the master, in multiples of serving all by the dearest: never chosen."""
-
 ROUNDING = 1e-9
 """Share of a demand that counts as none."""
-
-_NONE: Ints = np.array([], dtype=np.int32)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WholePlan:
-    """All replicas of one demand.
-
-    Attributes:
-        demand: number of the demand.
-        replicas: (template, place) of each.
-        unserved: share that they do not serve.
-    """
-
-    demand: int
-    replicas: tuple[tuple[int, int], ...]
-    unserved: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +54,7 @@ class Generated:
     Attributes:
         bound: no plan of the space costs less, US$/h.
         prices: (Q, R) price of a slot at that bound, US$/h.
+        unserved: (M,) cost of what is not served at that bound: that of a held level is its price.
         covers: (M,) at most what each demand's best plan costs at these prices, US$/h.
         plans: generated, in order.
         value: cost of the master's relaxation.
@@ -79,46 +62,43 @@ class Generated:
 
     bound: float
     prices: Floats
+    unserved: tuple[Unserved, ...]
     covers: tuple[float, ...]
     plans: tuple[WholePlan, ...]
     value: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
-    """An integer solution of the master.
-
-    Attributes:
-        plans: at most one of each demand.
-        nodes: (P,) by supply; over a pooled space the plans need not fit them.
-    """
-
-    plans: tuple[WholePlan, ...]
-    nodes: Ints
-
-
 class Generation:
-    """Column generation over one space; ``run``, then ``choose``."""
+    """Column generation over one space; ``run``, then let the master choose."""
 
-    def __init__(self, space: Space, unserved: tuple[Unserved, ...], need: Floats) -> None:
+    def __init__(
+        self,
+        space: Space,
+        unserved: Sequence[Unserved],
+        need: Floats,
+        *,
+        held: Sequence[Held] = (),
+        price: Floats | None = None,
+    ) -> None:
         """Prepare the master without plans.
 
         Args:
             space: the whole one or a pooled one.
-            unserved: cost of what is not served, by demand.
+            unserved: cost of what is not served, by demand; of no account for demands of a held level.
             need: share of each demand that is to be served.
+            held: levels of shortfall that are given.
+            price: (P,) of a node, where it is not US$/h that are to be minimised.
         """
         self._space = space
-        self._unserved = unserved
+        self._unserved = tuple(unserved)
         self._need = need
-        self._rows = len(space.places) * len(space.rows)
-        self._plans: list[WholePlan] = []
-        self._known: set[tuple[int, tuple[tuple[int, int], ...]]] = set()
-        self._highs = self._master()
+        self._held = tuple(held)
+        self._price_of_node = space.price if price is None else price
+        self.master = Master(space, self._unserved, self._held, self._price_of_node)
         self._round = 0
         self._is_over = False
         self._smoothing = SMOOTHING
-        self._centre = list_prices(space)
+        self._centre = self._first_prices()
         self._bound = -np.inf
         self._covers: tuple[float, ...] = ()
         self._value = np.inf
@@ -133,117 +113,88 @@ class Generation:
             self._step()
         return Generated(
             bound=self._bound,
-            prices=self._centre,
+            prices=self._slot_prices(self._centre),
+            unserved=self._costs(self._centre),
             covers=self._covers,
-            plans=tuple(self._plans),
+            plans=tuple(self.master.plans),
             value=self._value,
         )
 
     def _step(self) -> None:
-        self._highs.run()
-        self._value = self._highs.getInfo().objective_function_value
-        duals = np.array(self._highs.getSolution().row_dual)
-        prices = np.maximum(0.0, -duals[: self._rows]).reshape(len(self._space.places), -1)
-        trial = self._smoothing * self._centre + (1.0 - self._smoothing) * prices if self._round else self._centre
+        relaxed = self.master.relaxed()
+        if relaxed is None:
+            raise RuntimeError("the master of column generation is infeasible, which no plan can make it")
+        self._value = relaxed.value
+        prices, smoothing = relaxed.prices, self._smoothing
+        trial = smoothing * self._centre + (1.0 - smoothing) * prices if self._round else self._centre
         bound, covers, found = self._price(trial)
         if bound > self._bound:
             self._bound, self._centre, self._covers = bound, trial, covers
-        added = sum(self._add(plan, prices, duals[self._rows + plan.demand]) for plan in found)
+        added = sum(self.master.add(plan, relaxed if self._round else None) for plan in found)
         self._is_over = self._value - self._bound <= CLOSED * abs(self._bound) or not (added or self._smoothing)
         if not added:
             self._smoothing = max(0.0, self._smoothing - SMOOTHING_STEP)
         self._round += 1
 
-    def choose(self, *, seconds: float, nodes: int, gap: float) -> Chosen | None:
-        """One plan for each demand: the master as an integer program; nothing where none is found.
+    def enrich(self, relaxed: Relaxed, demands: Container[int]) -> None:
+        """Add the best plans of some demands at the duals of a relaxation, with whatever is fixed in it."""
+        _, _, found = self._price(relaxed.prices, demands)
+        for plan in found:
+            self.master.add(plan, relaxed)
 
-        Args:
-            seconds: limit; infinity for none.
-            nodes: limit of branch-and-bound nodes; 0 for none.
-            gap: at which it may stop, as a share.
+    def _slot_prices(self, prices: Floats) -> Floats:
+        return prices[: self.master.rows].reshape(len(self._space.places), -1)
+
+    def _costs(self, prices: Floats) -> tuple[Unserved, ...]:
+        """Cost of what is not served, by demand: what is held has the price of its level."""
+        mu = prices[self.master.rows :]
+        return tuple(
+            penalised(float(mu[self.master.level_of[demand]])) if demand in self.master.level_of else own
+            for demand, own in enumerate(self._unserved)
+        )
+
+    def _first_prices(self) -> Floats:
+        """Prices to begin with: slots at list price, or at one unit of cost for each demand that is wanted.
+
+        A held level begins at the price at which its demands leave nothing unserved that can be had at list price.
         """
-        highs, supplies, demands = self._highs, len(self._space.supplies), len(self._space.demands)
-        first = supplies + demands
-        whole = np.concatenate((np.arange(supplies), np.arange(first, first + len(self._plans)))).astype(np.int32)
-        highs.changeColsIntegrality(len(whole), whole, np.full(len(whole), highspy.HighsVarType.kInteger))
-        for name, setting in (
-            ("presolve", "on"),
-            ("time_limit", highs.getRunTime() + seconds),
-            ("mip_max_nodes", nodes or highspy.kHighsIInf),
-            ("mip_rel_gap", gap),
-        ):
-            highs.setOptionValue(name, setting)
-        highs.run()
-        if highs.getInfo().primal_solution_status != highspy.SolutionStatus.kSolutionStatusFeasible:
-            return None
-        taken = np.rint(np.array(highs.getSolution().col_value))
-        plans = tuple(plan for plan, value in zip(self._plans, taken[first:], strict=True) if value)
-        return Chosen(plans=plans, nodes=taken[:supplies].astype(np.int64))
-
-    def _master(self) -> highspy.Highs:
         space = self._space
-        highs = highspy.Highs()  # type: ignore[no-untyped-call]  # highspy has no annotations there
-        for name, setting in (("output_flag", False), ("threads", 1), ("random_seed", 0), ("presolve", "off")):
-            highs.setOptionValue(name, setting)
-        for _ in range(self._rows):
-            highs.addRow(-highspy.kHighsInf, 0.0, 0, _NONE, _NONE.astype(float))
-        for _ in space.demands:
-            highs.addRow(1.0, 1.0, 0, _NONE, _NONE.astype(float))
-        for number, place in enumerate(space.place_of):
-            held = np.flatnonzero(space.slots[number])
-            rows = (place * len(space.rows) + held).astype(np.int32)
-            most = float(space.obtainable[number])
-            highs.addCol(space.price[number], 0.0, most, len(held), rows, -space.slots[number, held])
-        dearest = float(space.price @ space.obtainable)
-        for demand in range(len(space.demands)):
-            slope = self._unserved[demand].slope
-            cost = SHORT_COST * max(1.0, dearest) if np.isinf(slope) else self._short(demand, 1.0)
-            row = np.array([self._rows + demand], dtype=np.int32)
-            highs.addCol(cost, 0.0, highspy.kHighsInf, 1, row, np.ones(1))
-        return highs
+        slots = list_prices(space)
+        least = np.zeros(len(space.demands))
+        for demand, menu in enumerate(space.menus):
+            worth = replica_prices(space, demand, slots) / menu.share[:, None]
+            least[demand] = worth.min(initial=np.inf) if worth.size else np.inf
+        usual = least[np.isfinite(least)]
+        usual_cost = float(usual.mean()) if usual.size else 1.0
+        if self._price_of_node is not space.price:
+            slots, usual_cost = slots / max(usual_cost, 1e-9), 1.0
+        return np.concatenate((slots.ravel(), np.full(len(self._held), usual_cost)))
 
-    def _price(self, prices: Floats) -> tuple[float, tuple[float, ...], list[WholePlan]]:
-        """The bound at these prices, each demand's part of it, and each demand's best plan there."""
+    def _price(
+        self, prices: Floats, demands: Container[int] | None = None
+    ) -> tuple[float, tuple[float, ...], list[WholePlan]]:
+        """The bound at these prices, each demand's part of it, and each demand's best plan there; or plans of some."""
         space, plans, covers = self._space, list[WholePlan](), list[float]()
         apart = (self._value - self._bound) / max(abs(self._bound), 1e-9) if np.isfinite(self._bound) else np.inf
         tolerance = min(COARSE, max(TOLERANCE, FINENESS * apart))
-        reduced = space.price - (space.slots * prices[space.place_of]).sum(axis=1)
+        slots, costs = self._slot_prices(prices), self._costs(prices)
+        reduced = self._price_of_node - (space.slots * slots[space.place_of]).sum(axis=1)
         bound = float(np.minimum(0.0, reduced) @ space.obtainable)
+        bound -= float(prices[self.master.rows :] @ np.array([level.most for level in self._held]))
         for demand, menu in enumerate(space.menus):
-            cost = replica_prices(space, demand, prices)
+            if demands is not None and demand not in demands:
+                continue
+            cost = replica_prices(space, demand, slots)
             place = cost.argmin(axis=1) if cost.size else np.zeros(0, dtype=np.int64)
             price = cost[np.arange(len(place)), place]
             need = float(self._need[demand])
-            answer: Cover = cover(price, menu.share, self._unserved[demand], need=need, tolerance=tolerance)
+            answer: Cover = cover(price, menu.share, costs[demand], need=need, tolerance=tolerance)
             bound += answer.bound
             covers.append(answer.bound)
             replicas = tuple(sorted((line, int(place[line])) for line in answer.replicas))
             lacking = need - float(menu.share[list(answer.replicas)].sum())
             plans.append(WholePlan(demand=demand, replicas=replicas, unserved=lacking if lacking > ROUNDING else 0.0))
         return bound, tuple(covers), plans
-
-    def _add(self, plan: WholePlan, prices: Floats, worth: float) -> bool:
-        """Give the master a plan of negative reduced cost; false for one that it has or that is of no use to it."""
-        space, menu = self._space, self._space.menus[plan.demand]
-        if (plan.demand, plan.replicas) in self._known:
-            return False
-        load = np.zeros((len(space.places), len(space.rows)))
-        for line, place in plan.replicas:
-            load[place] += menu.load[line]
-        short = self._short(plan.demand, plan.unserved)
-        reduced = float((load * prices).sum()) + short - worth
-        if not np.isfinite(short) or (self._round and reduced > -1e-7 * max(1.0, abs(worth))):
-            return False
-        self._known.add((plan.demand, plan.replicas))
-        self._plans.append(plan)
-        used = np.flatnonzero(load)
-        rows = np.append(used, self._rows + plan.demand).astype(np.int32)
-        values = np.append(load.ravel()[used], 1.0)
-        self._highs.addCol(short, 0.0, highspy.kHighsInf, len(rows), rows, values)
-        return True
-
-    def _short(self, demand: int, share: float) -> float:
-        return float(self._unserved[demand].cost(np.array([share]))[0])
 
 
 def list_prices(space: Space) -> Floats:

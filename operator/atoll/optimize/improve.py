@@ -20,12 +20,13 @@ from atoll.optimize.greedy import nothing, trimmed
 from atoll.optimize.highs import Limits, Solver
 from atoll.optimize.matrix import Matrix, compile_program
 from atoll.optimize.options import Options
-from atoll.optimize.plan import Plan, fits, level_values, rank_of
+from atoll.optimize.plan import Plan, fits, level_values, missing_of, rank_of, unserved
 from atoll.optimize.program.build import build
-from atoll.optimize.scarcity import COST, FIX_TOLERANCE
+from atoll.optimize.scarcity import COST, FIX_TOLERANCE, LIMITS, PREFERENCE, penalty, shortfall_level
 from atoll.optimize.sets import Sets, sets_over
-from atoll.optimize.space import Choice, Ints, Space
+from atoll.optimize.space import Choice, Floats, Ints, Space
 from atoll.optimize.start import decision_value, start_values
+from atoll.optimize.weighing import weighed_sum, weights_of
 
 COLUMNS = 240
 """Choices offered in a neighbourhood; with 100 the search stops early, with 600 each step takes too long."""
@@ -51,6 +52,9 @@ LEAST_WEIGHT = 0.002
 IDLE = 25
 """Neighbourhoods without a gain after which the draft is taken to be as good as this search makes it."""
 
+LEVEL_VARIABLES = ("penalty", "breach", "over_budget", "preference")
+"""Variables of the levels above cost, in the order of ``level_values``."""
+
 ROUND_WORK = 50
 """Nodes of the deterministic budget that one neighbourhood stands for."""
 
@@ -60,6 +64,7 @@ class Improvement:
 
     def __init__(self, space: Space, problem: Problem, options: Sequence[Options], draft: Draft) -> None:
         self._space, self._problem, self._options = space, problem, options
+        self._weights = weights_of(space)
         self._random = random.Random(0)  # noqa: S311  # a choice of neighbourhoods; the same one every time
         self.draft = draft
 
@@ -87,12 +92,21 @@ class Improvement:
 
     def step(self, limits: Limits) -> None:
         """Decide one neighbourhood anew."""
-        demands = self._demands()
+        lacking = self._lacking()
+        demands = self._demands(lacking)
         places = self._places(demands)
-        self.decide(demands, self.choices(demands, places), limits)
+        self.decide(demands, self.choices(demands, places), limits, weighed=bool(lacking.any()))
 
-    def decide(self, demands: Sequence[int], choices: Sequence[Choice], limits: Limits) -> float:
+    def decide(
+        self, demands: Sequence[int], choices: Sequence[Choice], limits: Limits, *, weighed: bool = False
+    ) -> float:
         """Decide some demands anew among these choices and those that they have.
+
+        Args:
+            demands: to be freed.
+            choices: offered to them.
+            limits: of the search.
+            weighed: minimise all levels of which anything lacks in one sum; else cost, with those above it held.
 
         Returns:
             A lower bound on the cost of the nodes that these and what shares them are on; minus infinity for none.
@@ -119,14 +133,18 @@ class Improvement:
             return -np.inf
         matrix = compile_program(build(sets))
         upper = matrix.upper.copy()
-        values = list(level_values(sets, before).values())
-        above = ("penalty", "breach", "over_budget", "preference")
-        variables = np.concatenate([matrix.columns[name] for name in above])
-        upper[variables] = np.array(values[:-1]) + FIX_TOLERANCE
-        decision = matrix.objectives["decision"]
-        outcome = Solver(matrix).minimise(decision, matrix.lower, upper, limits, start_values(sets, matrix, before))
+        values = level_values(sets, before)
+        variables = np.concatenate([matrix.columns[name] for name in LEVEL_VARIABLES])
+        objective = matrix.objectives["decision"].copy()
+        lacking = np.array([value for name, value in values.items() if name != COST])
+        if weighed:
+            objective[variables] += [self._weights[name] for name in values if name != COST]
+            variables, lacking = variables[lacking <= FIX_TOLERANCE], lacking[lacking <= FIX_TOLERANCE]
+        upper[variables] = lacking + FIX_TOLERANCE
+        outcome = Solver(matrix).minimise(objective, matrix.lower, upper, limits, start_values(sets, matrix, before))
+        bound = -np.inf if weighed else outcome.bound
         if outcome.values is None:
-            return outcome.bound
+            return bound
         found = Plan(
             counts=np.rint(outcome.values[matrix.columns["x"]]).astype(np.int64),
             nodes=np.rint(outcome.values[matrix.columns["y"]]).astype(np.int64),
@@ -134,9 +152,16 @@ class Improvement:
         )
         if fits(sets, found):
             after = trimmed(sets, found, nothing(sets))
-            if _rank(sets, matrix, after) < _rank(sets, matrix, before):
+            if self._rank(sets, matrix, after, weighed=weighed) < self._rank(sets, matrix, before, weighed=weighed):
                 self._adopt(draft_of(self._space, sets, after), demands, sets.numbers)
-        return outcome.bound
+        return bound
+
+    def _rank(self, sets: Sets, matrix: Matrix, plan: Plan, *, weighed: bool) -> tuple[float, ...]:
+        """Levels above cost, coarsely, and then the decision's value; or all of it in one sum."""
+        values = level_values(sets, plan)
+        short = values[COST] - float(sets.price @ plan.nodes)  # of shortfall that has a price
+        values = {**values, COST: decision_value(sets, matrix, plan) + short}
+        return (weighed_sum(values, self._weights),) if weighed else rank_of(values)
 
     def _adopt(self, part: Draft, demands: Sequence[int], supplies: Sequence[int]) -> None:
         freed = set(demands)
@@ -146,7 +171,7 @@ class Improvement:
         nodes[list(supplies)] = part.nodes[list(supplies)]
         self.draft = Draft(counts=counts, nodes=nodes)
 
-    def _demands(self) -> list[int]:
+    def _demands(self, lacking: Floats) -> list[int]:
         """Demands to be freed: one that loses much, and those that hold what it wants."""
         demands = len(self._space.demands)
         most = min(DEMANDS, demands)
@@ -155,7 +180,7 @@ class Improvement:
             cost[demand] += float(self._options[demand].price[line, place]) * count
         least = np.array([own.least for own in self._options])
         loss = np.maximum(cost - least, 0.0) + LEAST_WEIGHT * np.maximum(least, 1e-9)
-        first = self._random.choices(range(demands), loss.tolist())[0]
+        first = self._random.choices(range(demands), (lacking if lacking.any() else loss).tolist())[0]
         wanted = self._wanted(first)
         holds = np.full(demands, 0.05)
         for (demand, line, place), count in self.draft.counts.items():
@@ -167,6 +192,20 @@ class Improvement:
             weights = [float(holds[demand] * (0.3 + loss[demand])) for demand in others]
             freed.append(self._random.choices(others, weights)[0])
         return sorted(freed)
+
+    def _lacking(self) -> Floats:
+        """(M,) what each demand lacks in the levels above cost, US$/h by their weights."""
+        sets = sets_over(self._space, self._problem, list(self.draft.counts))
+        counts = np.array(list(self.draft.counts.values()), dtype=np.int64)
+        short, weights = unserved(sets, counts), self._weights
+        lacking = np.zeros(len(self._space.demands))
+        for number, wanted in enumerate(self._space.demands):
+            missing = missing_of(sets, counts, number)
+            limits = missing.spot + missing.replicas + missing.domains
+            lacking[number] = weights[LIMITS] * limits + weights[PREFERENCE] * missing.spilled
+            if not wanted.is_priced:
+                lacking[number] += weights[shortfall_level(wanted.priority)] * penalty(float(short[number]))
+        return lacking
 
     def _wanted(self, demand: int) -> dict[tuple[int, object], int]:
         own, wanted = self._options[demand], dict[tuple[int, object], int]()
@@ -203,10 +242,3 @@ def _within(nodes: Ints, numbers: Sequence[int]) -> Ints:
     within = np.zeros_like(nodes)
     within[list(numbers)] = nodes[list(numbers)]
     return within
-
-
-def _rank(sets: Sets, matrix: Matrix, plan: Plan) -> tuple[float, ...]:
-    """Levels above cost, coarsely, and then the decision's value; shortfall that has a price is part of that."""
-    values = level_values(sets, plan)
-    short = values[COST] - float(sets.price @ plan.nodes)
-    return rank_of({**values, COST: decision_value(sets, matrix, plan) + short})

@@ -7,7 +7,9 @@ import numpy as np
 
 from atoll.domain.demand import Placement
 from atoll.domain.gpu import CapacityType
-from atoll.optimize.generation import Generated, WholePlan, replica_prices
+from atoll.optimize.cover import Unserved
+from atoll.optimize.generation import Generated, replica_prices
+from atoll.optimize.master import WholePlan
 from atoll.optimize.space import Bools, Choice, Floats, Ints, Space
 
 
@@ -49,7 +51,12 @@ def options_of(space: Space, generated: Generated, chosen: Sequence[WholePlan], 
     found = []
     for demand in range(len(space.demands)):
         price = replica_prices(space, demand, prices)
-        known = _Known(plans=of_demand[demand], picked=picked.get(demand), pooled=pooled)
+        known = _Known(
+            plans=of_demand[demand],
+            picked=picked.get(demand),
+            unserved=generated.unserved[demand],
+            pooled=pooled,
+        )
         found.append(_options(space, demand, price, known, class_of))
     return found
 
@@ -115,23 +122,24 @@ def _per_gpu(space: Space) -> Floats:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
-    """Plans of one demand, the picked one, and whether their places are capacity classes."""
+    """Plans of one demand, the picked one, what it costs not to serve, and whether places are capacity classes."""
 
     plans: list[WholePlan]
     picked: WholePlan | None
+    unserved: Unserved
     pooled: bool
 
 
 def _options(space: Space, demand: int, price: Floats, known: _Known, class_of: Ints) -> Options:
     plans, picked, pooled = known.plans, known.picked, known.pooled
-    menu, wanted = space.menus[demand], space.demands[demand]
+    menu = space.menus[demand]
     classes = int(class_of.max(initial=-1)) + 1
     least_in_class = np.full((len(menu.share), classes), np.inf)
     for place, sort_of in enumerate(class_of.tolist()):
         least_in_class[:, sort_of] = np.minimum(least_in_class[:, sort_of], price[:, place])
     costs = []
     for plan in plans:
-        short = 0.0 if plan.unserved == 0.0 else wanted.shortfall_cost * plan.unserved
+        short = float(known.unserved.cost(np.array(plan.unserved)))
         costs.append(short + sum(least_in_class[t, q if pooled else class_of[q]] for t, q in plan.replicas))
     least = min(costs, default=0.0)
     loss: dict[tuple[int, int], float] = {}

@@ -34,3 +34,12 @@ def penalty(unserved: float) -> float:
         total += slope * max(0.0, min(unserved, limit) - previous)
         previous = limit
     return total
+
+
+def most_unserved(value: float) -> float:
+    """The largest unserved share of one demand whose penalty is no more than this."""
+    share = below = 0.0
+    for limit, slope in zip(BREAKS, SLOPES, strict=True):
+        piece = min(limit - below, max(0.0, value) / slope)
+        share, value, below = share + piece, value - slope * piece, limit
+    return min(1.0, share + FIX_TOLERANCE) if share > 0.0 else 0.0

@@ -13,9 +13,9 @@ import numpy as np
 from atoll.domain.demand import DemandKey, Placement
 from atoll.domain.problem import Problem
 from atoll.optimize.draft import Draft, draft_of
-from atoll.optimize.generation import WholePlan
 from atoll.optimize.greedy import greedy
 from atoll.optimize.highs import Limits, Solver
+from atoll.optimize.master import WholePlan
 from atoll.optimize.matrix import compile_program
 from atoll.optimize.plan import Plan, fits
 from atoll.optimize.program.build import build
