@@ -31,6 +31,8 @@ _PRICES = (
     "estimate."
 )
 
+_ESTIMATE = "Estimate: what the best strategy would serve on a node of its own, and the price of that node."
+
 
 def explain_text(report: Json) -> RenderableType:
     """What the demand runs as, what else it could run as, what one more node is worth, and what binds."""
@@ -141,13 +143,16 @@ def _binds(item: Json) -> tuple[str, str]:
 
 
 def _legend(report: Json) -> Iterator[Text]:
-    used = {item["basis"] for name in ("alternatives", "worths") for item in report[name]}
-    if used:
+    items = [*report["alternatives"], *report["worths"]]
+    guessed = [item for item in items if item["basis"] == Basis.PRICES]
+    if items:
         yield Text("")
-    if Basis.RESOLVED in used:
+    if len(guessed) < len(items):
         yield Text(_RESOLVED, style="dim")
-    if Basis.PRICES in used:
+    if any(not item.get("serves") for item in guessed):
         yield Text(_PRICES, style="dim")
+    if any(item.get("serves") for item in guessed):
+        yield Text(_ESTIMATE, style="dim")
 
 
 def _faults(report: Json) -> Iterator[Text]:
