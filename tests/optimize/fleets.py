@@ -10,7 +10,7 @@ from atoll.domain.demand import DemandKey, Loss, Placement
 from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import OfferingKey, Supply
 from atoll.domain.problem import DemandRow, Problem, Quota, ReplicaGroup, ReplicaSite, SolvePolicy
-from atoll.domain.strategy import EngineName, Limit, PerformanceSource, Stage, Strategy, Template
+from atoll.domain.strategy import EngineName, Limit, PerformanceSource, Phase, Stage, Strategy, Template
 
 Place = tuple[str, str, CapacityType]
 
@@ -22,15 +22,24 @@ def key(name: str) -> DemandKey:
     return DemandKey(namespace="shop", name=name)
 
 
-def template(*kinds: str, tp: int = 1, rate: float = 1.0, startup: float = 120.0) -> Template:
+def template(
+    *kinds: str,
+    tp: int = 1,
+    rate: float = 1.0,
+    startup: float = 120.0,
+    phase: Phase | None = None,
+    quantisation: Quantisation = Quantisation.BF16,
+    class_rates: tuple[float, ...] = (),
+) -> Template:
     """A template with one stage per kind named."""
     strategy = Strategy(
         engine=EngineName.VLLM,
         tp=tp,
         stages=tuple(Stage(gpu_kind=kind, layers=32 // len(kinds)) for kind in kinds),
-        quantisation=Quantisation.BF16,
+        quantisation=quantisation,
         max_sequences=64,
         max_context=8192,
+        phase=phase,
     )
     return Template(
         strategy=strategy,
@@ -42,6 +51,7 @@ def template(*kinds: str, tp: int = 1, rate: float = 1.0, startup: float = 120.0
         sources=dict.fromkeys(kinds, PerformanceSource.ROOFLINE),
         expected_error=0.3,
         startup_seconds=startup,
+        class_rates=class_rates,
     )
 
 
@@ -63,8 +73,22 @@ def supply(
     return Supply(offering=offering, gpu_kind=kind, gpus=gpus, price_per_hour=price, obtainable=nodes, region="north")
 
 
-def row(name: str, rate: float, *templates: Template, priority: int = 0, **placement: Any) -> DemandRow:
-    return DemandRow(key=key(name), rate=rate, templates=templates, priority=priority, placement=Placement(**placement))
+def row(
+    name: str,
+    rate: float,
+    *templates: Template,
+    priority: int = 0,
+    classes: tuple[float, ...] = (),
+    **placement: Any,
+) -> DemandRow:
+    return DemandRow(
+        key=key(name),
+        rate=rate,
+        templates=templates,
+        priority=priority,
+        classes=classes,
+        placement=Placement(**placement),
+    )
 
 
 def problem(
@@ -117,42 +141,74 @@ def cheapest(case: Problem, *, most: int = 3) -> tuple[tuple[float, ...], float]
     return best
 
 
+Own = list[tuple[int, Template, Place]]
+
+
 def _levels(case: Problem, used: list[tuple[int, DemandRow, Template, Place]]) -> tuple[float, ...]:
     """Penalty by priority, high to low (slopes 1, 2, 4, 8, 16 between the breaks), then what soft limits lack."""
     totals = {demand.priority: 0.0 for demand in case.demands if demand.rate > 0}
     broken = 0.0
     for demand in (demand for demand in case.demands if demand.rate > 0):
-        own = [(count, candidate.rate / demand.rate, place) for count, of, candidate, place in used if of is demand]
-        served = min(1.0, sum(count * share for count, share, _ in own))
+        own = [(count, candidate, place) for count, of, candidate, place in used if of is demand]
+        served = min(1.0, carries(demand, own))
         for low, high, slope in ((0, 5, 1), (5, 10, 2), (10, 25, 4), (25, 50, 8), (50, 100, 16)):
             totals[demand.priority] += slope * max(0.0, min(1.0 - served, high / 100) - low / 100)
         limits = demand.placement
-        steady = sum(count * share for count, share, place in own if place[2] is not SPOT)
+        steady = carries(demand, [each for each in own if each[2][2] is not SPOT])
         broken += max(0.0, (1 - limits.spot_share) * served - steady)
         broken += max(0, limits.min_replicas - sum(count for count, _, _ in own)) / max(1, limits.min_replicas)
         if limits.min_domains > 1:
             broken += max(0, limits.min_domains - len({place[:2] for _, _, place in own})) / limits.min_domains
         if limits.survive is not Loss.NONE:
-            kinds = [set(candidate.strategy.need) for _, of, candidate, _ in used if of is demand]
-            broken += max(0.0, limits.survive_share - _left(limits.survive, own, kinds)) / limits.survive_share
+            left = min(carries(demand, rest) for rest in _after_losses(limits.survive, own))
+            broken += max(0.0, limits.survive_share - left) / limits.survive_share
     return (*(round(totals[priority], 6) for priority in sorted(totals, reverse=True)), round(broken, 6))
 
 
-def _left(loss: Loss, own: list[tuple[int, float, Place]], kinds: list[set[str]]) -> float:
-    """Share that is left after the worst loss."""
-    total, worst = sum(count * share for count, share, _ in own), 0.0
-    for _, share, place in own:
+def carries(demand: DemandRow, own: Own) -> float:
+    """Share of a demand that replicas carry together."""
+    if demand.classes:
+        return _of_two_classes(demand, own) / demand.rate
+    whole = sum(count * candidate.rate for count, candidate, _ in own if candidate.strategy.phase is None)
+    sides: dict[object, Counter[Phase]] = defaultdict(Counter)
+    for count, candidate, place in own:
+        if (phase := candidate.strategy.phase) is not None:
+            sides[place[:2], candidate.strategy.quantisation][phase] += count * candidate.rate  # type: ignore[assignment]
+    return (whole + sum(min(side[Phase.PREFILL], side[Phase.DECODE]) for side in sides.values())) / demand.rate
+
+
+def _of_two_classes(demand: DemandRow, own: Own) -> float:
+    """Along the frontier: all on the second class, then one after the other to the first, the relatively best first."""
+    first, second = demand.classes
+    rates = [(count * r[0], count * r[1]) for count, candidate, _ in own for r in [candidate.class_rates]]
+    rates.sort(key=lambda pair: -pair[0] / max(pair[1], 1e-12))
+    x, y = 0.0, sum(pair[1] for pair in rates)
+    best = min(x, first) + min(y, second)
+    for more, less in rates:
+        parts = {1.0}
+        if more > 0.0:
+            parts.add(min(1.0, max(0.0, (first - x) / more)))
+        if less > 0.0:
+            parts.add(min(1.0, max(0.0, (y - second) / less)))
+        best = max(best, *(min(x + part * more, first) + min(y - part * less, second) for part in parts))
+        x, y = x + more, y - less
+    return best
+
+
+def _after_losses(loss: Loss, own: Own) -> list[Own]:
+    """What is left after each loss, and after none."""
+    left = [own]
+    for number, (count, candidate, place) in enumerate(own):
         if loss is Loss.REPLICA:
-            worst = max(worst, share)
+            left.append([*own[:number], (count - 1, candidate, place), *own[number + 1 :]])
         elif loss is Loss.ZONE:
-            worst = max(worst, sum(n * each for n, each, other in own if other[:2] == place[:2]))
+            left.append([each for each in own if each[2][:2] != place[:2]])
         elif place[2] is SPOT:
-            for kind in set().union(*kinds):
-                hit = [
-                    n * each for (n, each, other), use in zip(own, kinds, strict=True) if other == place and kind in use
-                ]
-                worst = max(worst, sum(hit))
-    return total - worst
+            left += [
+                [each for each in own if each[2] != place or kind not in each[1].strategy.need]
+                for kind in candidate.strategy.need
+            ]
+    return left
 
 
 def _within_quotas(case: Problem, used: list[tuple[int, DemandRow, Template, Place]]) -> bool:
@@ -167,12 +223,12 @@ def _preference(case: Problem, used: list[tuple[int, DemandRow, Template, Place]
     total = 0.0
     for demand in (demand for demand in case.demands if demand.rate > 0):
         order = [*demand.placement.preference, *(t for t in CapacityType if t not in demand.placement.preference)]
-        own = [(count * candidate.rate / demand.rate, place[2]) for count, of, candidate, place in used if of is demand]
-        served = min(1.0, sum(share for share, _ in own))
+        own = [(count, candidate, place) for count, of, candidate, place in used if of is demand]
+        served = min(1.0, carries(demand, own))
         spilled = []
         for step in range(1, min(len(demand.placement.preference), len(order) - 1) + 1):
             if due := demand.placement.spot_share if order[:step] == [SPOT] else 1.0:
-                first = sum(share for share, terms in own if terms in order[:step])
+                first = carries(demand, [each for each in own if each[2][2] in order[:step]])
                 spilled.append(max(0.0, due * served - first))
         total += sum(spilled) / max(1, len(spilled))
     return round(total, 6)

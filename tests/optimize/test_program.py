@@ -8,7 +8,10 @@ from pyomo.opt import WriterFactory
 
 from atoll.domain.demand import Loss
 from atoll.domain.problem import Problem
+from atoll.domain.strategy import Phase
 from atoll.optimize.program.build import BASELINE_FAMILIES, Family, build
+from atoll.optimize.program.classes import add_size_classes
+from atoll.optimize.program.pairs import add_pairs
 from atoll.optimize.sets import sets_of
 from golden import assert_golden
 from optimize.fleets import SPOT, problem, quota, row, running, supply, template
@@ -39,8 +42,22 @@ def fleet() -> Problem:
     )
 
 
+def mixed() -> Problem:
+    """A demand that pairs serve and one of two size classes, each with limits that count some columns only."""
+    sides = (template("H100", rate=4.0, phase=Phase.PREFILL), template("L4", rate=2.0, phase=Phase.DECODE))
+    sizes = (template("L4", class_rates=(2.0, 0.5)), template("H100", rate=3.0))
+    return problem(
+        [
+            row("chat", 4.0, *sides, template("H100", rate=1.0), spot_share=0.5),
+            row("code", 6.0, *sizes, classes=(2.0, 4.0), preference=(SPOT,), survive=Loss.REPLICA),
+        ],
+        [supply("L4", 1, 0.5, capacity_type=SPOT), supply("L4", 2, 2.0), supply("H100", 1, 4.0)],
+    )
+
+
 def lp_of(families: tuple[Family, ...]) -> str:
-    program = build(sets_of(fleet()), families)
+    case = mixed() if families[-1] in {add_pairs, add_size_classes} else fleet()
+    program = build(sets_of(case), families)
     if next(program.component_data_objects(pyo.Objective, active=True), None) is None:
         # An LP file must have an objective; a family that states none is written with this one.
         program.none = pyo.Objective(expr=next(iter(program.x.values())))

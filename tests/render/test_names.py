@@ -9,7 +9,7 @@ from atoll.domain.architecture import Quantisation
 from atoll.domain.demand import DemandKey
 from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import OfferingKey
-from atoll.domain.strategy import EngineName, Stage, Strategy
+from atoll.domain.strategy import EngineName, Phase, Stage, Strategy
 from atoll.render import names
 from render.sample import PIPELINE, SINGLE, SITE
 
@@ -25,6 +25,7 @@ STRATEGIES = st.builds(
     quantisation=st.sampled_from(Quantisation),
     max_sequences=st.integers(1, 4096),
     max_context=st.integers(1, 1_000_000),
+    phase=st.sampled_from((None, *Phase)),
 )
 
 

@@ -49,6 +49,7 @@ class DemandRow:
         placement: where replicas may run.
         shortfall_price: US$/h for each request/s that is not served, where cost and shortfall are one objective, as
             in published instances; infinity: shortfall is minimised first, at its priority.
+        classes: requests/s wanted of each size class, where the router can route by size; they add up to the rate.
     """
 
     key: DemandKey
@@ -57,6 +58,7 @@ class DemandRow:
     priority: int = 0
     placement: Placement = field(default_factory=Placement)
     shortfall_price: float = float("inf")
+    classes: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,17 +1,11 @@
 """Measured performance of a served model on one GPU kind and width."""
 
 from dataclasses import dataclass
-from enum import StrEnum
 
 from atoll.domain.architecture import Quantisation
-from atoll.domain.strategy import EngineName
+from atoll.domain.strategy import EngineName, Phase
 
-
-class Phase(StrEnum):
-    """The two kinds of step that an engine makes."""
-
-    PREFILL = "Prefill"
-    DECODE = "Decode"
+__all__ = ["PerformanceProfile", "Phase", "ProfilePoint"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -31,6 +31,13 @@ class EngineName(StrEnum):
     SGLANG = "sglang"
 
 
+class Phase(StrEnum):
+    """The two kinds of step that an engine makes."""
+
+    PREFILL = "Prefill"
+    DECODE = "Decode"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Strategy:
     """How a replica of a served model runs; its ``id`` is stable over processes and versions of estimates.
@@ -42,6 +49,7 @@ class Strategy:
         quantisation: how weights are held.
         max_sequences: most sequences in flight in the whole replica (vLLM ``--max-num-seqs``).
         max_context: longest context admitted, tokens (vLLM ``--max-model-len``).
+        phase: the one phase of requests that it serves, paired with replicas of the other; None where it serves both.
     """
 
     engine: EngineName
@@ -50,11 +58,22 @@ class Strategy:
     quantisation: Quantisation
     max_sequences: int
     max_context: int
+    phase: Phase | None = None
 
     @cached_property
     def id(self) -> str:
         """Ten hexadecimal digits of the content's SHA-256: the value of the label ``atoll.dev/strategy``."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:10]
+        return hashlib.sha256(json.dumps(self.content, sort_keys=True).encode()).hexdigest()[:10]
+
+    @property
+    def content(self) -> dict[str, object]:
+        """Its fields as JSON has them; without the phase where it serves both."""
+        return {name: value for name, value in asdict(self).items() if name != "phase" or value is not None}
+
+    @property
+    def variant(self) -> str:
+        """What prefill and decode must have in common for one to read the other's KV."""
+        return f"{self.engine}-{self.quantisation}"
 
     @cached_property
     def gpus(self) -> int:
@@ -106,6 +125,8 @@ class Template:
         sources: where the latencies came from, one per GPU kind used, by kind name.
         expected_error: expected relative error of the rate, 0.15 = 15 %.
         startup_seconds: image, weights and engine start, without the node's, seconds.
+        class_rates: requests/s within the objectives if all were of one size class, by class of the demand; empty
+            where the rate holds for every class.
     """
 
     strategy: Strategy
@@ -117,3 +138,4 @@ class Template:
     sources: Mapping[str, PerformanceSource]
     expected_error: float
     startup_seconds: float
+    class_rates: tuple[float, ...] = ()

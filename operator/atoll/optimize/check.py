@@ -7,6 +7,7 @@ fails here is never returned to the operator.
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 
 from atoll.domain.demand import DemandKey, Loss
 from atoll.domain.gpu import CapacityType
@@ -14,6 +15,7 @@ from atoll.domain.pool import OfferingKey, Supply
 from atoll.domain.problem import Allocation, DemandRow, Problem, ReplicaGroup
 from atoll.domain.reason import Reason
 from atoll.domain.strategy import Strategy
+from atoll.optimize.tally import served_by
 
 TOLERANCE = 1e-5
 """Relative tolerance on rates and costs."""
@@ -127,18 +129,21 @@ def _quotas(problem: Problem, allocation: Allocation) -> Iterator[str]:
             yield f"namespace {quota.namespace}: {gpus[quota.namespace]} GPUs, quota {quota.gpus}"
 
 
-def _served(problem: Problem, allocation: Allocation) -> dict[DemandKey, list[tuple[ReplicaGroup, float]]]:
-    rates = {row.key: _rates(row) for row in problem.demands}
-    served: dict[DemandKey, list[tuple[ReplicaGroup, float]]] = defaultdict(list)
+def _own(problem: Problem, allocation: Allocation) -> dict[DemandKey, list[ReplicaGroup]]:
+    own: dict[DemandKey, list[ReplicaGroup]] = {row.key: [] for row in problem.demands}
     for group in allocation.replicas:
-        served[group.demand].append((group, group.count * rates.get(group.demand, {}).get(group.strategy, 0.0)))
-    return served
+        own.setdefault(group.demand, []).append(group)
+    return own
+
+
+def _regions(problem: Problem) -> dict[OfferingKey, str]:
+    return {supply.offering: supply.region for supply in problem.supplies}
 
 
 def _coverage(problem: Problem, allocation: Allocation) -> Iterator[str]:
-    served = _served(problem, allocation)
+    own, regions = _own(problem, allocation), _regions(problem)
     for row in problem.demands:
-        rate = sum(rate for _, rate in served[row.key])
+        rate = served_by(row, own[row.key], regions)
         shortfall = allocation.shortfall.get(row.key, 0.0)
         if not 0.0 <= shortfall <= row.rate * (1.0 + TOLERANCE):
             yield f"{row.key}: shortfall {shortfall:g} of {row.rate:g} requests/s"
@@ -148,19 +153,18 @@ def _coverage(problem: Problem, allocation: Allocation) -> Iterator[str]:
 
 def _limits(problem: Problem, allocation: Allocation) -> Iterator[str]:
     """A soft limit may be broken, but never silently."""
-    served = _served(problem, allocation)
-    regions = {supply.offering: supply.region for supply in problem.supplies}
+    groups, regions = _own(problem, allocation), _regions(problem)
     for row in problem.demands:
         if row.rate <= 0.0:
             continue
-        own, placement = served[row.key], row.placement
-        total = min(row.rate, sum(rate for _, rate in own))
-        steady = sum(rate for g, rate in own if g.site.offerings[0].capacity_type is not CapacityType.SPOT)
-        zones = {(regions.get(g.site.offerings[0]), g.site.zone) for g, _ in own}
+        own, placement = groups[row.key], row.placement
+        total = min(row.rate, served_by(row, own, regions))
+        steady = served_by(row, [g for g in own if not _on_spot(g)], regions)
+        zones = {(regions.get(g.site.offerings[0]), g.site.zone) for g in own}
         broken = set()
         if steady < (1.0 - placement.spot_share) * total - TOLERANCE * row.rate:
             broken.add(Reason.SPOT_SHARE_UNMET)
-        if sum(group.count for group, _ in own) < placement.min_replicas:
+        if sum(group.count for group in own) < placement.min_replicas:
             broken.add(Reason.MIN_REPLICAS_UNMET)
         if placement.min_domains > 1 and len(zones) < placement.min_domains:
             broken.add(Reason.MIN_DOMAINS_UNMET)
@@ -170,22 +174,37 @@ def _limits(problem: Problem, allocation: Allocation) -> Iterator[str]:
             yield f"{row.key}: {reason} is not reported"
 
 
-def _survives(row: DemandRow, own: list[tuple[ReplicaGroup, float]], regions: dict[OfferingKey, str]) -> bool:
+def _on_spot(group: ReplicaGroup) -> bool:
+    return group.site.offerings[0].capacity_type is CapacityType.SPOT
+
+
+def _survives(row: DemandRow, own: list[ReplicaGroup], regions: dict[OfferingKey, str]) -> bool:
     """Whether what is left after the worst loss serves its share of the demand."""
-    lost: dict[tuple[object, ...], float] = defaultdict(float)
-    for group, rate in own:
+    if row.placement.survive is Loss.NONE:
+        return True
+    left = [own, *_after_losses(row.placement.survive, own, regions)]
+    worst = min(served_by(row, groups, regions) for groups in left)
+    return worst >= (row.placement.survive_share - TOLERANCE) * row.rate
+
+
+def _after_losses(
+    survive: Loss, own: list[ReplicaGroup], regions: dict[OfferingKey, str]
+) -> Iterator[list[ReplicaGroup]]:
+    """What is left after each loss."""
+    lost: dict[tuple[object, ...], set[int]] = defaultdict(set)
+    for number, group in enumerate(own):
         first = group.site.offerings[0]
         where = (regions.get(first), first.zone)
-        if row.placement.survive is Loss.ZONE:
-            lost[where] += rate
-        elif row.placement.survive is Loss.SPOT_POOL and first.capacity_type is CapacityType.SPOT:
-            for kind in {stage.gpu_kind for stage in group.strategy.stages}:
-                lost[(*where, kind)] += rate
-        elif row.placement.survive is Loss.REPLICA:
-            lost[()] = max(lost[()], rate / group.count)
-    left = sum(rate for _, rate in own) - max(lost.values(), default=0.0)
-    needed = 0.0 if row.placement.survive is Loss.NONE else row.placement.survive_share * row.rate
-    return left >= needed - TOLERANCE * row.rate
+        if survive is Loss.REPLICA:
+            fewer = replace(group, count=group.count - 1)
+            yield [fewer if other is group else other for other in own]
+        elif survive is Loss.ZONE:
+            lost[where].add(number)
+        elif _on_spot(group):
+            for stage in group.strategy.stages:
+                lost[(*where, stage.gpu_kind)].add(number)
+    for numbers in lost.values():
+        yield [group for number, group in enumerate(own) if number not in numbers]
 
 
 def _cost(problem: Problem, allocation: Allocation) -> Iterator[str]:

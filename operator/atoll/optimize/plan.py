@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from atoll.domain.demand import Loss
+from atoll.optimize.carried import carried
 from atoll.optimize.scarcity import (
     BUDGET,
     COST,
@@ -38,7 +39,11 @@ class Plan:
 def served(sets: Sets, counts: Ints) -> Floats:
     """Share of each demand that these replicas serve; above 1 where they serve more."""
     weights = counts * sets.share
-    return np.bincount(sets.demand_of, weights=weights, minlength=len(sets.demands)).astype(np.float64)
+    share = np.bincount(sets.demand_of, weights=weights, minlength=len(sets.demands)).astype(np.float64)
+    for number, wanted in enumerate(sets.demands):
+        if not wanted.is_plain:
+            share[number] = carried(sets, counts, number, sets.columns_of[number])
+    return share
 
 
 def unserved(sets: Sets, counts: Ints) -> Floats:
@@ -72,8 +77,8 @@ def missing_of(sets: Sets, counts: Ints, demand: int) -> Missing:
     used = np.flatnonzero((counts > 0) & (sets.demand_of == demand))
     excess = 0.0
     if placement.spot_share < 1.0:
-        lacking = max(0.0, 1.0 - float((counts[used] * sets.share[used]).sum()))
-        steady = float((counts[used] * sets.share[used])[~sets.spot[used]].sum())
+        lacking = max(0.0, 1.0 - carried(sets, counts, demand, used))
+        steady = carried(sets, counts, demand, used[~sets.spot[used]])
         excess = max(0.0, (1.0 - placement.spot_share) * (1.0 - lacking) - steady)
         excess = excess if excess > COVER_TOLERANCE else 0.0
     replicas = max(0, placement.min_replicas - int(counts[used].sum()))
@@ -94,6 +99,8 @@ def missing_of(sets: Sets, counts: Ints, demand: int) -> Missing:
 def carried_after_loss(sets: Sets, counts: Ints, demand: int) -> tuple[float, tuple[str, ...]]:
     """Share of a demand that is left after the worst loss that it is to survive, and that loss, empty for a replica."""
     used = np.flatnonzero((counts > 0) & (sets.demand_of == demand))
+    if not sets.demands[demand].is_plain:
+        return _mixed_after_loss(sets, counts, demand, used)
     share = counts[used] * sets.share[used]
     total = float(share.sum())
     if sets.demands[demand].placement.survive is Loss.REPLICA:
@@ -110,10 +117,23 @@ def _spilled(sets: Sets, counts: Ints, demand: int, used: Ints) -> float:
     steps = sets.demands[demand].placement.steps
     if not steps:
         return 0.0
-    share = counts[used] * sets.share[used]
-    served_share = min(1.0, float(share.sum()))
-    spilled = [due * served_share - float(share[sets.rank[used] < step].sum()) for step, due in steps]
+    whole = min(1.0, carried(sets, counts, demand, used))
+    spilled = [due * whole - carried(sets, counts, demand, used[sets.rank[used] < step]) for step, due in steps]
     return sum(part for part in spilled if part > COVER_TOLERANCE) / len(steps)
+
+
+def _mixed_after_loss(sets: Sets, counts: Ints, demand: int, used: Ints) -> tuple[float, tuple[str, ...]]:
+    """The same where replicas serve less than their sum: one loss after the other is tried."""
+    left: list[tuple[float, tuple[str, ...]]] = [(carried(sets, counts, demand, used), ())]
+    if sets.demands[demand].placement.survive is Loss.REPLICA:
+        for number in used.tolist():
+            fewer = counts.copy()
+            fewer[number] -= 1
+            left.append((carried(sets, fewer, demand, used), ()))
+    for loss in sorted({loss for number in used.tolist() for loss in sets.losses[number]}):
+        safe = [number for number in used.tolist() if loss not in sets.losses[number]]
+        left.append((carried(sets, counts, demand, np.array(safe, dtype=np.int64)), loss))
+    return min(left)
 
 
 def breach(sets: Sets, counts: Ints) -> float:

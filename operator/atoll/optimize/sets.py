@@ -77,6 +77,23 @@ class Size:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """Columns of a demand that count for one of its rows; where it has flows, each view has its own.
+
+    Attributes:
+        demand: index of the demand.
+        name: unique within the demand.
+        columns: that count.
+        less: the column of which one replica is taken as lost; -1 for none.
+    """
+
+    demand: int
+    name: str
+    columns: tuple[int, ...]
+    less: int = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
     """Replicas that run now and that a plan can keep.
 
@@ -191,6 +208,16 @@ class Sets:
         return np.array([column.share for column in self.columns], dtype=float)
 
     @cached_property
+    def raw(self) -> Floats:
+        """Share of its demand that one replica of each column serves: of its own phase, where that is one of two."""
+        raw = self.share.copy()
+        for number, column in enumerate(self.columns):
+            wanted = self.demands[column.demand]
+            if wanted.is_paired:
+                raw[number] = wanted.templates[column.template].rate / wanted.rate
+        return raw
+
+    @cached_property
     def upper(self) -> Ints:
         """Most replicas of each column."""
         return np.array([column.upper for column in self.columns], dtype=np.int64)
@@ -223,16 +250,42 @@ class Sets:
     @cached_property
     def sizes(self) -> tuple[Size, ...]:
         """Sizes of replicas of the demands that are to survive the loss of one."""
-        found: dict[tuple[int, float], list[int]] = {}
+        found: dict[tuple[int, float, int], list[int]] = {}
         for number, column in enumerate(self.columns):
             placement = self.demands[column.demand].placement
             if placement.survive is Loss.REPLICA:
                 share = min(column.share, placement.survive_share)
-                found.setdefault((column.demand, share), []).append(number)
+                apart = -1 if self.demands[column.demand].is_plain else number
+                found.setdefault((column.demand, share, apart), []).append(number)
         return tuple(
             Size(demand=demand, share=share, columns=tuple(columns))
-            for (demand, share), columns in sorted(found.items())
+            for (demand, share, _), columns in sorted(found.items())
         )
+
+    @cached_property
+    def columns_of(self) -> tuple[Ints, ...]:
+        """Columns of each demand."""
+        return tuple(np.flatnonzero(self.demand_of == number) for number in range(len(self.demands)))
+
+    @cached_property
+    def views(self) -> tuple[View, ...]:
+        """Columns that rows of demands that are not plain count: all, and those that count for each limit."""
+        found = []
+        for demand, wanted in enumerate(self.demands):
+            if wanted.is_plain:
+                continue
+            own, placement = self.columns_of[demand], wanted.placement
+            named = {"all": own, "nothing": own, "steady": own[~self.spot[own]]}
+            named |= {f"first{step}": own[self.rank[own] < step] for step, _ in placement.steps}
+            for loss in sorted({loss for number in own.tolist() for loss in self.losses[number]}):
+                named["_".join(loss)] = np.array(
+                    [n for n in own.tolist() if loss not in self.losses[n]], dtype=np.int64
+                )
+            found += [View(demand=demand, name=name, columns=tuple(cs.tolist())) for name, cs in named.items()]
+            if placement.survive is Loss.REPLICA:
+                every = tuple(own.tolist())
+                found += [View(demand=demand, name=f"less{n}", columns=every, less=n) for n in every]
+        return tuple(found)
 
     @cached_property
     def gpus(self) -> Ints:
@@ -297,9 +350,7 @@ def sets_over(space: Space, problem: Problem, choices: Sequence[Choice], held: F
         }
         most = min(_most_pods(by_group[g], strategy.tp) // n for g, n in need.items())
         share = float(menu.share[line])
-        useful = max(int(np.ceil(1.0 / share - 1e-12)), wanted.placement.min_replicas, 1)
-        if wanted.placement.survive is Loss.REPLICA:
-            useful = max(useful, 1 + int(np.ceil(wanted.placement.survive_share / share - 1e-12)))
+        useful = max(_enough(wanted, share, int(menu.templates[line])), wanted.placement.min_replicas, 1)
         columns.append(
             Column(
                 demand=demand,
@@ -317,6 +368,17 @@ def sets_over(space: Space, problem: Problem, choices: Sequence[Choice], held: F
             )
         )
     return _assemble(space, groups, columns, problem, held)
+
+
+def _enough(wanted: Wanted, share: float, template: int) -> int:
+    """Replicas of a template of which no more are of use, for the demand and for what it is to survive."""
+    alone = 1.0 / share
+    if wanted.classes:
+        shares = zip(wanted.class_shares(template), wanted.classes, strict=True)
+        alone = sum(size / each for each, size in shares if each > 0.0)
+    spare = 0 if wanted.placement.survive is not Loss.REPLICA else 1
+    least = wanted.placement.survive_share if spare and wanted.is_plain else 1.0
+    return max(int(np.ceil(alone - 1e-12)), spare + int(np.ceil(least * alone - 1e-12)))
 
 
 def group_of(supply: Supply) -> Group:

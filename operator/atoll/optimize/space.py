@@ -15,7 +15,7 @@ from atoll.domain.demand import DemandKey, Placement
 from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import Supply
 from atoll.domain.problem import DemandRow, Problem
-from atoll.domain.strategy import Strategy, Template
+from atoll.domain.strategy import Phase, Strategy, Template
 
 Ints = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -56,6 +56,8 @@ class Wanted:
         placement: where replicas may run.
         templates: what a replica can be.
         shortfall_cost: US$/h if nothing is served, where that is weighed against cost; infinity where it is not.
+        classes: share of each size class; empty where there is one class.
+        is_paired: some templates serve one phase only, paired with others.
     """
 
     key: DemandKey
@@ -64,6 +66,18 @@ class Wanted:
     placement: Placement
     templates: tuple[Template, ...]
     shortfall_cost: float = float("inf")
+    classes: tuple[float, ...] = ()
+    is_paired: bool = False
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether replicas serve the sum of what each serves."""
+        return not (self.classes or self.is_paired)
+
+    def class_shares(self, template: int) -> tuple[float, ...]:
+        """Share of the demand that one replica of a template serves if it serves one size class alone, by class."""
+        own = self.templates[template]
+        return tuple(rate / self.rate for rate in own.class_rates or (own.rate,) * len(self.classes))
 
     @property
     def is_priced(self) -> bool:
@@ -195,11 +209,11 @@ def space_of(problem: Problem, *, prune: bool = True) -> Space:
     places = tuple(sorted({place_of(supply) for supply in supplies}))
     number_of = {place: number for number, place in enumerate(places)}
     kept = {(group.demand, group.strategy) for group in problem.running}
-    known: dict[tuple[int, Placement], list[int]] = {}
+    known: dict[tuple[int, Placement, tuple[float, ...]], list[int]] = {}
     usable = []
     for row, wanted in zip((row for row in problem.demands if row.rate > 0.0), demands, strict=True):
         # Demands for the same templates are many in a large fleet, and to compare 700 templates takes 10 ms.
-        same = (id(row.templates), row.placement)
+        same = (id(row.templates), row.placement, row.classes)
         if same not in known or any(demand == wanted.key for demand, _ in kept):
             known[same] = _usable(wanted, kept, prune=prune)
         usable.append(known[same])
@@ -218,7 +232,10 @@ def space_of(problem: Problem, *, prune: bool = True) -> Space:
     home = np.array([number_of[place_of(supply)] for supply in supplies], dtype=np.int64)
     most = np.zeros((len(places), len(rows)))
     np.add.at(most, home, slots * np.array([supply.obtainable for supply in supplies], dtype=float)[:, None])
-    menus = tuple(_menu(wanted, numbers, places, rows, most) for wanted, numbers in zip(demands, usable, strict=True))
+    menus = tuple(
+        _menu(wanted, numbers, places, rows, most, share=relaxed_shares(wanted, numbers, supplies))
+        for wanted, numbers in zip(demands, usable, strict=True)
+    )
     there = {wanted.key.namespace for wanted in demands}
     return Space(
         demands=demands,
@@ -246,12 +263,14 @@ def _wanted(row: DemandRow) -> Wanted:
         placement=row.placement,
         templates=templates,
         shortfall_cost=row.shortfall_price * row.rate,
+        classes=tuple(rate / sum(row.classes) for rate in row.classes) if sum(row.classes) > 0.0 else (),
+        is_paired=not row.classes and any(template.strategy.phase is not None for template in templates),
     )
 
 
 def _usable(wanted: Wanted, kept: set[tuple[DemandKey, Strategy]], *, prune: bool) -> list[int]:
     numbers = _undominated(wanted, kept) if prune else list(range(len(wanted.templates)))
-    return [number for number in numbers if _is_sound(wanted.templates[number], wanted.placement)]
+    return [number for number in numbers if _is_sound(wanted.templates[number], wanted)]
 
 
 def _menu(
@@ -260,6 +279,8 @@ def _menu(
     places: tuple[Place, ...],
     rows: tuple[tuple[str, int], ...],
     most: Floats,
+    *,
+    share: Floats,
 ) -> Menu:
     row_of = {row: number for number, row in enumerate(rows)}
     by_kind: dict[str, list[tuple[int, int]]] = {}
@@ -276,8 +297,46 @@ def _menu(
     allowed = np.zeros((len(numbers), len(places)), dtype=bool)
     for place in np.flatnonzero(admitted):
         allowed[:, place] = (load <= most[place]).all(axis=1)
-    rate = np.array([wanted.templates[number].rate for number in numbers], dtype=float)
-    return Menu(templates=np.array(numbers, dtype=np.int64), load=load, share=rate / wanted.rate, allowed=allowed)
+    return Menu(templates=np.array(numbers, dtype=np.int64), load=load, share=share, allowed=allowed)
+
+
+def relaxed_shares(wanted: Wanted, numbers: Sequence[int], supplies: Sequence[Supply]) -> Floats:
+    """(T,) share of a demand that one replica serves, such that no replicas together serve more than their sum.
+
+    That is what each serves, except: of a demand with size classes the most that one replica serves of it when it is
+    the only one; and of a pair, which serves the lesser of prefill p and decode d, a part w p and a part (1 - w) d,
+    for ``min(p, d) <= w p + (1 - w) d``. The weight w is that at which both sides cost the same, as GPUs cost at least.
+    """
+    templates = [wanted.templates[number] for number in numbers]
+    if wanted.classes:
+        return np.array([alone(wanted.classes, wanted.class_shares(number)) for number in numbers], dtype=float)
+    share = np.array([template.rate / wanted.rate for template in templates], dtype=float)
+    if not wanted.is_paired:
+        return share
+    price: dict[str, float] = {}
+    for supply in supplies:
+        price[supply.gpu_kind] = min(supply.price_per_hour / supply.gpus, price.get(supply.gpu_kind, np.inf))
+    least = dict.fromkeys(Phase, np.inf)
+    for template in templates:
+        if template.strategy.phase is not None:
+            need = template.strategy.need.items()
+            cost = sum(count * template.strategy.tp * price.get(kind, np.inf) for kind, count in need) / template.rate
+            least[template.strategy.phase] = min(cost, least[template.strategy.phase])
+    total = least[Phase.PREFILL] + least[Phase.DECODE]
+    weight = float(np.clip(least[Phase.PREFILL] / total, 0.05, 0.95)) if 0.0 < total < np.inf else 0.5
+    parts = {None: 1.0, Phase.PREFILL: weight, Phase.DECODE: 1.0 - weight}
+    part: Floats = np.array([parts[template.strategy.phase] for template in templates], dtype=float)
+    return share * part
+
+
+def alone(classes: Sequence[float], shares: Sequence[float]) -> float:
+    """Share of a demand that one replica serves alone: its time goes to the classes that it serves fastest."""
+    left, total = 1.0, 0.0
+    for share, size in sorted(zip(shares, classes, strict=True), reverse=True):
+        if share > 0.0:
+            served = min(size, left * share)
+            left, total = left - served / share, total + served
+    return total
 
 
 def _admits(placement: Placement, place: Place) -> bool:
@@ -286,14 +345,34 @@ def _admits(placement: Placement, place: Place) -> bool:
     )
 
 
-def _is_sound(template: Template, placement: Placement) -> bool:
-    """Packing rows are exact for power-of-two widths only; a template without rate serves nobody."""
-    strategy = template.strategy
+def _is_sound(template: Template, wanted: Wanted) -> bool:
+    """Packing rows are exact for power-of-two widths only; a template without rate serves nobody.
+
+    Size classes are for templates that serve both phases and are rated for all of the classes.
+    """
+    strategy, placement = template.strategy, wanted.placement
+    if wanted.classes:
+        rated = len(template.class_rates) in {0, len(wanted.classes)} and min(template.class_rates, default=0.0) >= 0.0
+        if strategy.phase is not None or not rated or not any(template.class_rates or (template.rate,)):
+            return False
     return (
         template.rate > 0.0
         and strategy.tp > 0
         and strategy.tp & (strategy.tp - 1) == 0
         and (not placement.gpu_kinds or placement.gpu_kinds.issuperset(strategy.need))
+    )
+
+
+def _is_alike(rival: Template, template: Template) -> bool:
+    """Whether one can stand in for the other by their rates: same phase and variant, no class served more slowly."""
+    phases = (rival.strategy.phase, template.strategy.phase)
+    paired = phases != (None, None)
+    if paired and (phases[0] is not phases[1] or rival.strategy.variant != template.strategy.variant):
+        return False
+    if not template.class_rates and not rival.class_rates:
+        return True
+    return len(rival.class_rates) == len(template.class_rates) and all(
+        mine >= other for mine, other in zip(rival.class_rates, template.class_rates, strict=True)
     )
 
 
@@ -317,8 +396,12 @@ def _undominated(wanted: Wanted, kept: Iterable[tuple[DemandKey, Strategy]]) -> 
             continue
         rivals = np.flatnonzero((rate >= rate[number]) & (width <= width[number]) & (startup <= startup[number]))
         rivals = rivals[(gpus[rivals] <= gpus[number]).all(axis=1)]
+        rivals = rivals[[_is_alike(templates[rival], template) for rival in rivals]]
         better = (
-            (rate[rivals] > rate[number])
+            np.array(
+                [rival.class_rates != template.class_rates for rival in (templates[n] for n in rivals)], dtype=bool
+            )
+            | (rate[rivals] > rate[number])
             | (width[rivals] < width[number])
             | (startup[rivals] < startup[number])
             | (gpus[rivals] < gpus[number]).any(axis=1)

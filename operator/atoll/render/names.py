@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from typing import Any
 
 from atoll.domain.architecture import Quantisation
@@ -12,7 +11,7 @@ from atoll.domain.demand import Demand, DemandKey
 from atoll.domain.gpu import CapacityType
 from atoll.domain.objects import MODEL_DEMAND
 from atoll.domain.pool import OfferingKey
-from atoll.domain.strategy import EngineName, Stage, Strategy
+from atoll.domain.strategy import EngineName, Phase, Stage, Strategy
 
 FIELD_MANAGER = "atoll"
 MANAGED_BY = "app.kubernetes.io/managed-by"
@@ -128,7 +127,7 @@ def qualified_served_name(demand: DemandKey) -> str:
 
 def write_strategy(strategy: Strategy) -> str:
     """A strategy as the text of the annotation :data:`STRATEGY_SPEC`."""
-    return compact_json(asdict(strategy))
+    return compact_json(strategy.content)
 
 
 def read_strategy(annotation: str) -> Strategy:
@@ -141,6 +140,7 @@ def read_strategy(annotation: str) -> Strategy:
         quantisation=Quantisation(fields["quantisation"]),
         max_sequences=int(fields["max_sequences"]),
         max_context=int(fields["max_context"]),
+        phase=Phase(fields["phase"]) if "phase" in fields else None,
     )
 
 

@@ -6,11 +6,13 @@ import pyomo.environ as pyo
 
 from atoll.optimize.program.breach import add_breach_level
 from atoll.optimize.program.budget import add_budget
+from atoll.optimize.program.classes import add_size_classes
 from atoll.optimize.program.demand import add_demand
 from atoll.optimize.program.domains import add_least_domains
 from atoll.optimize.program.objective import add_objectives
 from atoll.optimize.program.one_kind import add_one_kind
 from atoll.optimize.program.packing import add_packing
+from atoll.optimize.program.pairs import add_pairs
 from atoll.optimize.program.preference import add_preference
 from atoll.optimize.program.quota import add_quotas
 from atoll.optimize.program.replicas import add_least_replicas
@@ -25,6 +27,8 @@ Family = Callable[[pyo.ConcreteModel, Sets], None]
 
 FAMILIES: tuple[Family, ...] = (
     add_variables,
+    add_pairs,
+    add_size_classes,
     add_demand,
     add_packing,
     add_quotas,

@@ -3,6 +3,7 @@
 import pyomo.environ as pyo
 
 from atoll.optimize.program.linear import linear
+from atoll.optimize.program.terms import carried_terms, view_of
 from atoll.optimize.sets import Sets
 
 
@@ -23,11 +24,9 @@ def add_preference(program: pyo.ConcreteModel, sets: Sets) -> None:
     }
     program.spilled = pyo.Var(list(steps), domain=pyo.NonNegativeReals, bounds=(0.0, 1.0))
     program.preferred = pyo.Constraint(list(steps))
-    of_demand: list[list[tuple[int, float, object]]] = [[] for _ in sets.demands]
-    for column, rank, variable in zip(sets.columns, sets.rank.tolist(), program.x.values(), strict=True):
-        of_demand[column.demand].append((rank, column.share, variable))
     for (name, step), (number, due, _) in steps.items():
-        row = [(min(share, due), variable) for rank, share, variable in of_demand[number] if rank < step]
+        own = sets.columns_of[number]
+        row = carried_terms(program, sets, view_of(number, f"first{step}", own[sets.rank[own] < step]), due)
         row += [(1.0, program.spilled[name, step]), (due, program.unserved[name])]
         program.preferred[name, step] = linear(row) >= due
     program.preference = pyo.Var(domain=pyo.NonNegativeReals)

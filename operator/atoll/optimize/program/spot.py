@@ -3,6 +3,7 @@
 import pyomo.environ as pyo
 
 from atoll.optimize.program.linear import linear
+from atoll.optimize.program.terms import carried_terms, view_of
 from atoll.optimize.sets import Sets
 
 
@@ -19,11 +20,8 @@ def add_spot_share(program: pyo.ConcreteModel, sets: Sets) -> None:
     }
     program.spot_excess = pyo.Var(list(limited), domain=pyo.NonNegativeReals, bounds=(0.0, 1.0))
     program.spot = pyo.Constraint(list(limited))
-    steady: list[list[tuple[float, object]]] = [[] for _ in sets.demands]
-    for column, variable, spot in zip(sets.columns, program.x.values(), sets.spot, strict=True):
-        if not spot:
-            steady[column.demand].append((column.share, variable))
     for name, (number, least) in limited.items():
-        row = [(min(share, least), variable) for share, variable in steady[number]]
+        own = sets.columns_of[number]
+        row = carried_terms(program, sets, view_of(number, "steady", own[~sets.spot[own]]), least)
         row += [(1.0, program.spot_excess[name]), (least, program.unserved[name])]
         program.spot[name] = linear(row) >= least

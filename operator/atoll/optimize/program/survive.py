@@ -1,9 +1,11 @@
 """Constraint family: what is left when a replica, a spot pool or a zone is lost."""
 
+import numpy as np
 import pyomo.environ as pyo
 
 from atoll.domain.demand import Loss
 from atoll.optimize.program.linear import linear
+from atoll.optimize.program.terms import carried_terms, view_of
 from atoll.optimize.sets import Sets
 
 
@@ -23,36 +25,33 @@ def add_survival(program: pyo.ConcreteModel, sets: Sets) -> None:
         if wanted.placement.survive is not Loss.NONE
     }
     program.exposed = pyo.Var(list(hardened), domain=pyo.NonNegativeReals, bounds=(0.0, 1.0))
-    x = list(program.x.values())
-    own: dict[int, list[tuple[int, float]]] = {number: [] for number, _ in hardened.values()}
-    for number, column in enumerate(sets.columns):
-        if column.demand in own:
-            least = sets.demands[column.demand].placement.survive_share
-            own[column.demand].append((number, min(column.share, least)))
     # The loss of nothing is there too: also where nothing can be lost, the share is to be served.
     lost: dict[tuple[str, str], set[int]] = {(name, "nothing"): set() for name in hardened}
     for name, (demand, _) in hardened.items():
-        for number, _share in own[demand]:
+        for number in sets.columns_of[demand].tolist():
             for loss in sets.losses[number]:
                 lost.setdefault((name, "_".join(loss)), set()).add(number)
     program.survival = pyo.Constraint(sorted(lost))
     for (name, what), columns in sorted(lost.items()):
         demand, least = hardened[name]
-        row = [(share, x[number]) for number, share in own[demand] if number not in columns]
+        own = sets.columns_of[demand]
+        row = carried_terms(program, sets, view_of(demand, what, own[~np.isin(own, list(columns))]), least)
         program.survival[name, what] = linear([*row, (1.0, program.exposed[name])]) >= least
-    _add_largest(program, sets, own)
+    _add_largest(program, sets)
 
 
-def _add_largest(program: pyo.ConcreteModel, sets: Sets, own: dict[int, list[tuple[int, float]]]) -> None:
+def _add_largest(program: pyo.ConcreteModel, sets: Sets) -> None:
     x = list(program.x.values())
-    sizes = [(str(sets.demands[size.demand].key), number) for number, size in enumerate(sets.sizes)]
-    program.there = pyo.Var(sizes, domain=pyo.Binary)
+    sizes = list(program.there)
     program.survival_of_largest = pyo.Constraint(sizes)
     program.there_where_replicas = pyo.Constraint([column for size in sets.sizes for column in size.columns])
     for (name, number), size in zip(sizes, sets.sizes, strict=True):
         there = program.there[name, number]
-        row = [*((share, x[column]) for column, share in own[size.demand]), (-size.share, there)]
-        least = sets.demands[size.demand].placement.survive_share
+        wanted, own = sets.demands[size.demand], sets.columns_of[size.demand]
+        least = wanted.placement.survive_share
+        row = carried_terms(program, sets, view_of(size.demand, f"less{size.columns[0]}", own), least)
+        if wanted.is_plain:
+            row.append((-size.share, there))
         program.survival_of_largest[name, number] = linear([*row, (1.0, program.exposed[name])]) >= least
         for column in size.columns:
             upper = float(sets.columns[column].upper)

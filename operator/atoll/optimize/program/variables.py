@@ -10,7 +10,8 @@ def add_variables(program: pyo.ConcreteModel, sets: Sets) -> None:
 
     ``0 <= x[c] <= upper[c]`` replicas of column c, integer; ``0 <= y[p] <= A[p]`` nodes of supply p, integer
     (the limits rows of design section 5, as bounds); ``0 <= unserved[m] <= 1`` share of demand m not met (the u of
-    the design over D, so that rows of demands of any size are alike to the solver).
+    the design over D, so that rows of demands of any size are alike to the solver); ``there[m, k]`` binary, whether
+    there are replicas of size k of a demand that is to survive the loss of one.
     """
     wanted = [str(demand.key) for demand in sets.demands]
     columns = [(wanted[c.demand], c.label, c.domain.region, c.domain.zone, str(c.capacity_type)) for c in sets.columns]
@@ -22,3 +23,5 @@ def add_variables(program: pyo.ConcreteModel, sets: Sets) -> None:
     for variable, supply in zip(program.y.values(), sets.supplies, strict=True):
         variable.setub(supply.obtainable)
     program.unserved = pyo.Var(wanted, domain=pyo.NonNegativeReals, bounds=(0.0, 1.0))
+    sizes = [(wanted[size.demand], number) for number, size in enumerate(sets.sizes)]
+    program.there = pyo.Var(sizes, domain=pyo.Binary)
