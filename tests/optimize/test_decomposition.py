@@ -64,6 +64,10 @@ def fleets(draw: st.DrawFn, *, nodes: int = 6) -> Problem:
     return problem(rows, supplies, quotas=draw(st.sampled_from([(), (), (), (quota(2),), (quota(9),)])))
 
 
+WORK = 300
+"""Work budget of a decomposed search here: six neighbourhoods."""
+
+
 def above(allocation: Allocation) -> tuple[float, ...]:
     return tuple(round(level.value, 4) for level in allocation.levels[:-1])
 
@@ -73,7 +77,7 @@ def decomposed(case: Problem, *, domains_told_apart: bool = True) -> Allocation:
         mock.patch.object(solving, "WHOLE", 0),
         mock.patch.object(decomposition, "EXACT_DOMAINS", 10**6 if domains_told_apart else -1),
     ):
-        return solving.solve(case)
+        return solving.solve(dataclasses.replace(case, policy=dataclasses.replace(case.policy, work_budget=WORK)))
 
 
 @pytest.mark.parametrize("apart", [True, False], ids=["domains told apart", "domains pooled"])
