@@ -125,3 +125,22 @@ def test_a_calibration_is_never_judged_by_what_it_was_fitted_to() -> None:
 
     assert found["modelLeftOut"].tpot[row] == evidence.errors(fitted)[0][row]
     assert found["shipped"].tpot[row] == evidence.errors(AS_SHIPPED)[0][row]
+
+
+@pytest.mark.parametrize("kind", ["A100-40GB", "L4-24GB", "T4-16GB", "V100-16GB"])
+def test_single_layers_take_what_was_measured(kind: str) -> None:
+    rows = [row for row in layers() if row.gpu_kind == kind]
+    error = np.abs(layer_seconds(rows, ESTIMATES) / np.array([row.seconds for row in rows]) - 1.0)
+
+    assert np.median(error) <= 0.05
+    assert np.quantile(error, 0.9) <= 0.12
+
+
+def test_engines_that_are_rendered_are_estimated_within_the_aim() -> None:
+    """Every fifth row; the whole table is `python -m benchmarks.performance`."""
+    rows = [row for row in served() if row.rendered][::5]
+    tpot, _ = predict(rows, ESTIMATES).tpot_and_rate(np.ones(len(rows)), np.ones(len(rows)), np.zeros(len(rows)))
+    error = np.abs(tpot / np.array([row.tpot_seconds for row in rows]) - 1.0)
+
+    assert np.median(error) <= 0.15
+    assert np.quantile(error, 0.9) <= 0.4
