@@ -185,6 +185,14 @@ def test_rows_are_printed_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(row["placement"]) == 12
 
 
+def test_without_files_those_of_the_project_are_solved(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("benchmarks.helix.__main__.DATA", DATA / "single24_llama30b_a100")
+    assert main(["--json"]) == 0
+    assert [row["instance"] for row in json.loads(capsys.readouterr().out)] == ["single24_llama30b_a100"]
+
+
 def test_a_table_for_people_names_the_instance(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(DATA / "single24_llama30b_t4")]) == 0
     assert "single24_llama30b_t4" in capsys.readouterr().out
