@@ -1,6 +1,7 @@
 """The command ``python -m benchmarks.stability``."""
 
 import argparse
+import math
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -53,6 +54,8 @@ COLUMNS = {
     "value": "US$/h",
     "optimum": "optimum",
     "cost": "costs, share",
+    "shortfall": "shortfall",
+    "optimumShortfall": "of optimum",
     "served": "served",
 }
 
@@ -133,11 +136,13 @@ def _scarce(problem: Problem) -> Problem:
 
 
 def _ladder(path: Path) -> Problem:
+    """An instance with shortfall before cost, as the operator has it, instead of at a price."""
     try:
         problem = problem_of(read_form(path), deadline_seconds=60.0)
     except (InstanceError, ValueError) as error:
         raise FileError(path, str(error).removeprefix(f"{path}: "), "give an instance of the ladder") from error
-    return replace(problem, policy=replace(problem.policy, work_budget=WORK_BUDGET))
+    demands = tuple(replace(row, shortfall_price=math.inf) for row in problem.demands)
+    return replace(problem, demands=demands, policy=replace(problem.policy, work_budget=WORK_BUDGET))
 
 
 if __name__ == "__main__":

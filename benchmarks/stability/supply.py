@@ -53,7 +53,6 @@ def row_of(name: str, change: str, before: Allocation, problem: Problem) -> Row:
     runs = replica_count(before.replicas)
     case = replace(problem, running=before.replicas, former=before.replicas)
     stable, free = solve(case), solve(problem)
-    value, best = _value(problem, stable), _value(problem, free)
     return {
         "instance": name,
         "check": "availability",
@@ -63,9 +62,11 @@ def row_of(name: str, change: str, before: Allocation, problem: Problem) -> Row:
         "moved": runs - kept_count(before.replicas, stable.replicas),
         "movedByOptimum": runs - kept_count(before.replicas, free.replicas),
         "movedShare": (runs - kept_count(before.replicas, stable.replicas)) / runs,
-        "value": value,
-        "optimum": best,
-        "cost": value / best - 1.0 if best > 0.0 else 0.0,
+        "value": stable.cost_per_hour,
+        "optimum": free.cost_per_hour,
+        "cost": stable.cost_per_hour / free.cost_per_hour - 1.0 if free.cost_per_hour > 0.0 else 0.0,
+        "shortfall": sum(stable.shortfall.values()),
+        "optimumShortfall": sum(free.shortfall.values()),
     }
 
 
@@ -74,10 +75,3 @@ def _keepable(case: Problem) -> int:
     space = space_of(case)
     plan = running_plan(sets_over(space, case, first_choices(space, case, ())))
     return 0 if plan is None else int(plan.counts.sum())
-
-
-def _value(problem: Problem, answer: Allocation) -> float:
-    """US$/h of nodes, and of what is not served where that has a price."""
-    prices = {row.key: row.shortfall_price for row in problem.demands}
-    missing = ((prices[key], rate) for key, rate in answer.shortfall.items())
-    return answer.cost_per_hour + sum(price * rate for price, rate in missing if price != float("inf"))
