@@ -1,6 +1,7 @@
 """Both stages for a whole fleet, as the solver's process runs them."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from atoll.domain.demand import Demand, DemandKey
 from atoll.domain.explanation import Explanation
@@ -18,7 +19,16 @@ from atoll.reconcile.problem import build_rows, widths
 
 
 def pose(case: Case, performance: Performance) -> tuple[Problem, dict[DemandKey, Fault]]:
-    """The problem with its templates, and the demands that have none."""
+    """The problem with its templates, and the demands that have none.
+
+    Replicas of another engine than their demand now asks for count as gone: nothing could start one again.
+    """
+    engines = {demand.key: demand.engine.name for demand in case.demands}
+    case = replace(
+        case,
+        running=tuple(group for group in case.running if group.strategy.engine is engines.get(group.demand)),
+        former=tuple(group for group in case.former if group.strategy.engine is engines.get(group.demand)),
+    )
     running: dict[DemandKey, dict[str, Strategy]] = {}
     for group in (*case.running, *case.former):
         running.setdefault(group.demand, {})[group.strategy.id] = group.strategy
