@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from atoll.optimize.cover import Unserved, at_price, cover, frontier
-from atoll.optimize.fixing import GRID
+from atoll.optimize.cover import at_price, cover
+from atoll.optimize.fixing import GRID, least_costs
 from atoll.optimize.generation import Generation, list_prices, replica_prices
 from atoll.optimize.space import Floats, Ints, Space
 
@@ -57,7 +57,7 @@ class Prices:
         menu, need = self.space.menus[demand], float(self.needs[demand])
         price = replica_prices(self.space, demand, self.slots)
         cheapest = price.min(axis=1, initial=np.inf)
-        least = _least(cheapest, menu.share, need, at_price(self.space.demands[demand].shortfall_cost))
+        least = least_costs(cheapest, menu.share, need, at_price(self.space.demands[demand].shortfall_cost))
         replicas = np.maximum(1, np.ceil(HALF * need / menu.share - _ROUND)).astype(np.int64)
         rest = np.maximum(0.0, need - replicas * menu.share)
         step = np.floor(rest / max(need, _ROUND) * GRID + _ROUND).astype(np.int64)
@@ -124,16 +124,6 @@ def lifted(space: Space, slots: Floats) -> Floats:
             factor = float((space.price[own] / np.maximum(worth[own], space.price[own] / _LIFT + 1e-12)).min())
             raised[place, rows] *= max(1.0, factor)
     return raised
-
-
-def _least(price: Floats, share: Floats, need: float, unserved: Unserved) -> Floats:
-    """(GRID + 1,) at most the least cost of serving each part of a need, shares rounded up (``fixing``)."""
-    least = unserved.cost(np.arange(GRID + 1) / GRID * need)
-    usable = frontier(price, share, need)
-    steps = np.minimum(np.ceil(share[usable] / max(need, _ROUND) * GRID - _ROUND), GRID).astype(np.int64)
-    for number in range(1, GRID + 1 if usable.size else 1):
-        least[number] = min(least[number], float((price[usable] + least[np.maximum(0, number - steps)]).min()))
-    return least
 
 
 def _worth(space: Space, slots: Floats) -> Floats:
