@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from atoll.cli.decision import Asked, decide
 from atoll.cli.durations import parse_deadline, parse_moment
 from atoll.cli.exits import Exit
 from atoll.cli.output import write
 from atoll.cli.reading import read_manifests
+from atoll.cli.waiting import told
 from atoll.report.plan import PlanReport
 from atoll.report.tables import plan_table
 
@@ -68,17 +68,8 @@ def plan(
         baseline=baseline,
     )
     manifests = read_manifests(files, fleet, asked.moment)
-    console = Console(stderr=True)
-    with Progress(
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as progress:
-        task = progress.add_task("")
-        report = decide(manifests, asked, tell=lambda text: progress.update(task, description=text))
+    with told() as tell:
+        report = decide(manifests, asked, tell=tell)
     write(f"{json.dumps(report.as_json(), indent=2)}\n" if as_json else drawn(report))
     raise typer.Exit(exit_code(report))
 

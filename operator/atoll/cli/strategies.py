@@ -1,6 +1,7 @@
 """``atoll strategies``: what stage one finds for each demand, and what became of it."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ from atoll.cli.decision import named_faults, offline_supplies, snapshot_of
 from atoll.cli.exits import Exit
 from atoll.cli.output import write
 from atoll.cli.reading import read_manifests
+from atoll.cli.waiting import told
 from atoll.domain.demand import Demand
 from atoll.domain.snapshot import Snapshot
 from atoll.domain.strategy import Strategy
@@ -22,6 +24,7 @@ from atoll.optimize.templates import Candidate, candidates_for
 from atoll.performance.estimate import ShippedPerformance
 from atoll.performance.profiled import with_profiles
 from atoll.reconcile.problem import widths
+from atoll.report.numbers import counted
 from atoll.report.strategies import (
     DemandStrategies,
     Prices,
@@ -77,7 +80,8 @@ def strategies(
     manifests = read_manifests(files, fleet, moment)
     snapshot = snapshot_of(manifests, fleet)
     wanted = _chosen(snapshot, tuple(demand or ()))
-    report = _report(manifests, snapshot, wanted, moment)
+    with told() as tell:
+        report = _report(manifests, snapshot, wanted, moment, tell)
     if plot is not None:
         _draw(report, plot)
     listed = report.as_json(everything=everything)
@@ -106,9 +110,14 @@ def _names(demand: Demand) -> set[str]:
 
 
 def _report(
-    manifests: Manifests, snapshot: Snapshot, demands: tuple[Demand, ...], moment: datetime
+    manifests: Manifests,
+    snapshot: Snapshot,
+    demands: tuple[Demand, ...],
+    moment: datetime,
+    tell: Callable[[str], object],
 ) -> StrategiesReport:
     performance, supplies = ShippedPerformance(), offline_supplies(snapshot, moment)
+    tell(f"Serving strategies of {counted(len(demands), 'demand')} …")
     case = Case(demands=demands, supplies=supplies, running=(), policy=snapshot.fleet.solve, profiles=snapshot.profiles)
     problem, faults = pose(case, performance)
     kept = {row.key: {template.strategy for template in row.templates} for row in problem.demands}
