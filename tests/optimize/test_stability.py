@@ -54,6 +54,14 @@ def test_growth_keeps_what_runs() -> None:
     assert by_site(answer.replicas) == {"old": 3, "new": 2}
 
 
+def test_shortfall_that_has_a_price_is_weighed_against_what_more_replicas_cost() -> None:
+    runs = [running("a", QUICK, L4, count=2)]
+    for shortfall_price, replicas in ((100.0, 5), (0.1, 0)):
+        wanted = dataclasses.replace(row("a", 5.0, QUICK), shortfall_price=shortfall_price)
+        answer = solve(problem([wanted], [L4], runs))
+        assert sum(by_site(answer.replicas).values()) == replicas, shortfall_price
+
+
 def test_lost_offering_is_replaced_and_the_rest_stays() -> None:
     lost = supply("L4", 1, 0.3, nodes=8, capacity_type=SPOT, pool="gone")
     runs = [running("a", QUICK, L4, count=2), running("a", QUICK, lost, count=2)]

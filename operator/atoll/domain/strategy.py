@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from functools import cached_property
 
@@ -59,6 +59,14 @@ class Strategy:
     max_sequences: int
     max_context: int
     phase: Phase | None = None
+
+    def __hash__(self) -> int:
+        """That of the fields, reckoned once: a solve looks strategies up by the million."""
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash(tuple(getattr(self, each.name) for each in fields(self)))
 
     @cached_property
     def id(self) -> str:

@@ -14,7 +14,6 @@ from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import OfferingKey, Supply
 from atoll.domain.problem import Allocation, DemandRow, Problem, ReplicaGroup
 from atoll.domain.reason import Reason
-from atoll.domain.strategy import Strategy
 from atoll.optimize.tally import served_by
 
 TOLERANCE = 1e-5
@@ -43,12 +42,13 @@ def _rows(problem: Problem) -> dict[DemandKey, DemandRow]:
     return {row.key: row for row in problem.demands}
 
 
-def _rates(row: DemandRow) -> dict[Strategy, float]:
-    return {template.strategy: template.rate for template in reversed(row.templates)}
+def _asked(allocation: Allocation) -> set[DemandKey]:
+    return {group.demand for group in allocation.replicas}
 
 
 def _groups(problem: Problem, allocation: Allocation) -> Iterator[str]:
     rows = _rows(problem)
+    known = {key: {template.strategy for template in rows[key].templates} for key in _asked(allocation) & rows.keys()}
     supplies = {supply.offering: supply for supply in problem.supplies}
     for group in allocation.replicas:
         row = rows.get(group.demand)
@@ -57,7 +57,7 @@ def _groups(problem: Problem, allocation: Allocation) -> Iterator[str]:
             continue
         if group.count < 1:
             yield f"{group.demand}: a group of {group.count} replicas"
-        if group.strategy not in _rates(row):
+        if group.strategy not in known[group.demand]:
             yield f"{group.demand}: strategy {group.strategy.id} is none of its templates"
         yield from _site(row, group, supplies)
 

@@ -196,6 +196,7 @@ class Decomposition:
         kept = (1.0 - GENERATION_SHARE) * self._effort.remaining
         sketch = generation.run(lambda rounds: rounds < SKETCH_ROUNDS and self._has_more_than(kept))
         draft = self._begin(draft, options_of(self._space, sketch, (), pooled=self._pooled), None, pooled=self._pooled)
+        found.raise_bound(COST, sketch.bound)
         self._tell(draft, found)
         generated = generation.run(lambda _: self._has_more_than(kept))
         found.raise_bound(COST, generated.bound)

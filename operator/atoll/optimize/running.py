@@ -9,7 +9,7 @@ from atoll.domain.problem import Problem, ReplicaGroup
 from atoll.optimize.greedy import greedy
 from atoll.optimize.nodes import cover, thin
 from atoll.optimize.placement import Placed
-from atoll.optimize.plan import Plan, level_values
+from atoll.optimize.plan import Plan, level_values, unserved
 from atoll.optimize.scarcity import COST
 from atoll.optimize.sets import Sets, start_cost
 
@@ -44,7 +44,8 @@ def running_plan(sets: Sets) -> Plan | None:
 
 def grown(sets: Sets, plan: Plan) -> Plan:
     """The plan itself if it lacks nothing; otherwise with the cheapest replicas added that it lacks."""
-    if not any(value > 0.0 for name, value in level_values(sets, plan).items() if name != COST):
+    lacks = any(value > 0.0 for name, value in level_values(sets, plan).items() if name != COST)
+    if not lacks and not unserved(sets, plan.counts).any():
         return plan
     return greedy(sets, start=plan, origin="running")
 

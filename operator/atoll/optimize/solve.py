@@ -281,7 +281,7 @@ def _steady(problem: Problem, sets: Sets, found: Found, best: Plan, stays: Seque
     if values_stay[PREFERENCE] - values_best[PREFERENCE] > problem.policy.saving_tolerance:
         return best
     placed_stay, placed_best = place(sets, stay), place(sets, best)
-    now, then = _price(placed_stay), _price(placed_best)
+    now, then = _price(placed_stay) + _short(sets, stay), _price(placed_best) + _short(sets, best)
     move = max(0.0, move_cost(problem, placed_best) - move_cost(problem, placed_stay))
     policy = problem.policy
     worth = now - then > policy.saving_tolerance * now and (now - then) * policy.horizon_hours > move
@@ -300,6 +300,11 @@ def _above(values: Mapping[str, float]) -> tuple[float, ...]:
 
 def _rank(sets: Sets, plan: Plan) -> tuple[float, ...]:
     return rank_of(level_values(sets, plan))
+
+
+def _short(sets: Sets, plan: Plan) -> float:
+    """US$/h of the shortfall that has a price."""
+    return level_values(sets, plan)[COST] - float(sets.price @ plan.nodes)
 
 
 def _price(placed: Placed) -> float:
