@@ -224,7 +224,7 @@ class Decomposition:
             return False
         everyone = range(len(self._space.demands))
         limits = Limits(seconds=self._effort.remaining, nodes=self._effort.nodes, gap=self._effort.gap)
-        bound = improvement.decide(everyone, choices, limits)
+        bound = improvement.decide(everyone, choices, limits, proves=True)
         found.raise_bound(COST, min(bound, value))
         return True
 

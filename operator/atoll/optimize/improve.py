@@ -98,7 +98,13 @@ class Improvement:
         self.decide(demands, self.choices(demands, places), limits, weighed=bool(lacking.any()))
 
     def decide(
-        self, demands: Sequence[int], choices: Sequence[Choice], limits: Limits, *, weighed: bool = False
+        self,
+        demands: Sequence[int],
+        choices: Sequence[Choice],
+        limits: Limits,
+        *,
+        weighed: bool = False,
+        proves: bool = False,
     ) -> float:
         """Decide some demands anew among these choices and those that they have.
 
@@ -107,6 +113,7 @@ class Improvement:
             choices: offered to them.
             limits: of the search.
             weighed: minimise all levels of which anything lacks in one sum; else cost, with those above it held.
+            proves: a bound is asked for, though a program of its own be needed for it.
 
         Returns:
             A lower bound on the cost of the nodes that these and what shares them are on; minus infinity for none.
@@ -141,8 +148,14 @@ class Improvement:
             objective[variables] += [self._weights[name] for name in values if name != COST]
             variables, lacking = variables[lacking <= FIX_TOLERANCE], lacking[lacking <= FIX_TOLERANCE]
         upper[variables] = lacking + FIX_TOLERANCE
+        cost = matrix.objectives["cost"]
+        if proves and not np.array_equal(objective, cost):
+            limits = replace(limits, seconds=limits.seconds / 2.0)
         outcome = Solver(matrix).minimise(objective, matrix.lower, upper, limits, start_values(sets, matrix, before))
-        bound = -np.inf if weighed else outcome.bound
+        bound = outcome.bound if not weighed and np.array_equal(objective, cost) else -np.inf
+        if proves and np.isneginf(bound):
+            # What a start costs and ties are worth is part of the decision, not of the cost that is bounded.
+            bound = Solver(matrix).minimise(cost, matrix.lower, upper, limits, start_values(sets, matrix, before)).bound
         if outcome.values is None:
             return bound
         found = Plan(
