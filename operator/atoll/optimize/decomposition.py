@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from atoll.domain.demand import Loss
 from atoll.domain.problem import Problem
 from atoll.optimize.cover import at_price, penalised
 from atoll.optimize.diving import dive
@@ -27,7 +28,7 @@ from atoll.optimize.scarcity import BUDGET, COST, FIX_TOLERANCE, LIMITS, PREFERE
 from atoll.optimize.search import Found, Search
 from atoll.optimize.sets import sets_over
 from atoll.optimize.siting import sited
-from atoll.optimize.space import Choice, Space
+from atoll.optimize.space import Choice, Floats, Space
 from atoll.optimize.weighing import unserved_of, weighed_sum, weights_of
 
 EXACT_DOMAINS = 200
@@ -190,8 +191,11 @@ class Decomposition:
 
     def _minimise_cost(self, found: Found, draft: Draft) -> Draft:
         """Bound, promising choices, a plan made of them, and its improvement."""
+        held, values = self._held(draft), self._values(draft)
         generation = self._generation(
-            self._held(draft), is_first_choice=self._values(draft)[PREFERENCE] <= FIX_TOLERANCE
+            held,
+            is_first_choice=values[PREFERENCE] <= FIX_TOLERANCE,
+            hardened=not held and values[LIMITS] <= FIX_TOLERANCE,
         )
         kept = (1.0 - GENERATION_SHARE) * self._effort.remaining
         sketch = generation.run(lambda rounds: rounds < SKETCH_ROUNDS and self._has_more_than(kept))
@@ -228,15 +232,34 @@ class Decomposition:
         found.raise_bound(COST, min(bound, value))
         return True
 
-    def _generation(self, held: Sequence[Held], *, is_first_choice: bool) -> Generation:
+    def _generation(self, held: Sequence[Held], *, is_first_choice: bool, hardened: bool) -> Generation:
         """Of all plans, or of those that spill over to no second choice of capacity type.
 
-        Where the first choices carry all that is served, plans cost no less without their other replicas.
+        Where the first choices carry all that is served, plans cost no less without their other replicas. And of those
+        that survive what they are to, if they are ``hardened``.
         """
         relaxed = self._space.within(self._space.first_choice) if is_first_choice else self._space
         relaxed = relaxed.pooled() if self._pooled else relaxed
         costs = tuple(at_price(wanted.shortfall_cost) for wanted in self._space.demands)
-        return Generation(relaxed, costs, np.ones(len(costs)), held=held)
+        return Generation(relaxed, costs, self._needs() if hardened else np.ones(len(costs)), held=held)
+
+    def _needs(self) -> Floats:
+        """Share that replicas of each demand carry together at least, where none is short and all limits are kept.
+
+        What is outside each of n zones carries the share s, so all zones carry n / (n - 1) s; what is left without the
+        largest replica carries s, so all carry that and the smallest besides (design section 5, ``survive``).
+        """
+        needs = np.ones(len(self._space.demands))
+        for number, (wanted, menu) in enumerate(zip(self._space.demands, self._space.menus, strict=True)):
+            placement, usable = wanted.placement, menu.allowed.any(axis=1)
+            zones = len({self._space.places[q].domain for q in np.flatnonzero(menu.allowed.any(axis=0))})
+            if wanted.is_priced or placement.steps or not usable.any():
+                continue
+            if placement.survive is Loss.ZONE and zones > 1:
+                needs[number] = max(1.0, placement.survive_share * zones / (zones - 1))
+            elif placement.survive is Loss.REPLICA:
+                needs[number] = max(1.0, placement.survive_share + float(menu.share[usable].min()))
+        return needs
 
     def _has_more_than(self, kept: float) -> bool:
         return bool(self._effort.nodes) or self._effort.remaining > kept
