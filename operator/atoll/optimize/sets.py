@@ -9,101 +9,27 @@ import numpy as np
 from atoll.domain.demand import Loss
 from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import Supply
-from atoll.domain.problem import Problem, ReplicaGroup
+from atoll.domain.problem import Problem
 from atoll.domain.strategy import Template
+from atoll.optimize.columns import Column, Group, Running, Size, View
 from atoll.optimize.space import Bools, Choice, Domain, Floats, Ints, Place, Space, Wanted, space_of
 
-__all__ = ["Column", "Domain", "Floats", "Group", "Ints", "Running", "Sets", "Wanted", "sets_of", "sets_over"]
+__all__ = [
+    "Column",
+    "Domain",
+    "Floats",
+    "Group",
+    "Ints",
+    "Running",
+    "Sets",
+    "Size",
+    "View",
+    "Wanted",
+    "sets_of",
+    "sets_over",
+]
 
 SECONDS_PER_HOUR = 3600.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Group:
-    """Where stage pods of one GPU kind are interchangeable: nodes of one domain and capacity class."""
-
-    gpu_kind: str
-    domain: Domain
-    capacity_type: CapacityType
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Column:
-    """One x[m,t,z,a]: replicas of a template in a domain and capacity class.
-
-    Attributes:
-        demand: index of the demand.
-        label: readable name of the template within the demand, its strategy's id.
-        template: index of the template within the demand.
-        choice: the same in the space.
-        domain: where.
-        capacity_type: on which terms.
-        share: share of the demand that one replica serves, 1 = all of it; may exceed 1.
-        pods: stage pods as (group, width in GPUs, count).
-        upper: more replicas than this are never of use.
-        start_charge: cost of starting one replica, spread over the horizon, US$/h.
-    """
-
-    demand: int
-    label: str
-    template: int
-    choice: Choice
-    domain: Domain
-    capacity_type: CapacityType
-    share: float
-    pods: tuple[tuple[int, int, int], ...]
-    upper: int
-    start_charge: float
-
-    @property
-    def gpus(self) -> int:
-        """GPUs of one replica."""
-        return sum(width * count for _, width, count in self.pods)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Size:
-    """Columns of a demand whose replicas serve the same share of it, where the loss of one is to be survived.
-
-    Attributes:
-        demand: index of the demand.
-        share: of the demand, clipped to what is to be served after the loss.
-        columns: of this size.
-    """
-
-    demand: int
-    share: float
-    columns: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
-    """Columns of a demand that count for one of its rows; where it has flows, each view has its own.
-
-    Attributes:
-        demand: index of the demand.
-        name: unique within the demand.
-        columns: that count.
-        less: the column of which one replica is taken as lost; -1 for none.
-    """
-
-    demand: int
-    name: str
-    columns: tuple[int, ...]
-    less: int = -1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
-    """Replicas that run now and that a plan can keep.
-
-    Attributes:
-        column: index of the column that they are of.
-        group: the replicas.
-    """
-
-    column: int
-    group: ReplicaGroup
 
 
 @dataclass(frozen=True, kw_only=True)
