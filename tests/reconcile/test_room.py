@@ -160,3 +160,16 @@ def test_r24_pods_of_a_demand_with_a_fault_do_not_count_twice() -> None:
     world = [DEMAND, demand_object("code"), stored(bad), *pods_of(bad, "s3")]
     result = step(TWO, *world, pools=[pool_object("small", 3), POOLS[1]], faults={key("code"): fault}, before=[code])
     assert done(result) == ["create Deployment x2"]
+
+
+def test_r4_a_drain_that_makes_room_is_not_taken_back_where_some_of_its_deployment_stay() -> None:
+    """The plan keeps one replica of the old strategy: what drains beside it is not a replica that starts."""
+    target = one(replicas("small"), replicas("small", count=2, sequences=128))
+    pools = [pool_object("small", 3), pool_object("big", 2)]
+    pods = pods_of(SINGLE, "s0", "s1", "s2")
+    fresh = step(target, stored(SINGLE, replicas=3), *pods, before=[TWO], pools=pools)
+    assert [item.split()[0] for item in done(fresh)] == ["drain"]
+
+    drained = [*pods_of(SINGLE, "s0", "s1"), *pods_of(SINGLE, "s2", start=2, drained=5.0)]
+    again = step(target, stored(SINGLE, replicas=3), *drained, before=[TWO], pools=pools)
+    assert done(again) == []

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from atoll.optimize.greedy import greedy
 from atoll.optimize.options import varied
 from atoll.optimize.placement import Placed, place
 from atoll.optimize.plan import Plan, fits, level_values, missing_of, rank_of, unserved
+from atoll.optimize.residual import residual
 from atoll.optimize.running import grown, move_cost, running_plan
 from atoll.optimize.scarcity import BUDGET, COST, FIX_TOLERANCE, PREFERENCE
 from atoll.optimize.search import Found, Search, levels_of
@@ -79,18 +80,19 @@ def solve(
     space = space_of(problem)
     whole = space.size <= WHOLE
     sets = sets_over(space, problem, space.choices() if whole else first_choices(space, problem, incumbents))
-    safe = greedy(sets)
-    kept = running_plan(sets)
-    plans = [safe, *([] if kept is None else [kept, grown(sets, kept)])]
-    former = former_plan(problem, space, sets)
-    known = (former, *(plan_of(sets, answer) for answer in incumbents))
-    plans += [plan for plan in known if plan is not None]
-    stays = [plan for plan in (former, kept) if plan is not None]
-    best = min(plans, key=lambda plan: _rank(sets, plan))
-    found = Found(plans=plans)
-    early = allocation_of(sets, found, _steady(problem, sets, found, best, stays), effort.gap, clock() - began)
+    known = _known(problem, space, sets, incumbents)
+    found = Found(plans=list(known.plans))
+    early = allocation_of(
+        sets, found, _steady(problem, sets, found, known.best, known.stays), effort.gap, clock() - began
+    )
     if not check(problem, early):
         tell(early)
+    if known.kept is not None and all(_lacks(sets, plan) for plan in known.stays):
+        incumbents = (*incumbents, _regrown(problem, place(sets, known.kept), clock))
+        sets = sets if whole else sets_over(space, problem, first_choices(space, problem, incumbents))
+        known = _known(problem, space, sets, incumbents)
+        found = Found(plans=list(known.plans))
+    plans, stays, best, safe = known.plans, known.stays, known.best, known.safe
     if not sets.columns:
         found.bounds.update(level_values(sets, safe))
     elif whole:
@@ -110,6 +112,38 @@ def solve(
         if not faults[plan.origin]:
             return answer
     raise AllocationError(faults)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Known:
+    """Plans before any search: a greedy one, what runs and that grown, the plan in force, and incumbents."""
+
+    safe: Plan
+    kept: Plan | None
+    former: Plan | None
+    plans: list[Plan]
+    best: Plan
+
+    @property
+    def stays(self) -> list[Plan]:
+        return [plan for plan in (self.former, self.kept) if plan is not None]
+
+
+def _known(problem: Problem, space: Space, sets: Sets, incumbents: Sequence[Allocation]) -> _Known:
+    safe, kept, former = greedy(sets), running_plan(sets), former_plan(problem, space, sets)
+    proposed = (former, *(plan_of(sets, answer) for answer in incumbents))
+    plans = [
+        safe,
+        *([] if kept is None else [kept, grown(sets, kept)]),
+        *(plan for plan in proposed if plan is not None),
+    ]
+    return _Known(safe=safe, kept=kept, former=former, plans=plans, best=min(plans, key=lambda plan: _rank(sets, plan)))
+
+
+def _regrown(problem: Problem, kept: Placed, clock: Callable[[], float]) -> Allocation:
+    """What can stay, and the best that is found for the rest beside it."""
+    left = residual(problem, kept)
+    return left.joined(solve(left.problem, clock=clock))
 
 
 def allocation_of(sets: Sets, found: Found, plan: Plan, gap: float, seconds: float) -> Allocation:

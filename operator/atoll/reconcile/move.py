@@ -92,6 +92,10 @@ class Move:
         """Pods of a Deployment that still serve on a node that is going."""
         return [pod for pod in self.pods.get(key, ()) if self.answers(pod) and is_lost(pod, self.snapshot)]
 
+    def draining(self, key: DeploymentId) -> int:
+        """Pods of a Deployment that would serve, had they not been taken out of the router."""
+        return sum(pod.ready and is_draining(pod) and not is_lost(pod, self.snapshot) for pod in self.pods.get(key, ()))
+
     def rate(self, key: DeploymentId) -> float:
         """Requests/s of one replica of a Deployment; 0 where no plan tells it any more."""
         wanted = self.desired.deployments.get(key)

@@ -26,7 +26,7 @@ class Spare:
             if wanted.stage == 0:
                 self._wanted[wanted.demand] += wanted.count * wanted.rate
             if key in move.live:
-                serving = move.serving(key) + len(move.leaving(key))
+                serving = move.serving(key) + len(move.leaving(key)) + move.draining(key)
                 if move.live[key].replicas > serving + room.stuck(key):
                     self._starting.add(wanted.demand)
         for key, item in move.live.items():

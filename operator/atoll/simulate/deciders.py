@@ -1,15 +1,15 @@
 """Ways to decide: the operator's own, and simpler ones that it is compared with, over the same templates."""
 
-from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections import Counter
 from dataclasses import replace
 from enum import StrEnum
 
 from atoll.domain.demand import DemandKey
-from atoll.domain.pool import OfferingKey, Supply
+from atoll.domain.pool import Supply
 from atoll.domain.problem import Allocation, NodeUse, Problem
 from atoll.optimize.case import Case, Decision
 from atoll.optimize.decide import pose
+from atoll.optimize.residual import free_parts
 from atoll.optimize.solve import solve
 from atoll.performance.estimate import Performance
 from atoll.simulate.operator import Decide
@@ -137,7 +137,7 @@ def one_after_the_other(problem: Problem) -> Allocation:
                 uses[whole[use.supply]] += use.nodes
             else:  # what others left free is paid for already
                 parts[replace(use.supply, obtainable=0)] -= use.nodes
-        parts.update(_parts(answer))
+        parts.update(free_parts(answer.replicas, answer.nodes))
     nodes = tuple(NodeUse(supply=supply, nodes=count) for supply, count in uses.items() if count)
     return Allocation(
         replicas=tuple(group for answer in found for group in answer.replicas),
@@ -147,30 +147,3 @@ def one_after_the_other(problem: Problem) -> Allocation:
         bound_per_hour=0.0,
         solver="first-come",
     )
-
-
-def _parts(answer: Allocation) -> Counter[Supply]:
-    """Free GPUs of the nodes that an answer uses, as supplies that cost nothing; their number is the count."""
-    free: dict[OfferingKey, list[tuple[int, Supply]]] = defaultdict(list)
-    for use in answer.nodes:
-        free[use.supply.offering] += [(use.supply.gpus, use.supply)] * use.nodes
-    for offering, widths in _widths(answer).items():
-        for width in sorted(widths, reverse=True):
-            places = [place for place, (gpus, _) in enumerate(free[offering]) if gpus >= width]
-            fullest = min(places, key=lambda place: free[offering][place][0])
-            gpus, supply = free[offering][fullest]
-            free[offering][fullest] = (gpus - width, supply)
-    return Counter(
-        replace(supply, gpus=gpus, price_per_hour=0.0, obtainable=0)
-        for nodes in free.values()
-        for gpus, supply in nodes
-        if gpus
-    )
-
-
-def _widths(answer: Allocation) -> Mapping[OfferingKey, list[int]]:
-    found: dict[OfferingKey, list[int]] = defaultdict(list)
-    for group in answer.replicas:
-        for offering in group.site.offerings:
-            found[offering] += [group.strategy.tp] * group.count
-    return found
