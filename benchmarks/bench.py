@@ -85,6 +85,7 @@ COMPARISONS = (
         about="What noise, a change of availability and scarcity do to a fleet that runs.",
     ),
     Comparison(run="coral", module="coral", about="Coral's published setting."),
+    Comparison(run="performance", module="performance", about="Estimates of stage one against measurements of others."),
 )
 
 
