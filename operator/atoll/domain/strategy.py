@@ -68,6 +68,10 @@ class Strategy:
     def _hash(self) -> int:
         return hash(tuple(getattr(self, each.name) for each in fields(self)))
 
+    def __getstate__(self) -> dict[str, object]:
+        """Without the hash: that of text differs from process to process."""
+        return {name: value for name, value in self.__dict__.items() if name != "_hash"}
+
     @cached_property
     def id(self) -> str:
         """Ten hexadecimal digits of the content's SHA-256: the value of the label ``atoll.dev/strategy``."""

@@ -72,12 +72,15 @@ def draft_of(space: Space, sets: Sets, plan: Plan) -> Draft:
 
 
 def plan_in(sets: Sets, draft: Draft, origin: str) -> Plan | None:
-    """A draft as a plan of sets; nothing where they lack one of its choices or supplies."""
+    """A draft as a plan of sets; nothing where they lack one of its choices.
+
+    They have every supply that their choices can be on, so nodes of other supplies are idle: free ones that a solver
+    took for nothing. They are left out.
+    """
     column_of = {column.choice: number for number, column in enumerate(sets.columns)}
     if not column_of.keys() >= draft.counts.keys():
         return None
     counts = np.zeros(len(sets.columns), dtype=np.int64)
     for choice, count in draft.counts.items():
         counts[column_of[choice]] = count
-    nodes = draft.nodes[list(sets.numbers)]
-    return Plan(counts=counts, nodes=nodes, origin=origin) if nodes.sum() == draft.nodes.sum() else None
+    return Plan(counts=counts, nodes=draft.nodes[list(sets.numbers)], origin=origin)
