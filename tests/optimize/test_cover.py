@@ -79,3 +79,11 @@ def test_demand_for_hundreds_of_replicas_is_covered_at_once() -> None:
 def test_template_that_cannot_be_had_is_not_used() -> None:
     found = cover(np.array([np.inf, 3.0]), np.array([1.0, 0.6]), at_price(np.inf))
     assert (found.replicas, found.cost) == ((1, 1), 6.0)
+
+
+@given(st.floats(0.0, 1.0), st.floats(0.0, 1.0))
+def test_the_cost_beyond_a_share_is_that_of_both_less_that_of_the_first(first: float, further: float) -> None:
+    further = min(further, 1.0 - first)
+    together = float(CONVEX.cost(np.array(first + further)))
+    want = together - float(CONVEX.cost(np.array(first)))
+    assert float(CONVEX.beyond(first).cost(np.array(further))) == pytest.approx(want, abs=1e-9)

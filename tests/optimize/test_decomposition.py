@@ -144,3 +144,11 @@ def test_most_unserved_is_the_inverse_of_the_penalty(value: float) -> None:
     share = most_unserved(value)
     assert penalty(share) >= value * (1 - 1e-9) - 1e-9 or share == 1.0
     assert penalty(max(0.0, share - 1e-5)) <= value + 1e-9
+
+
+def test_demand_a_hundred_thousand_times_beyond_what_can_be_had_is_bounded_nearly() -> None:
+    wanted = dataclasses.replace(row("huge", 5e5, template("L4", rate=0.1)), shortfall_price=100.0)
+    answer = decomposed(problem([wanted], [supply("L4", 1, 1.0, nodes=5), supply("L4", 8, 7.0, nodes=3, pool="wide")]))
+    (level,) = (level for level in answer.levels if level.name == "cost")
+    assert sum(group.count for group in answer.replicas) == 29
+    assert level.bound >= 0.999 * level.value

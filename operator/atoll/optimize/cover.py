@@ -40,6 +40,11 @@ class Unserved:
         """Of leaving shares unserved, elementwise."""
         return self.floor(share, np.inf)
 
+    def beyond(self, share: float) -> "Unserved":
+        """Of further shares where one is unserved in any case, without the cost of that."""
+        kept = [(limit - share, slope) for limit, slope in zip(self.breaks, self.slopes, strict=True) if limit > share]
+        return Unserved(breaks=tuple(limit for limit, _ in kept), slopes=tuple(slope for _, slope in kept))
+
     def floor(self, share: Floats, rate: float) -> Floats:
         """Of shares of which any part may be served at a price per share instead: the least, elementwise."""
         total: Floats = np.zeros(np.shape(share))

@@ -5,6 +5,7 @@ each demand, ``sum_j load[j] z[j] <= sum_p slots[p] y[p]`` for each packing row,
 ``sum_j penalty[j] z[j] <= most``. Plans are added as columns, fixed and left out; as an integer program it chooses.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -110,7 +111,7 @@ class Master:
         return room.ravel()
 
     def relaxed(self) -> Relaxed | None:
-        """The relaxation's optimum; nothing where what is fixed leaves none."""
+        """The relaxation's optimum; nothing where what is fixed leaves none, or HiGHS finds none."""
         self._highs.run()
         if self._highs.getModelStatus() != highspy.HighsModelStatus.kOptimal:
             return None
@@ -138,8 +139,8 @@ class Master:
             return False
         menu = self._space.menus[plan.demand]
         load = np.zeros((len(self._space.places), len(self._space.rows)))
-        for line, place in plan.replicas:
-            load[place] += menu.load[line]
+        for (line, place), count in Counter(plan.replicas).items():
+            load[place] += count * menu.load[line]
         used = np.flatnonzero(load)
         own, counted = self._rows_of(plan.demand, plan.unserved)
         if at is not None:
