@@ -20,7 +20,8 @@ def left_after_fixing(space: Space, generated: Generated, window: float) -> list
     """The choices whose reduced cost is below a window.
 
     Args:
-        space: over which the bound was generated, with every demand wanted whole.
+        space: over which the bound was generated, with every demand wanted whole or more: more is not counted in the
+            rest, so fewer choices are left out than could be.
         generated: the bound, its prices and covers.
         window: best known value less the bound, US$/h.
     """

@@ -2,7 +2,7 @@
 
 A problem is reduced here without loss: demands at rate zero, templates that another dominates, and combinations of
 template and place that no nodes can hold are left out. A fleet of 100 served models in 30 regions has more than a
-million combinations, so none is an object here: ``sets_of`` makes objects of those that a program is stated over.
+million combinations, so none is an object here: ``sets_over`` makes objects of those that a program is stated over.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence

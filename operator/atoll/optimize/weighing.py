@@ -1,7 +1,7 @@
 """All levels weighed into one sum, in US$/h, for searches that must see how near a plan is to serving everything.
 
-Levels are compared one after the other wherever plans are compared or reported (``scarcity``). These weights only
-steer: a wrong one costs time and never gives a wrong answer.
+Levels are compared one after the other wherever plans are held against each other or reported (``scarcity``). These
+weights steer: where a little of one level is weighed against much of a later one they may prefer the wrong plan.
 """
 
 from collections.abc import Mapping
