@@ -12,9 +12,10 @@ from typer.testing import CliRunner, Result
 
 from api.plans import plan as sample_plan
 from atoll.api.fleetplan_io import plan_objects
-from atoll.cli import explain as explaining
+from atoll.cli import inforce
 from atoll.cli.commands import app
 from atoll.cluster.errors import UnavailableError
+from atoll.domain.objects import FLEET_PLAN, Kind
 from atoll.domain.plan import Plan
 
 SMALL = Path(__file__).parent / "manifests" / "small.yaml"
@@ -49,10 +50,11 @@ def in_cluster(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     def have(*plans: Plan) -> None:
         objects = tuple(obj for item in plans for obj in plan_objects(item))
 
-        async def listed(_: object) -> tuple[dict[str, Any], ...]:
-            return objects
+        async def listed(_: object, kinds: tuple[Kind, ...]) -> dict[Kind, tuple[dict[str, Any], ...]]:
+            assert kinds == (FLEET_PLAN,)
+            return {FLEET_PLAN: objects}
 
-        monkeypatch.setattr(explaining, "_fleet_plans", listed)
+        monkeypatch.setattr(inforce, "_listed", listed)
 
     return have
 
@@ -192,10 +194,10 @@ def test_a_fleet_without_a_plan_is_an_error(in_cluster: Callable[..., None]) -> 
 
 
 def test_a_cluster_that_cannot_be_reached_is_an_error_of_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def fail(_: object) -> tuple[dict[str, Any], ...]:
+    async def fail(*_: object) -> None:
         raise UnavailableError("list fleetplans: connection refused")
 
-    monkeypatch.setattr(explaining, "_fleet_plans", fail)
+    monkeypatch.setattr(inforce, "_listed", fail)
 
     result = run("chat")
 

@@ -19,6 +19,8 @@ from atoll.domain.problem import Level, ReplicaGroup, ReplicaSite
 from atoll.domain.reason import Fault, Reason
 from atoll.domain.strategy import EngineName, Limit, PerformanceSource, Stage, Strategy, Template
 from atoll.domain.workload import Lengths, Objectives, Workload
+from atoll.report.cost import SCHEMA_VERSION as COST_VERSION
+from atoll.report.cost import By, CostReport, Grouping
 from atoll.report.explain import SCHEMA_VERSION as EXPLAIN_VERSION
 from atoll.report.explain import ExplainReport
 from atoll.report.plan import SCHEMA_VERSION, PlanReport
@@ -152,10 +154,27 @@ def explained() -> ExplainReport:
     return ExplainReport(plan=planned, demand=planned.demands[0], shortfall_reason="all in use", faults=faults)
 
 
+def costs() -> CostReport:
+    """A report in which nothing is empty."""
+    planned = report()
+    return CostReport(
+        plan=planned.plan,
+        demands=planned.all_demands(),
+        grouping=Grouping(by=By.SERVED_MODEL),
+        workloads={key: demand.workload for key, demand in planned.demands.items()},
+        budget_per_hour=10.0,
+        baseline_per_hour=1.0,
+        baseline_shortfall=0.5,
+        faults=planned.faults,
+        assumptions=planned.assumptions,
+    )
+
+
 SAMPLES = {
     "plan": report().as_json(),
     "strategies": strategies().as_json(everything=False),
     "explain": explained().as_json(),
+    "report": costs().as_json(),
 }
 
 
@@ -178,7 +197,12 @@ def test_every_field_has_the_documented_type(command: str) -> None:
 
 
 def test_the_version_is_the_documented_one() -> None:
-    versions = (("plan", SCHEMA_VERSION), ("strategies", STRATEGIES_VERSION), ("explain", EXPLAIN_VERSION))
+    versions = (
+        ("plan", SCHEMA_VERSION),
+        ("strategies", STRATEGIES_VERSION),
+        ("explain", EXPLAIN_VERSION),
+        ("report", COST_VERSION),
+    )
     for command, version in versions:
         assert f"| `schemaVersion` | integer | version of this form: {version} |" in section(command)
 

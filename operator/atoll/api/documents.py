@@ -99,6 +99,13 @@ def member(value: object, name: str) -> Any:
     return value.get(name) if isinstance(value, Mapping) else None
 
 
+def labels_of(value: object) -> dict[str, str]:
+    """The ``metadata.labels`` of an object; what the API server would not take as a label is left out."""
+    labels = member(member(value, "metadata"), "labels")
+    items = labels.items() if isinstance(labels, Mapping) else ()
+    return {key: text for key, text in items if isinstance(key, str) and isinstance(text, str)}
+
+
 def _broken(origin: str, message: str) -> ManifestFault:
     return ManifestFault(origin=origin, target="", fault=Fault(reason=Reason.INVALID_SPEC, message=message))
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from atoll.api.decode import invalid
-from atoll.api.documents import Document, ManifestFault, member, read_documents
+from atoll.api.documents import Document, ManifestFault, labels_of, member, read_documents
 from atoll.api.identify import identify
 from atoll.api.parse import parse_fleet, parse_gpu_node_pool, parse_model_demand, parse_performance_profile
 from atoll.api.served_names import settle_served_names
@@ -30,6 +30,7 @@ class Manifests:
         faults: of the others.
         notes: what was passed over, for people.
         peaks: highest requests/s that the schedule of a demand ever asks for; only of demands with one.
+        labels: of the ModelDemands, by demand.
     """
 
     demands: tuple[Demand, ...]
@@ -39,6 +40,7 @@ class Manifests:
     faults: tuple[ManifestFault, ...]
     notes: tuple[str, ...]
     peaks: Mapping[DemandKey, float] = field(default_factory=dict)
+    labels: Mapping[DemandKey, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def pools_refused(self) -> tuple[str, ...]:
@@ -68,6 +70,7 @@ def load_manifests(
     demands: dict[DemandKey, Demand] = {}
     origins: dict[DemandKey, Document] = {}
     peaks: dict[DemandKey, float] = {}
+    labels: dict[DemandKey, dict[str, str]] = {}
     pools: dict[str, NodePool] = {}
     fleets: dict[str, Fleet] = {}
     profiles: dict[str, PerformanceProfile] = {}
@@ -86,6 +89,7 @@ def load_manifests(
             if kind == MODEL_DEMAND:
                 demand = parse_model_demand(document.value, signals=signals, now=now)
                 demands[demand.key], origins[demand.key] = demand, document
+                labels[demand.key] = labels_of(document.value)
                 if (peak := _peak(document.value)) is not None:
                     peaks[demand.key] = peak
             elif kind == GPU_NODE_POOL:
@@ -109,6 +113,7 @@ def load_manifests(
         faults=tuple(faults),
         notes=tuple(notes),
         peaks={key: peak for key, peak in peaks.items() if key not in taken},
+        labels={key: own for key, own in labels.items() if key not in taken},
     )
 
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from atoll.cli import explain, local, plan, simulate, strategies
+from atoll.cli import explain, local, plan, report, simulate, strategies
 
 app = typer.Typer(
     name="atoll",
@@ -16,6 +16,7 @@ app.command("plan", epilog=plan.EPILOG)(plan.plan)
 app.command("strategies", epilog=strategies.EPILOG)(strategies.strategies)
 app.command("simulate", epilog=simulate.EPILOG)(simulate.simulate)
 app.command("explain", epilog=explain.EPILOG)(explain.explain)
+app.command("report", epilog=report.EPILOG)(report.report)
 app.add_typer(local.app, name="local")
 
 

@@ -1,6 +1,5 @@
 """``atoll explain``: why a demand is served as it is, from manifests or from a cluster's FleetPlan."""
 
-import asyncio
 import json
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,26 +11,23 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from atoll.api.fleetplan_io import read_plans
 from atoll.api.manifests import Manifests
 from atoll.cli.decision import named_faults, offline_supplies, snapshot_of
 from atoll.cli.durations import parse_deadline
 from atoll.cli.exits import Exit
+from atoll.cli.inforce import listed, plan_of
 from atoll.cli.output import write
 from atoll.cli.reading import read_manifests
-from atoll.cluster.access import Access, AccessError
-from atoll.cluster.client import Client
-from atoll.cluster.errors import ClusterError
+from atoll.cluster.access import Access
 from atoll.domain.demand import DemandKey
-from atoll.domain.objects import FLEET_PLAN, MODEL_DEMAND, ObjectLike
-from atoll.domain.plan import Plan, PlannedDemand
+from atoll.domain.objects import FLEET_PLAN, MODEL_DEMAND
+from atoll.domain.plan import PlannedDemand
 from atoll.optimize.case import Case
 from atoll.optimize.decide import pose
 from atoll.optimize.explain.explain import explain as explain_allocation
 from atoll.optimize.solve import solve
 from atoll.performance.estimate import ShippedPerformance
 from atoll.reconcile.adopt import adopt
-from atoll.reconcile.plans import current_plan
 from atoll.report.explain import ExplainReport
 from atoll.report.explain_table import explain_text
 from atoll.report.shortfall import shortfall_reasons
@@ -97,13 +93,13 @@ def explain(
             raise typer.BadParameter("is for manifests: a plan of a cluster is solved already", param_hint="--deadline")
         access = Access(kubeconfig=kubeconfig or Path.home() / ".kube" / "config", context=context)
         report = _from_cluster(demand, access, fleet, plan)
-    listed = report.as_json()
+    said = report.as_json()
     if as_json:
-        write(f"{json.dumps(listed, indent=2)}\n")
+        write(f"{json.dumps(said, indent=2)}\n")
     else:
         console = Console()
         with console.capture() as captured:
-            console.print(explain_text(listed))
+            console.print(explain_text(said))
         write(captured.get())
     raise typer.Exit(_exit_code(report))
 
@@ -171,35 +167,9 @@ def _planned(
 
 
 def _from_cluster(name: str, access: Access, fleet: str, plan_name: str) -> ExplainReport:
-    try:
-        objects = asyncio.run(_fleet_plans(access))
-    except (AccessError, ClusterError) as error:
-        raise _failed(str(error)) from error
-    plans = [item for item in read_plans(objects) if item.fleet == fleet]
-    if plan_name:
-        plan = next((item for item in plans if item.name == plan_name), None)
-        if plan is None:
-            known = ", ".join(item.name for item in plans) or "none"
-            raise typer.BadParameter(f"no FleetPlan {plan_name!r} of Fleet {fleet!r} ({known})", param_hint="--plan")
-    else:
-        plan = _in_force(plans)
-        if plan is None:
-            raise _failed(f"Fleet {fleet!r} has no FleetPlan yet: kubectl get fleet,plan tells why")
+    plan = plan_of(listed(access, FLEET_PLAN)[FLEET_PLAN], fleet, plan_name)
     key = chosen(name, (item.key for item in plan.demands))
     return ExplainReport(plan=plan, demand=next(item for item in plan.demands if item.key == key))
-
-
-def _in_force(plans: list[Plan]) -> Plan | None:
-    """The plan that is carried out; before the first, the latest proposal."""
-    return current_plan(plans) or (plans[-1] if plans else None)
-
-
-async def _fleet_plans(access: Access) -> tuple[ObjectLike, ...]:
-    client = Client(access)
-    try:
-        return (await client.list(FLEET_PLAN)).items
-    finally:
-        await client.close()
 
 
 def chosen(name: str, keys: Iterable[DemandKey]) -> DemandKey:
@@ -217,8 +187,3 @@ def chosen(name: str, keys: Iterable[DemandKey]) -> DemandKey:
         raise typer.BadParameter(f"{name!r} is the name of {len(found)}: say which ({names})", param_hint="DEMAND")
     names = ", ".join(str(key).removeprefix("default/") for key in known) or "none"
     raise typer.BadParameter(f"no valid {MODEL_DEMAND.name} {name!r} there; there are: {names}", param_hint="DEMAND")
-
-
-def _failed(message: str) -> typer.Exit:
-    typer.echo(f"error: {message}", err=True)
-    return typer.Exit(Exit.ERROR)

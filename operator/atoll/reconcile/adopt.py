@@ -13,6 +13,7 @@ from atoll.domain.plan import Plan, PlannedDemand, PlannedNodes, PlannedReplicas
 from atoll.domain.pool import OfferingKey
 from atoll.domain.problem import Allocation, Problem, ReplicaGroup
 from atoll.domain.strategy import Template
+from atoll.reconcile.shares import shared
 from atoll.reconcile.why import explain, rounded, rounded_binding, rounded_worth
 
 
@@ -86,19 +87,12 @@ def adopt(
 
 def cost_shares(allocation: Allocation) -> dict[DemandKey, float]:
     """Each demand's part of the cost, US$/h: an offering's price is shared by the GPUs that demands use of it."""
-    used: Counter[OfferingKey] = Counter()
-    by_demand: Counter[tuple[DemandKey, OfferingKey]] = Counter()
-    for group in allocation.replicas:
-        for offering in group.site.offerings:
-            gpus = group.strategy.tp * group.count
-            used[offering] += gpus
-            by_demand[group.demand, offering] += gpus
-    price: dict[OfferingKey, float] = defaultdict(float)
+    prices: dict[OfferingKey, float] = defaultdict(float)
     for use in allocation.nodes:
-        price[use.supply.offering] += use.nodes * use.supply.price_per_hour
+        prices[use.supply.offering] += use.nodes * use.supply.price_per_hour
     shares: dict[DemandKey, float] = defaultdict(float)
-    for (demand, offering), gpus in by_demand.items():
-        shares[demand] += price[offering] * gpus / used[offering]
+    for (demand, _), cost in shared(allocation.replicas, prices).items():
+        shares[demand] += cost
     return dict(shares)
 
 

@@ -101,7 +101,7 @@ class PlanReport:
                 }
                 for level in self.levels
             ],
-            "demands": [_demand(item, self.shortfall_reasons) for item in self._all_demands()],
+            "demands": [_demand(item, self.shortfall_reasons) for item in self.all_demands()],
             "nodes": [
                 {
                     "pool": item.offering.pool,
@@ -120,7 +120,7 @@ class PlanReport:
             "assumptions": list(self.assumptions),
         }
 
-    def _all_demands(self) -> tuple[PlannedDemand, ...]:
+    def all_demands(self) -> tuple[PlannedDemand, ...]:
         """What each demand gets, by key; nothing for those that no plan can serve, with the fault as the reason."""
         found = {item.key: item for item in self.plan.demands}
         found |= {key: self._left_out(demand) for key, demand in self.demands.items() if key not in found}
@@ -139,7 +139,7 @@ class PlanReport:
         )
 
     def _shortfall_by_demand(self) -> dict[str, float]:
-        return {str(item.key): item.shortfall for item in self._all_demands()}
+        return {str(item.key): item.shortfall for item in self.all_demands()}
 
 
 def _rounded(seconds: float | None) -> float | None:

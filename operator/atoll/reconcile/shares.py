@@ -1,0 +1,32 @@
+"""Who pays for a node that several demands share."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+
+from atoll.domain.demand import DemandKey
+from atoll.domain.pool import OfferingKey
+from atoll.domain.problem import ReplicaGroup
+
+
+def shared(
+    groups: Iterable[ReplicaGroup], prices: Mapping[OfferingKey, float]
+) -> dict[tuple[DemandKey, OfferingKey], float]:
+    """Each demand's part of what an offering's nodes cost, US$/h: by the GPUs that it holds of the offering.
+
+    GPUs that nobody holds on these nodes are paid for by the same shares.
+
+    Args:
+        groups: replicas that hold GPUs.
+        prices: of all nodes in use of an offering together, US$/h.
+    """
+    used: Counter[OfferingKey] = Counter()
+    by_demand: Counter[tuple[DemandKey, OfferingKey]] = Counter()
+    for group in groups:
+        for offering in group.site.offerings:
+            gpus = group.strategy.tp * group.count
+            used[offering] += gpus
+            by_demand[group.demand, offering] += gpus
+    return {
+        (demand, offering): prices.get(offering, 0.0) * gpus / used[offering]
+        for (demand, offering), gpus in by_demand.items()
+    }
