@@ -1,8 +1,12 @@
 """The search of large fleets, made to work on small ones and held against the exact program there."""
 
 import dataclasses
+import time
+from collections.abc import Sequence
+from typing import Any
 from unittest import mock
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,7 +16,16 @@ from atoll.domain.problem import Allocation, Problem
 from atoll.optimize import decomposition
 from atoll.optimize import solve as solving
 from atoll.optimize.check import check
+from atoll.optimize.cover import at_price
+from atoll.optimize.decomposition import Decomposition
+from atoll.optimize.draft import Draft
+from atoll.optimize.effort import Effort
+from atoll.optimize.generation import Generation
+from atoll.optimize.highs import Outcome, Solver
+from atoll.optimize.master import Chosen, Master
 from atoll.optimize.scarcity import most_unserved, penalty
+from atoll.optimize.search import Found
+from atoll.optimize.space import space_of
 from optimize.fleets import ON_DEMAND, SPOT, key, problem, quota, row, running, supply, template
 
 KINDS = ["L4", "H100", "A100"]
@@ -72,12 +85,13 @@ def above(allocation: Allocation) -> tuple[float, ...]:
     return tuple(round(level.value, 4) for level in allocation.levels[:-1])
 
 
-def decomposed(case: Problem, *, domains_told_apart: bool = True) -> Allocation:
+def decomposed(case: Problem, *, domains_told_apart: bool = True, incumbents: Sequence[Allocation] = ()) -> Allocation:
     with (
         mock.patch.object(solving, "WHOLE", 0),
         mock.patch.object(decomposition, "EXACT_DOMAINS", 10**6 if domains_told_apart else -1),
     ):
-        return solving.solve(dataclasses.replace(case, policy=dataclasses.replace(case.policy, work_budget=WORK)))
+        cheap = dataclasses.replace(case, policy=dataclasses.replace(case.policy, work_budget=WORK))
+        return solving.solve(cheap, incumbents=incumbents)
 
 
 @pytest.mark.parametrize("apart", [True, False], ids=["domains told apart", "domains pooled"])
@@ -152,3 +166,58 @@ def test_demand_a_hundred_thousand_times_beyond_what_can_be_had_is_bounded_nearl
     (level,) = (level for level in answer.levels if level.name == "cost")
     assert sum(group.count for group in answer.replicas) == 29
     assert level.bound >= 0.999 * level.value
+
+
+def test_no_clock_ends_a_search_that_has_a_work_budget() -> None:
+    rows = [row(str(n), 7.3 + n, template("L4"), template("H100", tp=4, rate=30.0), priority=n % 2) for n in range(4)]
+    nodes = [supply("L4", 1, 1.0, nodes=5), supply("L4", 4, 3.0, nodes=2), supply("H100", 4, 20.0, nodes=0)]
+    seen, minimise, choose = list[float](), Solver.minimise, Master.choose
+
+    def watched_minimise(solver: Solver, *given: Any) -> Outcome:
+        seen.append(given[3].seconds)
+        return minimise(solver, *given)
+
+    def watched_choose(master: Master, *, seconds: float, nodes: int, gap: float) -> Chosen | None:
+        seen.append(seconds)
+        return choose(master, seconds=seconds, nodes=nodes, gap=gap)
+
+    with mock.patch.object(Solver, "minimise", watched_minimise), mock.patch.object(Master, "choose", watched_choose):
+        decomposed(problem(rows, nodes))
+    assert len(seen) > 1
+    assert set(seen) == {float("inf")}
+
+
+def test_no_answer_is_worse_than_an_incumbent_level_by_level() -> None:
+    """Half of b on dear nodes that it prefers comes before what these cost."""
+    preferred = row("b", 4.0, template("L4"), preference=(ON_DEMAND, SPOT))
+    case = problem(
+        [row("a", 4.0, template("A100"), priority=1), preferred],
+        [
+            supply("A100", 1, 1.0, nodes=1),
+            supply("L4", 2, 500.0, nodes=1, pool="dear"),
+            supply("L4", 1, 1.0, nodes=8, capacity_type=SPOT, pool="spot"),
+        ],
+    )
+    exact = solving.solve(case)
+    assert above(decomposed(case, incumbents=(exact,))) <= above(exact)
+
+
+def test_no_bound_of_cost_outlives_the_levels_that_it_was_made_for() -> None:
+    case = problem(
+        [row("low", 1.0, template("A100", "H100")), row("high", 1.0, template("H100"), priority=10)],
+        [supply("H100", 1, 100.0, nodes=1), supply("A100", 1, 100.0, nodes=1)],
+    )
+    space = space_of(case)
+    low = next(choice for choice in space.choices() if space.demands[choice[0]].key.name == "low")
+    # As a search of levels leaves it that ran out of time.
+    draft = Draft(counts={low: 1}, nodes=np.ones(2, dtype=np.int64))
+    found = Found(plans=[])
+    with mock.patch.object(Decomposition, "_complete", lambda _, each: each):
+        after = Decomposition(space, case, Effort.of(case.policy, time.monotonic)).run(found, draft)
+    assert dict(after.counts) != dict(draft.counts)
+    assert found.bounds["cost"] <= 100.0
+
+
+def test_bound_is_not_above_a_plan_that_counts_as_serving_all() -> None:
+    case = problem([row("a", 2.000001, template("L4"))], [supply("L4", 1, 10.0)])
+    assert Generation(space_of(case), [at_price(np.inf)], np.ones(1)).run().bound <= 20.00001

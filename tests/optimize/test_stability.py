@@ -4,9 +4,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from atoll.domain.problem import Problem, ReplicaGroup
+from atoll.domain.problem import NodeUse, Problem, ReplicaGroup
 from atoll.optimize.check import check
-from atoll.optimize.placement import place
+from atoll.optimize.placement import Placed, place
 from atoll.optimize.residual import residual
 from atoll.optimize.running import running_plan
 from atoll.optimize.sets import sets_of
@@ -159,3 +159,22 @@ def test_residual_problem_and_what_stays_make_an_answer_of_the_whole(
     joined = left.joined(solve(left.problem))
     assert check(whole, joined) == ()
     assert joined.cost_per_hour >= solve(dataclasses.replace(whole, running=())).bound_per_hour - 1e-9
+
+
+def test_budget_of_the_residual_problem_is_less_what_stays_costs() -> None:
+    node = supply("L4", 1, 10.0)
+    case = problem([row("a", 4.0, QUICK)], [node], budget_per_hour=25.0)
+    stays = Placed(replicas=(running("a", QUICK, node, count=2),), nodes=(NodeUse(supply=node, nodes=2),), kept=2)
+    assert residual(case, stays).problem.policy.budget_per_hour == 5.0
+
+
+def test_free_gpus_of_a_node_that_stays_are_told_from_a_node_that_others_share() -> None:
+    node = supply("L4", 8, 10.0, nodes=4, pool="p")
+    shared = dataclasses.replace(node, gpus=4, price_per_hour=0.0, obtainable=1)
+    half = template("L4", tp=4)
+    case = problem([row("a", 3.0, half)], [node, shared])
+    stays = Placed(replicas=(running("a", half, node),), nodes=(NodeUse(supply=node, nodes=1),), kept=1)
+    left = residual(case, stays)
+    joined = left.joined(solve(left.problem))
+    assert {use.supply: use.nodes for use in joined.nodes} == {node: 1, shared: 1}
+    assert check(case, joined) == ()

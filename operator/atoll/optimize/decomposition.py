@@ -110,7 +110,16 @@ class Decomposition:
         else:
             names = [shortfall_level(priority) for priority in self._priorities()]
             found.bounds.update(dict.fromkeys([*names, LIMITS, BUDGET, PREFERENCE], 0.0))
-        return self._minimise_cost(found, draft)
+        after = self._minimise_cost(found, draft)
+        if not self._is_within(after, draft):
+            found.bounds.pop(COST, None)
+            found.raise_bound(COST, self._cost_of(after).run(lambda rounds: rounds < SKETCH_ROUNDS).bound)
+        return after
+
+    def _is_within(self, draft: Draft, levels: Draft) -> bool:
+        """Whether a draft lacks no more in any level above cost: then bounds made for these levels hold for it."""
+        after, before = self._values(draft), self._values(levels)
+        return all(after[name] <= before[name] + FIX_TOLERANCE for name in before if name != COST)
 
     def _lacks(self, draft: Draft) -> bool:
         return any(self._rank(draft)[:-1])
@@ -124,8 +133,9 @@ class Decomposition:
         generation = Generation(relaxed, unserved_of(space, self._weights), np.ones(len(space.demands)))
         sketch = generation.run(lambda rounds: rounds < SKETCH_ROUNDS and effort.remaining > 0.0)
         draft = self._begin(draft, options_of(space, sketch, (), pooled=pooled), None, pooled=pooled)
+        safe = draft
         if self._lacks(draft):
-            draft = self._over_few(draft, self._until((1.0 - FEW_SHARE) * self._effort.remaining))
+            safe = draft = self._over_few(draft, self._until((1.0 - FEW_SHARE) * self._effort.remaining))
         if not self._lacks(draft):
             return draft
         kept = (1.0 - SCARCE_SHARE) * effort.remaining
@@ -134,15 +144,15 @@ class Decomposition:
         chosen = dive(
             generation,
             lambda: bool(effort.nodes) or effort.remaining > kept,
-            seconds=min(CHOICE_SECONDS, effort.remaining),
+            seconds=np.inf if effort.nodes else min(CHOICE_SECONDS, effort.remaining),
             nodes=effort.nodes,
         )
         generated = generation.run(lambda _: False)
         options = options_of(space, generated, () if chosen is None else chosen.plans, pooled=pooled)
-        draft = self._begin(draft, options, chosen, pooled=pooled)
-        improvement = Improvement(space, self._problem, options, draft)
+        draft = self._begin(draft, options, chosen, pooled=pooled, trades=True)
+        improvement = Improvement(space, self._problem, options, draft, trades=True)
         improvement.run(effort, lambda each: not self._lacks(each))
-        return improvement.draft
+        return min(improvement.draft, safe, key=self._rank)
 
     def _over_few(self, draft: Draft, effort: Effort) -> Draft:
         """All levels exactly, but over few choices; among them what limits make a demand look for."""
@@ -152,7 +162,7 @@ class Decomposition:
         plan = plan_in(sets, draft, "program")
         if plan is None:
             return draft
-        search = Search(sets, effort)
+        search = Search(sets, effort, proves=False)
         return draft_of(self._space, sets, search.best(search.run([plan])))
 
     def _bound_levels(self, found: Found, draft: Draft) -> None:
@@ -178,7 +188,7 @@ class Decomposition:
         return replace(self._effort, deadline=self._effort.deadline - (0.0 if self._effort.nodes else kept))
 
     def _held(self, draft: Draft) -> list[Held]:
-        """What each priority falls short of with a draft, where it does: no better plan exceeds it."""
+        """What each priority falls short of with a draft, where it does."""
         values, held = self._values(draft), []
         for priority in self._priorities():
             value = values[shortfall_level(priority)]
@@ -191,12 +201,7 @@ class Decomposition:
 
     def _minimise_cost(self, found: Found, draft: Draft) -> Draft:
         """Bound, promising choices, a plan made of them, and its improvement."""
-        held, values = self._held(draft), self._values(draft)
-        generation = self._generation(
-            held,
-            is_first_choice=values[PREFERENCE] <= FIX_TOLERANCE,
-            hardened=not held and values[LIMITS] <= FIX_TOLERANCE,
-        )
+        generation, levels = self._cost_of(draft), draft
         kept = (1.0 - GENERATION_SHARE) * self._effort.remaining
         sketch = generation.run(lambda rounds: rounds < SKETCH_ROUNDS and self._has_more_than(kept))
         draft = self._begin(draft, options_of(self._space, sketch, (), pooled=self._pooled), None, pooled=self._pooled)
@@ -211,16 +216,17 @@ class Decomposition:
         draft = self._begin(draft, options, chosen, pooled=self._pooled)
         self._tell(draft, found)
         improvement = Improvement(self._space, self._problem, options, draft)
-        if self._prove(found, improvement, generated, PROVABLE_AT_ONCE):
+        if self._is_within(draft, levels) and self._prove(found, improvement, generated, PROVABLE_AT_ONCE):
             return improvement.draft
         is_stuck = improvement.run(self._effort, lambda draft: self._heard(found, draft))
-        if is_stuck and not self._prove(found, improvement, generated, PROVABLE):
+        is_provable = is_stuck and self._is_within(improvement.draft, levels)
+        if is_stuck and not (is_provable and self._prove(found, improvement, generated, PROVABLE)):
             improvement.run(self._effort, lambda draft: self._heard(found, draft), idle=math.inf)
         return improvement.draft
 
     def _prove(self, found: Found, improvement: Improvement, generated: Generated, most: int) -> bool:
         """Search all that could still be cheaper, if that is not too much; whether it was searched."""
-        if self._pooled:
+        if self._pooled or not generated.covers:
             return False
         value = self._values(improvement.draft)[COST]
         choices = left_after_fixing(self._space, generated, value - generated.bound)
@@ -231,6 +237,15 @@ class Decomposition:
         bound = improvement.decide(everyone, choices, limits, proves=True)
         found.raise_bound(COST, min(bound, value))
         return True
+
+    def _cost_of(self, draft: Draft) -> Generation:
+        """Column generation of cost, over plans that lack no more in any level than this draft does."""
+        held, values = self._held(draft), self._values(draft)
+        return self._generation(
+            held,
+            is_first_choice=values[PREFERENCE] <= FIX_TOLERANCE,
+            hardened=not held and values[LIMITS] <= FIX_TOLERANCE,
+        )
 
     def _generation(self, held: Sequence[Held], *, is_first_choice: bool, hardened: bool) -> Generation:
         """Of all plans, or of those that spill over to no second choice of capacity type.
@@ -273,14 +288,24 @@ class Decomposition:
         seconds = min(CHOICE_SECONDS, CHOICE_SHARE * effort.remaining)
         return generation.master.choose(seconds=np.inf if effort.nodes else seconds, nodes=effort.nodes, gap=effort.gap)
 
-    def _begin(self, draft: Draft, options: Sequence[Options], chosen: Chosen | None, *, pooled: bool) -> Draft:
+    def _begin(
+        self,
+        draft: Draft,
+        options: Sequence[Options],
+        chosen: Chosen | None,
+        *,
+        pooled: bool,
+        trades: bool = False,
+    ) -> Draft:
         """The best of the draft and of what the integer master says, or else a greedy plan over promising choices."""
         if chosen is None:
             wide = sets_over(self._space, self._problem, list(dict.fromkeys([*draft.counts, *front(options, FRONT)])))
             other = draft_of(self._space, wide, greedy(wide, origin="program"))
         else:
             other = self._completed(self._sited(chosen) if pooled else self._as_chosen(chosen), options)
-        return min(draft, other, key=lambda each: weighed_sum(self._values(each), self._weights))
+        if trades:
+            return min(draft, other, key=lambda each: weighed_sum(self._values(each), self._weights))
+        return min(draft, other, key=self._rank)
 
     def _as_chosen(self, chosen: Chosen) -> Draft:
         """The integer master's plan, where its places are real ones."""

@@ -26,6 +26,7 @@ import numpy as np
 
 from atoll.optimize.cover import TOLERANCE, Cover, Unserved, cover, penalised
 from atoll.optimize.master import Held, Master, Relaxed, WholePlan
+from atoll.optimize.scarcity import COVER_TOLERANCE
 from atoll.optimize.space import Floats, Space
 
 SMOOTHING = 0.5
@@ -93,14 +94,14 @@ class Generation:
         """
         self._space = space
         self._unserved = tuple(unserved)
-        self._need = need
+        self._need = np.maximum(0.0, need - COVER_TOLERANCE)
         self._held = tuple(held)
         self._price_of_node = space.price if price is None else price
         self.master = Master(space, self._unserved, self._held, self._price_of_node)
         self._beyond = [
             max(0.0, float(own) - most) if np.isfinite(each.slopes[-1]) else 0.0
             for own, each, most in zip(
-                need, self._costs(np.zeros(self.master.rows + len(held))), served(space), strict=True
+                self._need, self._costs(np.zeros(self.master.rows + len(held))), served(space), strict=True
             )
         ]
         self._round = 0

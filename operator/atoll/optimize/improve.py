@@ -56,13 +56,25 @@ LEVEL_VARIABLES = ("penalty", "breach", "over_budget", "preference")
 """Variables of the levels above cost, in the order of ``level_values``."""
 
 ROUND_WORK = 50
-"""Nodes of the deterministic budget that one neighbourhood stands for."""
+"""Nodes of the deterministic budget that one neighbourhood is given."""
 
 
 class Improvement:
     """The search around one draft; ``step`` as long as there is time."""
 
-    def __init__(self, space: Space, problem: Problem, options: Sequence[Options], draft: Draft) -> None:
+    def __init__(
+        self, space: Space, problem: Problem, options: Sequence[Options], draft: Draft, *, trades: bool = False
+    ) -> None:
+        """Prepare.
+
+        Args:
+            space: of the problem.
+            problem: what is to be decided.
+            options: promising choices of each demand.
+            draft: a feasible one.
+            trades: take what is better by all levels in one sum, too; else only what is better level by level.
+        """
+        self._trades = trades
         self._space, self._problem, self._options = space, problem, options
         self._weights = weights_of(space)
         self._random = random.Random(0)  # noqa: S311  # a choice of neighbourhoods; the same one every time
@@ -84,7 +96,11 @@ class Improvement:
         while (count < rounds if rounds else effort.remaining > 0.0) and not is_closed(self.draft):
             count += 1
             before = self.draft
-            self.step(Limits(seconds=min(SECONDS, effort.remaining), nodes=effort.nodes, gap=GAP))
+            self.step(
+                Limits(seconds=np.inf, nodes=ROUND_WORK, gap=GAP)
+                if effort.nodes
+                else Limits(seconds=min(SECONDS, effort.remaining), nodes=0, gap=GAP)
+            )
             useless = 0 if self.draft is not before else useless + 1
             if useless >= idle:
                 return True
@@ -164,8 +180,8 @@ class Improvement:
             origin="program",
         )
         if fits(sets, found):
-            after = trimmed(sets, found, nothing(sets))
-            if self._rank(sets, matrix, after, weighed=weighed) < self._rank(sets, matrix, before, weighed=weighed):
+            after, trades = trimmed(sets, found, nothing(sets)), weighed and self._trades
+            if self._rank(sets, matrix, after, weighed=trades) < self._rank(sets, matrix, before, weighed=trades):
                 self._adopt(draft_of(self._space, sets, after), demands, sets.numbers)
         return bound
 

@@ -26,13 +26,14 @@ class Residual:
     Attributes:
         problem: of what is left.
         stays: replicas and nodes that stay.
-        supply_of: the whole problem's supply, by the residual problem's; free GPUs of nodes that stay are not among
-            them.
+        supply_of: the whole problem's supply, by the residual problem's; free GPUs of nodes that stay have none.
+        free: of a supply, how many are free GPUs of nodes that stay: they are used first.
     """
 
     problem: Problem
     stays: Placed
     supply_of: Mapping[Supply, Supply]
+    free: Mapping[Supply, int]
 
     def joined(self, rest: Allocation) -> Allocation:
         """An answer to the whole problem: what stays, and an answer to this one."""
@@ -43,8 +44,9 @@ class Residual:
         for use in self.stays.nodes:
             nodes[use.supply] += use.nodes
         for use in rest.nodes:
-            if use.supply in self.supply_of:
-                nodes[self.supply_of[use.supply]] += use.nodes
+            further = use.nodes - self.free.get(use.supply, 0)
+            if use.supply in self.supply_of and further > 0:
+                nodes[self.supply_of[use.supply]] += further
         return Allocation(
             replicas=tuple(replace(group, count=count) for group, count in counts.items()),
             nodes=tuple(NodeUse(supply=supply, nodes=count) for supply, count in nodes.items()),
@@ -64,30 +66,37 @@ def residual(problem: Problem, stays: Placed) -> Residual:
     used: Counter[Supply] = Counter()
     for use in stays.nodes:
         used[use.supply] += use.nodes
-    supply_of = {replace(each, obtainable=each.obtainable - used[each]): each for each in problem.supplies}
-    parts = [replace(part, obtainable=count) for part, count in free_parts(stays.replicas, stays.nodes).items()]
+    parts = free_parts(stays.replicas, stays.nodes)
+    supply_of, free = dict[Supply, Supply](), dict[Supply, int]()
+    for each in problem.supplies:
+        own_parts = parts.pop(replace(each, obtainable=0), 0)
+        left = replace(each, obtainable=each.obtainable - used[each] + own_parts)
+        supply_of[left], free[left] = each, own_parts
     regions = {supply.offering: supply.region for supply in problem.supplies}
     own: dict[DemandKey, list[ReplicaGroup]] = defaultdict(list)
     gpus: Counter[str] = Counter()
     for group in stays.replicas:
         own[group.demand].append(group)
         gpus[group.demand.namespace] += group.count * group.strategy.gpus
+    price = sum(use.nodes * use.supply.price_per_hour for use in stays.nodes)
     policy = replace(
         problem.policy,
         deadline_seconds=SHARE * problem.policy.deadline_seconds,
+        budget_per_hour=max(0.0, problem.policy.budget_per_hour - price),
         quotas=tuple(replace(each, gpus=max(0, each.gpus - gpus[each.namespace])) for each in problem.policy.quotas),
     )
     return Residual(
         problem=replace(
             problem,
             demands=tuple(_lacking(row, own[row.key], regions) for row in problem.demands),
-            supplies=(*supply_of, *parts),
+            supplies=(*supply_of, *(replace(part, obtainable=count) for part, count in parts.items())),
             running=(),
             former=(),
             policy=policy,
         ),
         stays=stays,
         supply_of=supply_of,
+        free=free,
     )
 
 

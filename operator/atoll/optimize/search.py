@@ -66,9 +66,11 @@ class Search:
         families: tuple[Family, ...] = FAMILIES,
         *,
         rounding: bool = True,
+        proves: bool = True,
     ) -> None:
         self._sets = sets
         self._rounding = rounding
+        self._proves = proves
         self._effort = effort
         self._families = families
         self._matrix: Matrix = compile_program(build(sets, families))
@@ -169,6 +171,8 @@ class Search:
         size = len(self._sets.columns)
         if size > SMALL and relaxed.reduced_costs is not None:
             self._take(found, self._minimise(self._decision, 0.45, self.best(found), self._promising(found, relaxed)))
+            if not self._proves:
+                return
             worth_it = 0.6 * self._effort.remaining > ROOT_SECONDS_PER_COLUMN * size
             pooled_bound = self._pool_bound(found, 0.4 if worth_it else 1.0)
             if self._is_done(found) or (pooled_bound and not worth_it):

@@ -103,7 +103,7 @@ def solve(
         telling = _Telling(problem, space, effort, began, tell)
         draft = Decomposition(space, problem, effort, telling).run(found, draft_of(space, sets, best))
         sets, found.plans, stays = _gathered(space, problem, sets, draft, (plans, stays))
-        best, safe = found.plans[0], found.plans[1]
+        best, safe = min(found.plans, key=lambda plan: _rank(sets, plan)), found.plans[1]
     choices = [_steady(problem, sets, found, best, stays), best, safe]
     faults: dict[str, tuple[str, ...]] = {}
     for plan in choices:
