@@ -84,6 +84,17 @@ async def test_a_list_is_read_page_by_page_and_its_items_say_what_they_are(clien
     assert server.seen[0].headers["Authorization"] == "Bearer secret"
 
 
+@pytest.mark.parametrize("there", [True, False])
+async def test_whether_an_object_is_there_is_asked_of_the_server_by_a_list_of_one(
+    client: Client, server: FakeServer, there: bool
+) -> None:
+    server.answers = [(200, {"items": [{"metadata": {"name": "n"}}] if there else []})]
+    assert await client.exists(Reference(kind="Node", name="n")) is there
+    (request,) = server.seen
+    assert (request.path, request.query["fieldSelector"]) == ("/api/v1/nodes", "metadata.name=n")
+    assert "resourceVersion" not in request.query, "an old answer could come from a watch cache"
+
+
 async def test_what_is_not_there_is_none(client: Client, server: FakeServer) -> None:
     server.answers = [(404, {"reason": "NotFound"})]
     assert await client.get(TARGET) is None

@@ -16,16 +16,24 @@ INTENT = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"namespace
 CREATE = Apply(intent=INTENT, why="new")
 CHANGE = Apply(intent=INTENT, why="changed", live_uid="u", live_resource_version="7")
 SCALE = Scale(target=TARGET, uid="u", resource_version="7", replicas=3, why="more")
+NODE = Reference(kind="Node", name="n")
 DELETE = Delete(target=TARGET, uid="u", resource_version="7", why="less")
+LOST = Delete(target=TARGET, uid="u", resource_version="", why="its node is gone", force=True, absent=NODE)
 EMIT = Emit(target=TARGET, uid="u", type=EventType.NORMAL, reason="Planned", message="m")
 
 
 class FakeClient:
     """Records calls; every call fails with ``error`` if there is one."""
 
-    def __init__(self, error: ClusterError | None = None) -> None:
+    def __init__(self, error: ClusterError | None = None, *there: Reference) -> None:
         self.calls: list[str] = []
         self.error = error
+        self.there = there
+
+    async def exists(self, target: Reference) -> bool:
+        if self.error is not None:
+            raise self.error
+        return target in self.there
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         async def call(first: Any, **given: Any) -> dict[str, Any]:
@@ -92,3 +100,22 @@ async def test_an_event_is_told_once() -> None:
     outcomes = await _execute(client, EMIT, EMIT)
     assert [outcome.result for outcome in outcomes] == [Result.DONE, Result.SKIPPED]
     assert len(client.calls) == 1
+
+
+async def test_a_pod_is_not_deleted_for_a_node_that_is_there_after_all() -> None:
+    client = FakeClient(None, NODE)
+    (kept,) = await _execute(client, LOST)
+    assert (kept.result, kept.error) == (Result.STALE, "Deployment team/x is not deleted: Node n is there")
+    assert client.calls == []
+
+
+async def test_a_pod_is_deleted_once_its_node_is_known_to_be_gone() -> None:
+    client = FakeClient()
+    (gone,) = await _execute(client, LOST)
+    assert (gone.result, client.calls) == (Result.DONE, ["delete"])
+
+
+async def test_a_pod_is_not_deleted_while_nobody_can_tell_whether_its_node_is_there() -> None:
+    client = FakeClient(UnavailableError("down"))
+    (outcome,) = await _execute(client, LOST)
+    assert (outcome.result, client.calls) == (Result.FAILED, [])

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from atoll.domain.objects import Delete
+from atoll.domain.objects import Delete, Reference
 from atoll.reconcile.transition import Step
 from reconcile.steps import (
     B0,
@@ -92,6 +92,15 @@ def test_when_one_stage_is_lost_its_siblings_are_deleted_too() -> None:
     pods = [(action.target.name, action.force) for action in result.actions if isinstance(action, Delete)]
     assert (f"{S1['metadata']['name']}-0", True) in pods
     assert (f"{S0['metadata']['name']}-0", False) in pods
+
+
+def test_what_is_deleted_for_a_node_that_is_gone_names_the_node_so_that_a_late_watch_kills_nothing() -> None:
+    node = Reference(kind="Node", name="gone")
+    result = step(PAIR, B0, stored(S0), stored(S1), *pods_of(S0, "s0"), *pods_of(S1, "gone"))
+    assert {action.absent for action in result.actions if isinstance(action, Delete)} == {node}
+    restarted = pods_of(S1, "b0", restarts=1)
+    result = step(PAIR, B0, stored(S0), stored(S1), *pods_of(S0, "s0"), *restarted)
+    assert {action.absent for action in result.actions if isinstance(action, Delete)} == {None}
 
 
 @pytest.mark.parametrize(

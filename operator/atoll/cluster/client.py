@@ -117,6 +117,13 @@ class Client:
         except NotFoundError:
             return None
 
+    async def exists(self, target: Reference) -> bool:
+        """Whether a cluster-scoped object is there now, and not only as some watch cache has it.
+
+        Asked by a list of one, so that we need not be allowed to ``get`` what we ``list`` anyway.
+        """
+        return bool((await self.list(KINDS[target.kind], fields=f"metadata.name={target.name}")).items)
+
     async def create(self, obj: ObjectLike, *, urgent: bool = False) -> dict[str, Any]:
         """Create an object; ConflictError where one of that name exists. ``urgent`` writes wait for no token."""
         target = reference(obj)

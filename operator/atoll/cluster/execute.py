@@ -18,7 +18,7 @@ class Result(StrEnum):
 
     DONE = "Done"
     STALE = "Stale"
-    """The object is no longer what was seen (409, 404): decide again from a new snapshot."""
+    """The cluster is no longer as it was seen (409, 404, something is there after all): decide from a new snapshot."""
     SKIPPED = "Skipped"
     """Not sent: no Lease, or an event that was told a short while ago."""
     FAILED = "Failed"
@@ -92,6 +92,8 @@ async def _send(action: Action, client: Client, today: Callable[[], datetime]) -
             await client.scale(action)
             return None  # a Scale is answered, not the Deployment
         case Delete():
+            if action.absent is not None and await client.exists(action.absent):
+                raise ConflictError(f"{action.target} is not deleted: {action.absent} is there")
             answer = await client.delete(action)
             return answer if answer.get("kind") == action.target.kind else None
         case Emit():

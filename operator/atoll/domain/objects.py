@@ -123,6 +123,8 @@ class Delete:
         resource_version: it must still have; empty where a later version may be deleted too (pods of lost nodes).
         why: in a few words, for the log.
         force: do not wait for a kubelet that is gone (grace period 0).
+        absent: object whose absence is the reason; the API server is asked first whether it really is not there,
+            because the watch of one kind may lag that of another. None where there is no such reason.
     """
 
     target: Reference
@@ -130,6 +132,7 @@ class Delete:
     resource_version: str
     why: str
     force: bool = False
+    absent: Reference | None = None
 
 
 class EventType(StrEnum):

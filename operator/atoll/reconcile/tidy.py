@@ -3,7 +3,17 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from atoll.domain.objects import DEPLOYMENT, DISRUPTION_BUDGET, POD, SERVICE, Delete, ObjectLike, Reference, reference
+from atoll.domain.objects import (
+    DEPLOYMENT,
+    DISRUPTION_BUDGET,
+    NODE,
+    POD,
+    SERVICE,
+    Delete,
+    ObjectLike,
+    Reference,
+    reference,
+)
 from atoll.domain.snapshot import ObservedPod
 from atoll.reconcile.move import Move
 from atoll.reconcile.ownership import demand_of, is_engine
@@ -14,23 +24,30 @@ _STAGES_START_TOGETHER_SECONDS = 60.0
 
 
 def delete_lost_pods(move: Move) -> None:
-    """Delete pods bound to a node that is gone, and all pods of a replica that lost a stage."""
+    """Delete pods bound to a node that is gone, and all pods of a replica that lost a stage.
+
+    A node that nothing was heard of yet looks the same, so each of these deletes names the node that must be absent.
+    """
     gone = {
         pod.uid: pod
         for pod in move.snapshot.pods
         if is_engine(pod.labels) and pod.node and pod.node not in move.snapshot.nodes
     }
-    doomed = {uid: (pod, "its node is gone", True) for uid, pod in gone.items()}
+    doomed = {uid: (pod, "its node is gone", True, pod.node) for uid, pod in gone.items()}
     by_replica: dict[tuple[str, ...], list[ObservedPod]] = defaultdict(list)
     for key, item in move.live.items():
         if item.replica >= 0:
             by_replica[replica_id(item)].extend(move.pods.get(key, ()))
     for pods in by_replica.values():
+        node = next((pod.node for pod in pods if pod.uid in gone), "")
         for pod in broken_replica_pods(pods, gone.keys()):
-            doomed.setdefault(pod.uid, (pod, "another stage of its replica failed", False))
-    for pod, why, force in doomed.values():
+            doomed.setdefault(pod.uid, (pod, "another stage of its replica failed", False, node))
+    for pod, why, force, node in doomed.values():
         target = Reference(kind=POD.name, namespace=pod.namespace, name=pod.name)
-        move.actions.append(Delete(target=target, uid=pod.uid, resource_version="", why=why, force=force))
+        absent = Reference(kind=NODE.name, name=node) if node else None
+        move.actions.append(
+            Delete(target=target, uid=pod.uid, resource_version="", why=why, force=force, absent=absent)
+        )
 
 
 def broken_replica_pods(pods: Iterable[ObservedPod], gone: Iterable[str]) -> tuple[ObservedPod, ...]:
