@@ -44,6 +44,17 @@ def changed(tmp_path: Path) -> Callable[[str, Change], str]:
 
 
 @pytest.fixture
+def profile(tmp_path: Path) -> str:
+    """A measurement of the small fleet's served model by which it is much slower than estimated, as a file."""
+    points = [{"phase": "Decode", "sequences": 16, "tokens": 512, "milliseconds": 70.0}]
+    spec = {"architecture": "microsoft/phi-4", "gpuKind": "L40S-48GB", "tp": 1, "points": points}
+    kind = {"apiVersion": "atoll.dev/v1alpha1", "kind": "PerformanceProfile"}
+    path = tmp_path / "profile.yaml"
+    path.write_text(yaml.safe_dump({**kind, "metadata": {"name": "p"}, "spec": spec}))
+    return str(path)
+
+
+@pytest.fixture
 def in_cluster(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """A cluster with these FleetPlans."""
 
@@ -210,3 +221,13 @@ def test_a_kubeconfig_that_is_not_there_is_an_error_that_names_it() -> None:
 
     assert result.exit_code == 1
     assert "/no/such/config" in result.output
+
+
+def test_measured_step_times_count_as_they_do_in_the_plan(profile: str) -> None:
+    files = ("-f", str(SMALL), "-f", profile, "--json")
+
+    explained = json.loads(run("phi", *files).stdout)
+    planned = json.loads(CliRunner().invoke(app, ["plan", *files, "--no-baseline"]).stdout)
+
+    assert explained["plan"] == planned["name"]
+    assert explained["plan"] != json.loads(run("phi", "-f", str(SMALL), "--json").stdout)["plan"]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from typer.testing import CliRunner, Result
 
 from atoll.cli.commands import app
@@ -123,3 +124,21 @@ def test_an_object_at_fault_is_told_and_the_rest_is_played(tmp_path: Path, scena
     report = json.loads(result.stdout)
     assert [fault["field"] for fault in report["faults"]] == ["spec.gpu.kind"]
     assert report["runs"][0]["totals"]["servedShare"] > 0.5
+
+
+def test_measured_step_times_count_as_they_do_in_the_plan(scenario: Path, tmp_path: Path) -> None:
+    points = [{"phase": "Decode", "sequences": 16, "tokens": 512, "milliseconds": 70.0}]
+    spec = {"architecture": "microsoft/phi-4", "gpuKind": "L40S-48GB", "tp": 1, "points": points}
+    kind = {"apiVersion": "atoll.dev/v1alpha1", "kind": "PerformanceProfile"}
+    profile = tmp_path / "profile.yaml"
+    profile.write_text(yaml.safe_dump({**kind, "metadata": {"name": "p"}, "spec": spec}))
+    scenario.write_text("epochs: 2\n")
+    files = ("-f", str(SMALL), "-f", str(profile))
+
+    played = json.loads(run(*files, "--scenario", str(scenario), "--baseline", "none", "--json").stdout)
+    planned = json.loads(CliRunner().invoke(app, ["plan", *files, "--json", "--no-baseline"]).stdout)
+    estimated = json.loads(CliRunner().invoke(app, ["plan", "-f", str(SMALL), "--json", "--no-baseline"]).stdout)
+
+    (only,) = played["runs"]
+    assert only["totals"]["costPerHour"] == pytest.approx(planned["costPerHour"])
+    assert planned["costPerHour"] > estimated["costPerHour"]

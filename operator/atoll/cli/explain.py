@@ -135,7 +135,13 @@ def _planned(
     if deadline_seconds is not None:
         policy = replace(policy, deadline_seconds=deadline_seconds)
     demands = tuple(snapshot.demands.values())
-    case = Case(demands=demands, supplies=offline_supplies(snapshot, moment), running=(), policy=policy)
+    case = Case(
+        demands=demands,
+        supplies=offline_supplies(snapshot, moment),
+        running=(),
+        policy=policy,
+        profiles=snapshot.profiles,
+    )
     problem, impossible = pose(case, ShippedPerformance())
     faults = named_faults(manifests, snapshot, impossible)
     allocation = solve(problem)

@@ -131,6 +131,7 @@ def _setting(manifests: Manifests, queried: frozenset[DemandKey], scenario: Scen
         epochs=scenario.content.epochs,
         epoch_seconds=seconds(scenario.content.epoch),
         begin=scenario.content.begin,
+        profiles=snapshot.profiles,
     )
 
 

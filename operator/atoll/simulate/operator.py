@@ -186,4 +186,5 @@ def _case(snapshot: Snapshot, now: datetime) -> Case:
         running=running(snapshot, now),
         former=current.groups if current else (),
         policy=snapshot.fleet.solve,
+        profiles=snapshot.profiles,
     )

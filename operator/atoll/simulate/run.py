@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from atoll.domain.demand import Demand, DemandKey
 from atoll.domain.fleet import Acknowledgement, Fleet, Mode
 from atoll.domain.pool import Provisioning
+from atoll.domain.profile import PerformanceProfile
 from atoll.domain.reason import Fault
 from atoll.reconcile.estimate import HISTORY_SAMPLES, asked_rate, forecast
 from atoll.simulate.conditions import Conditions, Strike
@@ -42,6 +43,7 @@ class Setting:
         epochs: how many.
         epoch_seconds: length of one, seconds.
         begin: state of the fleet at the first epoch.
+        profiles: measured step times.
     """
 
     fleet: Fleet
@@ -52,6 +54,7 @@ class Setting:
     epochs: int
     epoch_seconds: float
     begin: Begin = Begin.SETTLED
+    profiles: tuple[PerformanceProfile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +142,7 @@ class _Player:
             demands={},
             pools=setting.conditions.seen(0.0),
             obtainable=setting.conditions.obtainable(0.0),
+            profiles=setting.profiles,
         )
         self._operator = Operator(world=self._world, decide=decide)
         self._asked: dict[DemandKey, float] = {}

@@ -25,6 +25,7 @@ from atoll.domain.objects import (
 )
 from atoll.domain.plan import Plan
 from atoll.domain.pool import NodePool, OfferingKey, Provisioning
+from atoll.domain.profile import PerformanceProfile
 from atoll.domain.snapshot import Mask, ObservedDeployment, ObservedNode, ObservedPod, Snapshot
 from atoll.reconcile.drain import DRAINING_SINCE, draining_since
 from atoll.reconcile.masks import next_masks
@@ -106,6 +107,7 @@ class World:
         demands: as the operator knows them.
         pools: as the operator is told of them.
         obtainable: most nodes that can really be had.
+        profiles: measured step times.
         plans: of the fleet, oldest first.
         startups: seconds from a bound pod to an engine that answers, by demand and strategy id.
         nodes: by name.
@@ -119,6 +121,7 @@ class World:
     demands: Mapping[DemandKey, Demand]
     pools: Mapping[str, NodePool]
     obtainable: Mapping[OfferingKey, int]
+    profiles: tuple[PerformanceProfile, ...] = ()
     plans: tuple[Plan, ...] = ()
     startups: dict[tuple[DemandKey, str], float] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)
@@ -149,6 +152,7 @@ class World:
             plans=self.plans,
             masks=self.masks,
             objects=dict(self.objects),
+            profiles=self.profiles,
         )
         masks = next_masks(seen, self.now)
         if masks == self.masks:
