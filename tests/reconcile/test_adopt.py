@@ -1,12 +1,15 @@
 """From the solver's answer to a plan."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 
 from atoll.domain.fleet import Fleet, Mode
 from atoll.domain.pool import Supply
-from atoll.domain.problem import Allocation, DemandRow, NodeUse, Problem, ReplicaGroup, ReplicaSite, SolvePolicy
+from atoll.domain.problem import Allocation, DemandRow, NodeUse, Problem, Quota, ReplicaGroup, ReplicaSite, SolvePolicy
 from atoll.domain.strategy import Limit, PerformanceSource, Strategy, Template
 from atoll.reconcile.adopt import adopt, basis_of, cost_shares
 from atoll.reconcile.why import explain
@@ -154,6 +157,11 @@ def test_list_cost_counts_what_is_paid_for_anyway() -> None:
         pytest.param({"demands": (replace(ROW, templates=ROW.templates[:1]),)}, False, id="templates"),
         pytest.param({"supplies": (SMALL, replace(BIG, price_per_hour=9.0))}, False, id="a price"),
         pytest.param({"supplies": (SMALL, replace(BIG, obtainable=8))}, False, id="a limit"),
+        pytest.param({"supplies": (SMALL, replace(BIG, gpu_kind="H200-141GB"))}, False, id="a GPU kind"),
+        pytest.param({"supplies": (SMALL, replace(BIG, region="elsewhere"))}, False, id="a region"),
+        pytest.param({"supplies": (SMALL, replace(BIG, startup_seconds=9.0))}, False, id="a start-up time"),
+        pytest.param({"policy": SolvePolicy(budget_per_hour=9.0)}, False, id="a budget"),
+        pytest.param({"policy": SolvePolicy(quotas=(Quota(namespace="team-a", gpus=1),))}, False, id="a quota"),
         pytest.param({"running": (group("chat", "small"),)}, False, id="what runs"),
     ],
 )
@@ -164,6 +172,31 @@ def test_the_basis_says_what_a_plan_was_solved_for(change: dict[str, object], sa
 def test_the_order_of_what_runs_is_no_other_basis() -> None:
     groups = (group("chat", "small"), group("chat", "big"))
     assert basis_of(replace(PROBLEM, running=groups)) == basis_of(replace(PROBLEM, running=groups[::-1]))
+
+
+BASIS_OF_SETS = """
+from dataclasses import replace
+from atoll.domain.demand import Placement
+from atoll.reconcile.adopt import basis_of
+from reconcile.test_adopt import PROBLEM, ROW
+placement = Placement(regions=frozenset({"north", "south", "east", "west"}))
+print(basis_of(replace(PROBLEM, demands=(replace(ROW, placement=placement),))))
+"""
+
+
+def test_a_restart_is_no_other_basis() -> None:
+    """Sets of text are walked in another order in every process."""
+    found = {
+        subprocess.run(  # noqa: S603  # our own interpreter
+            [sys.executable, "-c", BASIS_OF_SETS],
+            env={"PYTHONHASHSEED": str(seed), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in range(4)
+    }
+    assert len(found) == 1
 
 
 def test_shared_nodes_cost_nothing_more() -> None:

@@ -44,6 +44,10 @@ def masked_pool() -> Any:
     return pool_object() | {"status": {"offerings": [item]}}
 
 
+def edited_pool(**spec: Any) -> Any:
+    return pool_object() | {"spec": pool_object()["spec"] | spec}
+
+
 def labelled(obj: Any) -> Any:
     return {**obj, "metadata": {**obj["metadata"], "labels": {"a": "b"}, "generation": 9}}
 
@@ -60,6 +64,9 @@ def labelled(obj: Any) -> Any:
         pytest.param([demand_object("code")], "changed: demands", id="another demand"),
         pytest.param([pool_object(price=2.0)], "changed: pools", id="price"),
         pytest.param([pool_object(max_nodes=9)], "changed: pools", id="limit"),
+        pytest.param([edited_pool(gpu={"kind": "L40S-48GB", "count": 2})], "changed: pools", id="GPU kind"),
+        pytest.param([edited_pool(region="elsewhere")], "changed: pools", id="region"),
+        pytest.param([edited_pool(startup="660s")], "changed: pools", id="start-up time"),
         pytest.param([masked_pool()], "changed: pools", id="R2: mask"),
         pytest.param([pod_object("x", node="n0")], "changed: pools", id="GPUs that others took"),
         pytest.param([pod_object("x", gpus=0, node="n0")], "", id="a pod of others without GPUs"),

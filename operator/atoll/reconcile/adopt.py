@@ -1,7 +1,5 @@
 """From the solver's answer to a plan that people can read, review and roll back."""
 
-import hashlib
-import json
 import math
 from collections import Counter, defaultdict
 from collections.abc import Mapping
@@ -13,25 +11,25 @@ from atoll.domain.plan import Plan, PlannedDemand, PlannedNodes, PlannedReplicas
 from atoll.domain.pool import OfferingKey
 from atoll.domain.problem import Allocation, Problem, ReplicaGroup
 from atoll.domain.strategy import Template
+from atoll.reconcile.digest import digest
 from atoll.reconcile.shares import shared
 from atoll.reconcile.why import explain, rounded, rounded_binding, rounded_worth
 
 
 def basis_of(problem: Problem) -> str:
-    """Ten hexadecimal digits of what a plan is solved for: demands, supplies and the running allocation.
+    """Ten hexadecimal digits of what a plan is solved for: demands, supplies, the running allocation, hard limits.
 
-    Policy is left out on purpose: a longer deadline does not make a proposed plan stale.
+    How to solve is left out on purpose: a longer deadline does not make a proposed plan stale.
     """
     rows = [
-        [str(row.key), row.rate, row.priority, repr(row.placement), [_template_key(item) for item in row.templates]]
+        [row.key, row.rate, row.classes, row.priority, row.placement, [_template_key(item) for item in row.templates]]
         for row in problem.demands
     ]
-    supplies = [[str(item.offering), item.gpus, item.price_per_hour, item.obtainable] for item in problem.supplies]
     running = sorted(
         [str(group.demand), group.strategy.id, *map(str, group.site.offerings), str(group.count)]
         for group in problem.running
     )
-    return hashlib.sha256(json.dumps([rows, supplies, running]).encode()).hexdigest()[:10]
+    return digest([rows, problem.supplies, running, problem.policy.budget_per_hour, problem.policy.quotas])
 
 
 def adopt(

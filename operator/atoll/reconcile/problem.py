@@ -1,7 +1,5 @@
 """From a snapshot to the solver's problem, and whether a new one must be solved."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -15,6 +13,7 @@ from atoll.domain.problem import DemandRow
 from atoll.domain.reason import Fault
 from atoll.domain.snapshot import Snapshot
 from atoll.domain.strategy import Template
+from atoll.reconcile.digest import digest
 from atoll.reconcile.running import lost_pods
 from atoll.reconcile.supply import supplies
 
@@ -47,16 +46,11 @@ def inputs_of(snapshot: Snapshot, now: datetime) -> dict[str, str]:
     Replicas that start or stop as planned are no input; replicas that are lost are.
     """
     return {
-        "demands": _digest([demand_digest(item) for _, item in sorted(snapshot.demands.items())]),
-        "pools": _digest(
-            [
-                [str(item.offering), item.gpus, item.price_per_hour, item.paid_per_hour, item.obtainable]
-                for item in supplies(snapshot, now)
-            ]
-        ),
-        "policy": _digest([repr(snapshot.fleet.solve), snapshot.fleet.mode]),
-        "profiles": _digest([repr(profile) for profile in snapshot.profiles]),
-        "losses": _digest(sorted([pod.namespace, pod.name] for pod in lost_pods(snapshot))),
+        "demands": digest([demand_digest(item) for _, item in sorted(snapshot.demands.items())]),
+        "pools": digest(supplies(snapshot, now)),
+        "policy": digest([snapshot.fleet.solve, snapshot.fleet.mode]),
+        "profiles": digest([repr(profile) for profile in snapshot.profiles]),
+        "losses": digest(sorted([pod.namespace, pod.name] for pod in lost_pods(snapshot))),
     }
 
 
@@ -106,17 +100,8 @@ def demand_digest(demand: Demand) -> str:
         repr(demand.architecture),
         repr(demand.workload),
         repr(demand.objectives),
-        [str(item) for item in demand.quantisations],
-        sorted(demand.placement.regions),
-        sorted(demand.placement.gpu_kinds),
-        sorted(demand.placement.capacity_types),
-        repr(demand.placement.preference),
-        [demand.placement.spot_share, demand.placement.min_replicas, demand.placement.min_domains],
-        [demand.placement.survive, demand.placement.survive_share],
+        demand.quantisations,
+        demand.placement,
         demand.engine.name,
     ]
-    return _digest(inputs)
-
-
-def _digest(content: object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
+    return digest(inputs)
