@@ -122,6 +122,7 @@ def test_objectives_that_nothing_can_meet_are_named_and_not_answered_with_replic
     assert (demand["shortfall"], demand["replicas"]) == (12.0, [])
     assert demand["reason"] == demand["shortfallReason"] == "spec.objectives: " + report["faults"][0]["message"]
     assert report["costPerHour"] == 0.0
+    assert report["baseline"]["oneKindPerModel"] == {"costPerHour": 0.0, "shortfall": 12.0}
 
 
 def test_a_fleet_without_demands_is_a_usage_error_and_not_a_success() -> None:

@@ -191,7 +191,7 @@ def test_the_budget_is_told_where_there_is_one(budget: float, over: bool, words:
         (60.0, 1.5, "60.00 $/h and 1.5 requests/s short: 6.40 $/h saved (10.7%)"),
         (53.6, 1.5, "nothing is saved, it costs as much"),
         (50.0, 3.0, "3.60 $/h less than this plan; it serves less"),
-        (50.0, 0.0, "3.60 $/h less than this plan; it is cheaper, and this plan needs a longer deadline"),
+        (50.0, 0.0, "3.60 $/h less than this plan; it keeps less of the limits, or this plan needs a longer deadline"),
     ],
 )
 def test_the_comparison_says_what_is_saved(price: float, shortfall: float, words: str) -> None:

@@ -77,8 +77,14 @@ def test_without_a_useful_bound_the_table_says_so_and_what_to_do() -> None:
 
 
 def test_a_comparison_that_is_cheaper_is_said_to_be() -> None:
-    rival = {"oneKindPerModel": {"costPerHour": 3.0, "shortfall": 0.0}}
+    rival = {"oneKindPerModel": {"costPerHour": 3.75, "shortfall": 0.0}}
     assert "cheaper than this plan, which needs a longer deadline" in drawn(report(demand(), baseline=rival))
+
+
+def test_a_comparison_below_the_proven_bound_is_said_to_keep_less() -> None:
+    text = drawn(report(demand(), baseline={"oneKindPerModel": {"costPerHour": 3.6, "shortfall": 0.0}}))
+    assert "cheaper because it keeps less of priorities, limits, budget or preference" in text
+    assert "longer deadline" not in text
 
 
 def test_each_shortfall_has_its_reason() -> None:

@@ -1,13 +1,13 @@
 """The operator's decision for what manifests declare, with nothing running."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from types import MappingProxyType
 
 from atoll.api.manifests import Manifests
-from atoll.domain.demand import DemandKey
+from atoll.domain.demand import Demand, DemandKey
 from atoll.domain.fleet import Fleet
 from atoll.domain.objects import MODEL_DEMAND
 from atoll.domain.pool import Provisioning, Supply
@@ -99,7 +99,7 @@ def decide(manifests: Manifests, asked: Asked, *, tell: Callable[[str], object])
         pools=snapshot.pools,
         faults=named_faults(manifests, snapshot, impossible, unrendered),
         baseline_per_hour=rival.cost_per_hour if rival else None,
-        baseline_shortfall=sum(rival.shortfall.values()) if rival else 0.0,
+        baseline_shortfall=_unserved(rival.shortfall, snapshot.demands, impossible) if rival else 0.0,
         solver=allocation.solver,
         solve_seconds=allocation.solve_seconds,
         budget_per_hour=policy.budget_per_hour,
@@ -110,6 +110,13 @@ def decide(manifests: Manifests, asked: Asked, *, tell: Callable[[str], object])
         stage_one_seconds=stage_one,
         baseline_seconds=comparison if rival else None,
     )
+
+
+def _unserved(
+    shortfall: Mapping[DemandKey, float], demands: Mapping[DemandKey, Demand], impossible: Iterable[DemandKey]
+) -> float:
+    """Requests/s not served, all demands: those that nothing can serve are in no answer of the solver."""
+    return sum(shortfall.values()) + sum(demands[key].rate for key in impossible if key not in shortfall)
 
 
 def snapshot_of(manifests: Manifests, fleet: str) -> Snapshot:

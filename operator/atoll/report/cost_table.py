@@ -181,6 +181,6 @@ def _against(rival: Json, report: Json) -> tuple[str, str]:
     if abs(saved) < _CENT:
         return f"{text}: nothing is saved, it costs as much", ""
     if saved < 0.0:
-        why = "it serves less" if more > 1e-6 else "it is cheaper, and this plan needs a longer deadline"
+        why = "it serves less" if more > 1e-6 else "it keeps less of the limits, or this plan needs a longer deadline"
         return f"{text}: {money(-saved)} $/h less than this plan; {why}", "" if more > 1e-6 else "yellow"
     return f"{text}: {money(saved)} $/h saved ({_share(saved / price)})", "green"

@@ -124,6 +124,8 @@ def _against(rival: Json, report: Json) -> Text:
         text = f"{text}, and that is {amount(rival['shortfall'])} requests/s short"
     elif cost > 0.0:
         text = f"{text}, {price / cost:.2f} times as much" if abs(price / cost - 1.0) >= 0.005 else f"{text}, as much"
+    if more <= 1e-6 and price < report["lowerBoundPerHour"] * (1.0 - 1e-6):  # so it lacks what comes before cost
+        return Text(f"{text}: cheaper because it keeps less of priorities, limits, budget or preference")
     if more <= 1e-6 and price < cost * (1.0 - 1e-6):
         return Text(f"{text}: cheaper than this plan, which needs a longer deadline", style="yellow")
     return Text(text)
