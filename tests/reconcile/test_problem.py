@@ -71,6 +71,7 @@ def labelled(obj: Any) -> Any:
         pytest.param([pod_object("x", node="n0")], "changed: pools", id="GPUs that others took"),
         pytest.param([pod_object("x", gpus=0, node="n0")], "", id="a pod of others without GPUs"),
         pytest.param([fleet_object(mode="Recommend")], "changed: policy", id="mode"),
+        pytest.param([fleet_object(solve={"explain": False})], "changed: policy", id="explanations"),
         pytest.param([fleet_object(pendingTimeout="9m")], "", id="a time-out is no input of the solver"),
         pytest.param([node_object("n0", cordoned=True)], "changed: losses", id="a notice on a node with our pod"),
         pytest.param([node_object("n1", cordoned=True)], "", id="a notice elsewhere"),
