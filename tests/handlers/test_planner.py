@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from atoll.domain.problem import Allocation, Problem
 from atoll.domain.reason import Fault, Reason
 from atoll.handlers.metrics import Metrics
@@ -53,3 +55,23 @@ async def test_gpus_of_a_demand_that_can_no_longer_be_served_are_not_given_to_ot
     assert [[str(demand.key.name) for demand in case.demands] for case in cases] == [["chat", "other"], ["other"]]
     assert planner.planning is not None
     assert planner.planning.faults == {key(): BAD}
+
+
+@pytest.mark.parametrize(("mode", "writes"), [("Paused", False), ("Recommend", True)])
+async def test_after_a_restart_a_paused_fleet_is_decided_for_and_no_plan_is_written(mode: str, writes: bool) -> None:
+    wrote: list[Any] = []
+
+    async def decide(case: Case) -> Decision:
+        nothing = Allocation(replicas=(), nodes=(), shortfall={}, cost_per_hour=0.0, bound_per_hour=0.0)
+        return Decision(problem=Problem(demands=(), supplies=case.supplies), allocation=nothing, faults={})
+
+    async def write(actions: Sequence[Any]) -> tuple[()]:
+        wrote.extend(actions)
+        return ()
+
+    snapshot = seen(fleet_object(mode=mode), POOL, demand_object(rate=20.0), node_object("s0"), stored_plan(TWO))
+    planner = Planner(decide=decide, write=write, metrics=Metrics())
+    assert await planner.look(snapshot, NOW)
+    assert planner.planning is not None
+    assert planner.planning.decision is not None
+    assert bool(wrote) is writes

@@ -133,8 +133,11 @@ class Planner:
     async def _write_plan(self, snapshot: Snapshot) -> bool:
         """Write the decision as a FleetPlan where it is not the current plan yet, and prune the history.
 
-        Whether something was written: the cache knows it then, so that the watch will tell nothing new.
+        Whether something was written: the cache knows it then, so that the watch will tell nothing new. In mode Paused
+        nothing is; after a restart it is decided all the same, for what statuses say.
         """
+        if snapshot.fleet.mode is Mode.PAUSED:
+            return False
         actions = list(prune(snapshot))
         proposal = self.planning.proposal(current_plan(snapshot.plans)) if self.planning else None
         if proposal is not None:
