@@ -126,7 +126,8 @@ class Fleet:
         snapshot = view or self.gather()
         planning = decide(snapshot, self.cluster.now, self.choices)
         proposal = planning.proposal(current_plan(snapshot.plans))
-        actions: list[Action] = [*prune(snapshot), *(plan_actions(proposal, snapshot) if proposal else ())]
+        actions = prune(snapshot, proposal, self.cluster.now)
+        actions += plan_actions(proposal, snapshot) if proposal else []
         budget = self._write(actions, budget)
         snapshot = view or self.gather()
         plan = plan_in_force(snapshot.plans, planning)

@@ -174,4 +174,35 @@ def test_while_a_rollback_is_in_force_the_planner_only_proposes() -> None:
 
 def test_history_is_pruned_to_the_fleet_s_length() -> None:
     world = [stored_plan(of(count, PROPOSED), SUPERSEDED, created=ago(60 - count)) for count in range(1, 5)]
-    assert doings(prune(seen(fleet_object(planHistory=3), *world))) == [("delete", of(1, PROPOSED).name)]
+    found = prune(seen(fleet_object(planHistory=3), *world), None, NOW)
+    assert doings(found) == [("delete", of(1, PROPOSED).name)]
+
+
+def head_without_shards(created: str = "") -> tuple[Plan, Any]:
+    decision = plan(planned(*(replicas("small", sequences=n) for n in range(1, 700))))
+    head, *shards = stored_plan(decision, None, created=created)
+    assert shards
+    return decision, head
+
+
+def test_a_head_without_its_shards_is_forgotten_once_something_else_is_decided() -> None:
+    half, head = head_without_shards()
+    other = stored_plan(of(2, PROPOSED), COMPLETED)
+    assert doings(prune(seen(fleet_object(), head, other), None, NOW)) == [("delete", half.name)]
+    assert doings(prune(seen(fleet_object(), head, other), of(3, PROPOSED), NOW)) == [("delete", half.name)]
+
+
+def test_a_head_whose_shards_may_still_come_is_left_alone() -> None:
+    half, head = head_without_shards()
+    assert prune(seen(fleet_object(), head), half, NOW) == [], "it is the one being written"
+    _, young = head_without_shards(created=ago(30))
+    assert prune(seen(fleet_object(), young), None, NOW) == []
+    going = {**head, "metadata": {**head["metadata"], "deletionTimestamp": ago(1)}}
+    assert prune(seen(fleet_object(), going), None, NOW) == []
+
+
+def test_neither_shards_nor_plans_of_other_fleets_are_taken_for_heads_that_nobody_can_read() -> None:
+    half, head = head_without_shards()
+    shards = stored_plan(half, None)[1:]
+    theirs = {**head, "spec": {**head["spec"], "fleet": "theirs"}}
+    assert prune(seen(fleet_object(), shards, theirs), None, NOW) == []

@@ -59,7 +59,7 @@ class Planner:
         inputs = inputs_of(snapshot, now)
         why = trigger(self._inputs, inputs)
         if not why or (self._retry_at is not None and now < self._retry_at):
-            return await self._write_plan(snapshot)
+            return await self._write_plan(snapshot, now)
         logger.info("solving (%s): %d demands, %d pools", why, len(snapshot.demands), len(snapshot.pools))
         answer = await self._decide(snapshot, now)
         fault = answer if isinstance(answer, Fault) else answer.fault
@@ -67,7 +67,7 @@ class Planner:
         self._retry_at = None if fault is None else now + _RETRY
         self.metrics.replans.labels(reason=why).inc()
         self.planning = replace(self._judge(snapshot, answer, why, now), inputs=inputs)
-        await self._write_plan(snapshot)
+        await self._write_plan(snapshot, now)
         return True
 
     async def _decide(self, snapshot: Snapshot, now: datetime) -> Decision | Fault:
@@ -130,7 +130,7 @@ class Planner:
             demands={key: demand_digest(demand) for key, demand in snapshot.demands.items()},
         )
 
-    async def _write_plan(self, snapshot: Snapshot) -> bool:
+    async def _write_plan(self, snapshot: Snapshot, now: datetime) -> bool:
         """Write the decision as a FleetPlan where it is not the current plan yet, and prune the history.
 
         Whether something was written: the cache knows it then, so that the watch will tell nothing new. In mode Paused
@@ -138,8 +138,8 @@ class Planner:
         """
         if snapshot.fleet.mode is Mode.PAUSED:
             return False
-        actions = list(prune(snapshot))
         proposal = self.planning.proposal(current_plan(snapshot.plans)) if self.planning else None
+        actions = prune(snapshot, proposal, now)
         if proposal is not None:
             actions += plan_actions(proposal, snapshot)
         if actions:

@@ -1,12 +1,18 @@
 """Which writes make a decision stand in the cluster as a FleetPlan, and which forget old ones."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from atoll.api.fleetplan_io import plan_objects
 from atoll.domain.objects import FLEET_PLAN, Action, Apply, Delete, ObjectLike, Reference
 from atoll.domain.plan import Plan, PlanPhase
 from atoll.domain.snapshot import Snapshot
+from atoll.reconcile.moments import EPOCH, parse_moment
 from atoll.reconcile.plans import current_plan, prunable
+
+_WRITTEN_WITHIN = timedelta(minutes=1)
+"""After so long a head has its shards, and the watch has told of them, whoever writes them."""
 
 
 def plan_actions(plan: Plan, snapshot: Snapshot) -> list[Action]:
@@ -35,14 +41,35 @@ def plan_actions(plan: Plan, snapshot: Snapshot) -> list[Action]:
     return [Apply(intent=item, why="decided") for item in missing] or [_delete(head, "cannot be read")]
 
 
-def prune(snapshot: Snapshot) -> list[Action]:
-    """Deletes of the plans beyond the history that the fleet keeps; shards go with their head."""
-    found = []
+def prune(snapshot: Snapshot, proposal: Plan | None, now: datetime) -> list[Action]:
+    """Deletes of the plans beyond the history that the fleet keeps, and of those that nobody can read.
+
+    Shards go with their head. A head whose shards were never written, because the operator ended or decided otherwise
+    in between, can be read by nobody and is not in the history. One that is young may be getting its shards just now.
+
+    Args:
+        snapshot: what was seen.
+        proposal: the plan that is being written; None where none is.
+        now: the moment.
+    """
+    found = [_delete(head, "cannot be read") for head in _unreadable(snapshot, proposal, now)]
     for plan in prunable(snapshot.plans, snapshot.fleet.plan_history):
         head = snapshot.objects.get(Reference(kind=FLEET_PLAN.name, name=plan.name))
         if head is not None:
             found.append(_delete(head, "beyond planHistory"))
     return list[Action](found)
+
+
+def _unreadable(snapshot: Snapshot, proposal: Plan | None, now: datetime) -> Iterator[ObjectLike]:
+    """Heads of the fleet's plans, of some age and not about to be written whole, that are no plan."""
+    known = {plan.name for plan in snapshot.plans} | ({proposal.name} if proposal is not None else set())
+    for ref, obj in sorted(snapshot.objects.items(), key=lambda item: item[0]):
+        if ref.kind != FLEET_PLAN.name or ref.name in known or obj["metadata"].get("deletionTimestamp"):
+            continue
+        spec = obj.get("spec") or {}
+        created = parse_moment(obj["metadata"].get("creationTimestamp")) or EPOCH
+        if spec.get("fleet") == snapshot.fleet.name and not spec.get("shard") and now - created >= _WRITTEN_WITHIN:
+            yield obj
 
 
 def _approve(head: ObjectLike) -> Apply:
