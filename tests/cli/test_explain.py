@@ -231,3 +231,12 @@ def test_measured_step_times_count_as_they_do_in_the_plan(profile: str) -> None:
 
     assert explained["plan"] == planned["name"]
     assert explained["plan"] != json.loads(run("phi", "-f", str(SMALL), "--json").stdout)["plan"]
+
+
+def test_what_cannot_be_rendered_is_a_fault_as_it_is_in_the_plan(changed: Callable[[str, Change], str]) -> None:
+    file = changed("ModelDemand", lambda spec: spec.update(engine={"podTemplate": {"cpu": "500"}}))
+
+    result = run("phi", "-f", file, "--json")
+
+    assert result.exit_code == 1, result.output
+    assert [item["reason"] for item in json.loads(result.stdout)["faults"]] == ["RequestsExceedShare"]

@@ -28,6 +28,8 @@ from atoll.optimize.explain.explain import explain as explain_allocation
 from atoll.optimize.solve import solve
 from atoll.performance.estimate import ShippedPerformance
 from atoll.reconcile.adopt import adopt
+from atoll.reconcile.desired import desired_objects
+from atoll.render.router.routing import RouterSettings
 from atoll.report.explain import ExplainReport
 from atoll.report.explain_table import explain_text
 from atoll.report.shortfall import shortfall_reasons
@@ -143,7 +145,6 @@ def _planned(
         profiles=snapshot.profiles,
     )
     problem, impossible = pose(case, ShippedPerformance())
-    faults = named_faults(manifests, snapshot, impossible)
     allocation = solve(problem)
     seconds = min(MOST_SECONDS, max(LEAST_SECONDS, SHARE * policy.deadline_seconds))
     told = explain_allocation(problem, allocation, seconds=seconds, demands=[key], most=ALTERNATIVES)
@@ -155,6 +156,7 @@ def _planned(
         previous_cost_per_hour=0.0,
         explanation=told,
     )
+    _, unrendered = desired_objects(snapshot, plan, RouterSettings())
     planned = next((item for item in plan.demands if item.key == key), None)
     if planned is None:
         wanted = snapshot.demands[key]
@@ -168,6 +170,7 @@ def _planned(
             replicas=(),
             reason=str(fault) if fault else "not in the plan",
         )
+    faults = named_faults(manifests, snapshot, impossible, unrendered)
     reasons = shortfall_reasons(problem, allocation)
     return ExplainReport(plan=plan, demand=planned, shortfall_reason=reasons.get(key, ""), faults=faults)
 
