@@ -431,3 +431,14 @@ def test_a_profile_says_whom_it_serves(profile: Raw, ready: str, reason: str, me
 
     assert (condition["type"], condition["status"], condition["reason"]) == ("Ready", ready, reason)
     assert condition["message"].startswith(message)
+
+
+def test_operators_of_two_fleets_say_the_same_of_a_profile() -> None:
+    theirs = demand_object("theirs")
+    theirs["spec"]["fleet"] = "other"
+    world = [demand_object(), theirs, profile_object()]
+    seen_by = [seen(*world, fleet=fleet) for fleet in ("default", "other", "third")]
+    assert [list(map(str, snapshot.demands)) for snapshot in seen_by] == [["team-a/chat"], ["team-a/theirs"], []]
+    views = [replace(view(TWO), snapshot=snapshot) for snapshot in seen_by]
+    messages = [status(each, "PerformanceProfile")["conditions"][0]["message"] for each in views]
+    assert messages == ["rates strategies of team-a/chat and 1 more"] * 3

@@ -278,13 +278,15 @@ def stored_plan(item: Plan, phase: PlanPhase | None = PlanPhase.MOVING, created:
     return found
 
 
-def seen(*objects: ObjectLike | list[Raw], versions: Mapping[str, str | None] | None = None) -> Snapshot:
-    """The snapshot of a cluster that holds these objects."""
+def seen(
+    *objects: ObjectLike | list[Raw], versions: Mapping[str, str | None] | None = None, fleet: str = "default"
+) -> Snapshot:
+    """The snapshot of a cluster that holds these objects, as a fleet's operator sees it."""
     by_kind: dict[Any, list[ObjectLike]] = {}
     for item in objects:
         for obj in item if isinstance(item, list) else [item]:
             by_kind.setdefault(KINDS[obj["kind"]], []).append(obj)
-    return observe(by_kind, router_versions=versions or {})
+    return observe(by_kind, fleet=fleet, router_versions=versions or {})
 
 
 def meant(item: Plan | None, *objects: ObjectLike | list[Raw]) -> Desired:
