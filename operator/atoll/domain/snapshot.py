@@ -140,6 +140,7 @@ class Snapshot:
         pools: valid ones, by name.
         faults: what is wrong with which object.
         nodes: by name.
+        unheard: names of nodes that pods are bound to, of which nothing was heard yet: they count as there for a while.
         pods: all pods that hold GPUs or are ours.
         deployments: our engine Deployments.
         plans: all FleetPlans of the fleet, oldest first.
@@ -154,6 +155,7 @@ class Snapshot:
     pools: Mapping[str, NodePool] = field(default_factory=dict)
     faults: Mapping[Reference, tuple[Fault, ...]] = field(default_factory=dict)
     nodes: Mapping[str, ObservedNode] = field(default_factory=dict)
+    unheard: frozenset[str] = frozenset()
     pods: tuple[ObservedPod, ...] = ()
     deployments: tuple[ObservedDeployment, ...] = ()
     plans: tuple[Plan, ...] = ()

@@ -1,6 +1,6 @@
 """Gather: the cache, and what the routers say, as one snapshot."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import httpx
@@ -9,6 +9,7 @@ from atoll.domain.fleet import Acknowledgement
 from atoll.domain.objects import KINDS
 from atoll.domain.snapshot import Snapshot
 from atoll.handlers.cache import Cache
+from atoll.handlers.unheard import Unheard
 from atoll.reconcile.masks import next_masks
 from atoll.reconcile.observe import observe
 from atoll.reconcile.ownership import is_ours
@@ -33,12 +34,13 @@ class Gatherer:
     fleet: str
     router: RouterSettings
     http: httpx.AsyncClient
+    _unheard: Unheard = field(default_factory=Unheard)
 
     def snapshot(self, now: datetime) -> Snapshot:
         """What is known now, without the routers."""
         objects = {KINDS[name]: items.values() for name, items in self.cache.view().items() if name in KINDS}
         seen = observe(objects, fleet=self.fleet, router_versions={}, now=now)
-        return replace(seen, masks=next_masks(seen, now))
+        return replace(seen, masks=next_masks(seen, now), unheard=self._unheard.of(seen, now))
 
     async def with_routers(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot with the configuration version that every router has taken."""

@@ -8,7 +8,7 @@ from atoll.domain.objects import Action, Apply, ObjectLike, reference
 from atoll.domain.snapshot import ObservedPod, Snapshot
 from atoll.reconcile.difference import differs
 from atoll.reconcile.drain import is_drained, is_draining
-from atoll.reconcile.running import DeploymentId, is_lost, pods_by_deployment, replica_id, whole_replicas
+from atoll.reconcile.running import DeploymentId, is_lost, node_is_gone, pods_by_deployment, replica_id, whole_replicas
 from atoll.reconcile.service import rates
 from atoll.reconcile.wanted import Desired
 
@@ -73,7 +73,7 @@ class Move:
 
     def answers(self, pod: ObservedPod) -> bool:
         """The pod answers requests; one whose node is gone does not, whatever it last said."""
-        return pod.ready and pod.node in self.snapshot.nodes
+        return pod.ready and not node_is_gone(pod, self.snapshot)
 
     def serves(self, pod: ObservedPod) -> bool:
         """Requests reach the pod, and will go on doing so."""

@@ -67,10 +67,13 @@ def lost_pods(snapshot: Snapshot) -> tuple[ObservedPod, ...]:
 
 def is_lost(pod: ObservedPod, snapshot: Snapshot) -> bool:
     """Whether a pod's node is gone, going or not ready."""
-    if not pod.node:
-        return False
     node = snapshot.nodes.get(pod.node)
-    return node is None or bool(node.notice) or not node.ready
+    return node_is_gone(pod, snapshot) or (node is not None and (bool(node.notice) or not node.ready))
+
+
+def node_is_gone(pod: ObservedPod, snapshot: Snapshot) -> bool:
+    """Whether the node that a pod is bound to is not there any more."""
+    return bool(pod.node) and pod.node not in snapshot.nodes and pod.node not in snapshot.unheard
 
 
 def running(snapshot: Snapshot, now: datetime) -> tuple[ReplicaGroup, ...]:

@@ -17,7 +17,7 @@ from atoll.domain.objects import (
 from atoll.domain.snapshot import ObservedPod
 from atoll.reconcile.move import Move
 from atoll.reconcile.ownership import demand_of, is_engine
-from atoll.reconcile.running import replica_id
+from atoll.reconcile.running import node_is_gone, replica_id
 from atoll.render import names
 
 _STAGES_START_TOGETHER_SECONDS = 60.0
@@ -26,13 +26,9 @@ _STAGES_START_TOGETHER_SECONDS = 60.0
 def delete_lost_pods(move: Move) -> None:
     """Delete pods bound to a node that is gone, and all pods of a replica that lost a stage.
 
-    A node that nothing was heard of yet looks the same, so each of these deletes names the node that must be absent.
+    A node of which the watch has not told for long looks the same, so each delete names the node that must be absent.
     """
-    gone = {
-        pod.uid: pod
-        for pod in move.snapshot.pods
-        if is_engine(pod.labels) and pod.node and pod.node not in move.snapshot.nodes
-    }
+    gone = {pod.uid: pod for pod in move.snapshot.pods if is_engine(pod.labels) and node_is_gone(pod, move.snapshot)}
     doomed = {uid: (pod, "its node is gone", True, pod.node) for uid, pod in gone.items()}
     by_replica: dict[tuple[str, ...], list[ObservedPod]] = defaultdict(list)
     for key, item in move.live.items():
