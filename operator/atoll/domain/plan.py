@@ -95,7 +95,7 @@ class Plan:
 
     Attributes:
         fleet: name of the Fleet.
-        basis: hash of demands, pools and running allocation that it was solved for.
+        basis: hash of demands, pools, hard limits and running allocation that it was solved for.
         demands: what each demand gets.
         nodes: nodes in use.
         cost_per_hour: US$/h once it is reached, beside what is paid for anyway.
