@@ -67,5 +67,6 @@ def _unknown(name: str) -> str:
     folded = {key.rsplit("/", 1)[-1]: found.name for key, found in _by_name().items()}
     near = get_close_matches(name.casefold().rsplit("/", 1)[-1], folded, n=NEAREST, cutoff=0.3)
     nearest = ", ".join(folded[key] for key in near)
-    hint = f"nearest known: {nearest}" if nearest else f"known: {', '.join(names())}"
+    others = f"{len(folded)} are known, such as {', '.join(names()[:NEAREST])}"
+    hint = f"nearest known: {nearest}" if nearest else others
     return f"'{name}' is not in the catalogue ({hint}); use one of these or give the architecture's values inline"

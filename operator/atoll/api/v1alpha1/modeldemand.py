@@ -247,6 +247,9 @@ class SurviveSettings(Schema, frozen=True, kw_only=True):
         describe("Share of the demand that what is left still serves within the objectives."),
     ] = 1.0
 
+    # The API server compares a whole number with the whole part of a minimum, so 0 would pass.
+    rules: ClassVar[tuple[Rule, ...]] = (Rule("self.share >= 0.01", "share must be at least 0.01"),)
+
 
 class PlacementLimits(Schema, frozen=True, kw_only=True):
     """Where replicas may run; an empty list allows everything."""
