@@ -54,6 +54,12 @@ SITING_SECONDS = 3.0
 SITING_GAP = 2e-3
 """Of what is left then, for places of pooled plans; most seconds; gap at which it may stop."""
 
+PATIENT = 8.0
+NEAR = 0.015
+SOON_SECONDS = 1.2
+"""Where more seconds than these are left: how near master and bound are, as a share, when a plan is made of what there
+is, and how long its choice and its places may take. Ladder 100,30 is within 2 % then after 5 s instead of 8."""
+
 PROVABLE_AT_ONCE = 600
 PROVABLE = 2500
 """Choices left by fixing up to which all of them are searched at once, before and after improvement. The example
@@ -207,6 +213,11 @@ class Decomposition:
         draft = self._begin(draft, options_of(self._space, sketch, (), pooled=self._pooled), None, pooled=self._pooled)
         found.raise_bound(COST, sketch.bound)
         self._tell(draft, found)
+        if not self._effort.nodes and self._effort.remaining > PATIENT:
+            near = generation.run(lambda _: self._has_more_than(kept) and generation.apart > NEAR)
+            found.raise_bound(COST, near.bound)
+            draft = self._soon(generation, near, draft)
+            self._tell(draft, found)
         generated = generation.run(lambda _: self._has_more_than(kept))
         found.raise_bound(COST, generated.bound)
         if self._is_closed(found, draft):
@@ -223,6 +234,12 @@ class Decomposition:
         if is_stuck and not (is_provable and self._prove(found, improvement, generated, PROVABLE)):
             improvement.run(self._effort, lambda draft: self._heard(found, draft), idle=math.inf)
         return improvement.draft
+
+    def _soon(self, generation: Generation, near: Generated, draft: Draft) -> Draft:
+        """A fair plan of what is generated so far, where there is time to go on afterwards."""
+        chosen = generation.master.choose(seconds=SOON_SECONDS, nodes=0, gap=NEAR)
+        options = options_of(self._space, near, () if chosen is None else chosen.plans, pooled=self._pooled)
+        return self._begin(draft, options, chosen, pooled=self._pooled, seconds=SOON_SECONDS)
 
     def _prove(self, found: Found, improvement: Improvement, generated: Generated, most: int) -> bool:
         """Search all that could still be cheaper, if that is not too much; whether it was searched."""
@@ -296,13 +313,14 @@ class Decomposition:
         *,
         pooled: bool,
         trades: bool = False,
+        seconds: float = SITING_SECONDS,
     ) -> Draft:
         """The best of the draft and of what the integer master says, or else a greedy plan over promising choices."""
         if chosen is None:
             wide = sets_over(self._space, self._problem, list(dict.fromkeys([*draft.counts, *front(options, FRONT)])))
             other = draft_of(self._space, wide, greedy(wide, origin="program"))
         else:
-            other = self._completed(self._sited(chosen) if pooled else self._as_chosen(chosen), options)
+            other = self._completed(self._sited(chosen, seconds) if pooled else self._as_chosen(chosen), options)
         if trades:
             return min(draft, other, key=lambda each: weighed_sum(self._values(each), self._weights))
         return min(draft, other, key=self._rank)
@@ -315,9 +333,9 @@ class Decomposition:
                 counts[plan.demand, line, place] = counts.get((plan.demand, line, place), 0) + 1
         return Draft(counts=counts, nodes=chosen.nodes)
 
-    def _sited(self, chosen: Chosen) -> Draft:
+    def _sited(self, chosen: Chosen, seconds: float) -> Draft:
         """The integer master's plans at places, as far as these have room."""
-        seconds = min(SITING_SECONDS, SITING_SHARE * self._effort.remaining)
+        seconds = min(seconds, SITING_SHARE * self._effort.remaining)
         limits = Limits(seconds=np.inf if self._effort.nodes else seconds, nodes=self._effort.nodes, gap=SITING_GAP)
         return sited(self._space, self._problem, chosen.plans, limits)
 

@@ -112,6 +112,11 @@ class Generation:
         self._covers: tuple[float, ...] = ()
         self._value = np.inf
 
+    @property
+    def apart(self) -> float:
+        """How far master and bound are apart, as a share of the bound; infinity before the first round."""
+        return (self._value - self._bound) / max(abs(self._bound), 1e-9) if np.isfinite(self._bound) else np.inf
+
     def run(self, goes_on: Callable[[int], bool] = lambda _: True) -> Generated:
         """Rounds of pricing until the bound meets the master's relaxation; called again, it goes on.
 
@@ -185,8 +190,7 @@ class Generation:
     ) -> tuple[float, tuple[float, ...], list[WholePlan]]:
         """The bound at these prices, each demand's part of it, and each demand's best plan there; or plans of some."""
         space, plans, covers = self._space, list[WholePlan](), list[float]()
-        apart = (self._value - self._bound) / max(abs(self._bound), 1e-9) if np.isfinite(self._bound) else np.inf
-        tolerance = min(COARSE, max(TOLERANCE, FINENESS * apart))
+        tolerance = min(COARSE, max(TOLERANCE, FINENESS * self.apart))
         slots, costs = self._slot_prices(prices), self._costs(prices)
         reduced = self._price_of_node - (space.slots * slots[space.place_of]).sum(axis=1)
         bound = float(np.minimum(0.0, reduced) @ space.obtainable)
