@@ -57,7 +57,7 @@ SITING_GAP = 2e-3
 PATIENT = 8.0
 SOON_DOMAINS = 1500
 NEAR = 0.015
-SOON_SECONDS = 1.15
+SOON_SECONDS = 1.2
 """Where more seconds than these are left, and demands times places are more than this: how near master and bound are,
 as a share, when a plan is made of what there is, and how long its choice and its places may take. Ladder 100,30 is
 within 2 % then after 5 s instead of 8; with fewer demands or places generation ends soon enough."""
