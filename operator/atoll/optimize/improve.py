@@ -25,7 +25,7 @@ from atoll.optimize.program.build import build
 from atoll.optimize.scarcity import COST, FIX_TOLERANCE, LIMITS, PREFERENCE, penalty, shortfall_level
 from atoll.optimize.sets import Sets, sets_over
 from atoll.optimize.space import Choice, Floats, Ints, Space
-from atoll.optimize.start import decision_value, start_values
+from atoll.optimize.start import decision_value, rounded, start_values
 from atoll.optimize.weighing import weighed_sum, weights_of
 
 COLUMNS = 240
@@ -174,11 +174,7 @@ class Improvement:
             bound = Solver(matrix).minimise(cost, matrix.lower, upper, limits, start_values(sets, matrix, before)).bound
         if outcome.values is None:
             return bound
-        found = Plan(
-            counts=np.rint(outcome.values[matrix.columns["x"]]).astype(np.int64),
-            nodes=np.rint(outcome.values[matrix.columns["y"]]).astype(np.int64),
-            origin="program",
-        )
+        found = rounded(matrix, outcome.values)
         if fits(sets, found):
             after, trades = trimmed(sets, found, nothing(sets)), weighed and self._trades
             if self._rank(sets, matrix, after, weighed=trades) < self._rank(sets, matrix, before, weighed=trades):

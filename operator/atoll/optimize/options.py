@@ -41,8 +41,7 @@ def options_of(space: Space, generated: Generated, chosen: Sequence[WholePlan], 
         chosen: the plan of each demand in the integer master: their loss counts as none.
         pooled: whether places of ``generated`` are capacity classes.
     """
-    classes = sorted({place.capacity_type for place in space.places})
-    class_of = np.array([classes.index(place.capacity_type) for place in space.places], dtype=np.int64)
+    class_of = space.class_of
     prices = generated.prices[class_of] if pooled else generated.prices
     of_demand: list[list[WholePlan]] = [[] for _ in space.demands]
     for plan in generated.plans:

@@ -18,7 +18,7 @@ from atoll.optimize.program.build import FAMILIES, Family, build
 from atoll.optimize.program.objective import tie_per_gpu
 from atoll.optimize.scarcity import BUDGET, COST, FIX_TOLERANCE, LIMITS, PREFERENCE, shortfall_level
 from atoll.optimize.sets import Floats, Sets
-from atoll.optimize.start import decision_value, start_values
+from atoll.optimize.start import decision_value, rounded, start_values
 
 SMALL = 1500
 """Columns up to which the whole program is searched at once; beyond, the promising columns come first."""
@@ -242,9 +242,7 @@ class Search:
     def _take(self, found: Found, outcome: Outcome) -> None:
         """Turn a solution into a plan, if it holds up after rounding."""
         if outcome.values is not None:
-            counts = np.rint(outcome.values[self._matrix.columns["x"]]).astype(np.int64)
-            nodes = np.rint(outcome.values[self._matrix.columns["y"]]).astype(np.int64)
-            self._keep(found, Plan(counts=counts, nodes=nodes, origin="program"))
+            self._keep(found, rounded(self._matrix, outcome.values))
 
     def _keep(self, found: Found, plan: Plan) -> None:
         # Whatever the solver's tolerances let through is sorted out here: a plan fits, or it is none.

@@ -17,11 +17,11 @@ from atoll.optimize.greedy import greedy
 from atoll.optimize.highs import Limits, Solver
 from atoll.optimize.master import WholePlan
 from atoll.optimize.matrix import compile_program
-from atoll.optimize.plan import Plan, fits
+from atoll.optimize.plan import fits
 from atoll.optimize.program.build import build
 from atoll.optimize.sets import sets_over
 from atoll.optimize.space import Bools, Choice, Menu, Space, Wanted
-from atoll.optimize.start import start_values
+from atoll.optimize.start import rounded, start_values
 
 
 def sited(space: Space, problem: Problem, plans: Sequence[WholePlan], limits: Limits) -> Draft:
@@ -42,11 +42,7 @@ def sited(space: Space, problem: Problem, plans: Sequence[WholePlan], limits: Li
     outcome = Solver(matrix).minimise(matrix.objectives["cost"], matrix.lower, matrix.upper, limits, start)
     best = begin
     if outcome.values is not None:
-        found = Plan(
-            counts=np.rint(outcome.values[matrix.columns["x"]]).astype(np.int64),
-            nodes=np.rint(outcome.values[matrix.columns["y"]]).astype(np.int64),
-            origin="program",
-        )
+        found = rounded(matrix, outcome.values)
         best = found if fits(sets, found) else begin
     draft = draft_of(counted, sets, best)
     counts: dict[Choice, int] = {}
@@ -68,8 +64,7 @@ class _Sort:
 
 def _sorts(space: Space, plans: Sequence[WholePlan]) -> list[_Sort]:
     """The replicas of pooled plans, as (demand, template), by sort."""
-    classes = sorted({place.capacity_type for place in space.places})
-    class_of = np.array([classes.index(place.capacity_type) for place in space.places], dtype=np.int64)
+    class_of = space.class_of
     found: dict[tuple[bytes, bytes], _Sort] = {}
     for plan in plans:
         menu = space.menus[plan.demand]

@@ -5,7 +5,7 @@ template and place that no nodes can hold are left out. A fleet of 100 served mo
 million combinations, so none is an object here: ``sets_over`` makes objects of those that a program is stated over.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -16,6 +16,7 @@ from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import Supply
 from atoll.domain.problem import DemandRow, Problem
 from atoll.domain.strategy import Phase, Strategy, Template
+from atoll.optimize.unsurpassed import unsurpassed
 
 Ints = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
 Floats = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -137,6 +138,16 @@ class Space:
         return np.array([supply.obtainable for supply in self.supplies], dtype=np.int64)
 
     @cached_property
+    def classes(self) -> tuple[CapacityType, ...]:
+        """Capacity types of the places, in order."""
+        return tuple(sorted({place.capacity_type for place in self.places}))
+
+    @cached_property
+    def class_of(self) -> Ints:
+        """(Q,) number of each place's capacity type."""
+        return np.array([self.classes.index(place.capacity_type) for place in self.places], dtype=np.int64)
+
+    @cached_property
     def size(self) -> int:
         """Number of choices: columns of the whole program."""
         return sum(int(menu.allowed.sum()) for menu in self.menus)
@@ -181,8 +192,7 @@ class Space:
         A replica of several stages may there have them in different domains, and regions that a demand does not
         allow serve it all the same (solver.md, aggregated regions).
         """
-        classes = sorted({place.capacity_type for place in self.places})
-        class_of = np.array([classes.index(place.capacity_type) for place in self.places], dtype=np.int64)
+        classes, class_of = self.classes, self.class_of
         menus = []
         for menu in self.menus:
             allowed = np.zeros((len(menu.share), len(classes)), dtype=bool)
@@ -269,7 +279,8 @@ def _wanted(row: DemandRow) -> Wanted:
 
 
 def _usable(wanted: Wanted, kept: set[tuple[DemandKey, Strategy]], *, prune: bool) -> list[int]:
-    numbers = _undominated(wanted, kept) if prune else list(range(len(wanted.templates)))
+    stays = {strategy for demand, strategy in kept if demand == wanted.key}
+    numbers = unsurpassed(wanted.templates, stays) if prune else list(range(len(wanted.templates)))
     return [number for number in numbers if _is_sound(wanted.templates[number], wanted)]
 
 
@@ -361,52 +372,3 @@ def _is_sound(template: Template, wanted: Wanted) -> bool:
         and strategy.tp & (strategy.tp - 1) == 0
         and (not placement.gpu_kinds or placement.gpu_kinds.issuperset(strategy.need))
     )
-
-
-def _is_alike(rival: Template, template: Template) -> bool:
-    """Whether one can stand in for the other by their rates: same phase and variant, no class served more slowly."""
-    phases = (rival.strategy.phase, template.strategy.phase)
-    paired = phases != (None, None)
-    if paired and (phases[0] is not phases[1] or rival.strategy.variant != template.strategy.variant):
-        return False
-    if not template.class_rates and not rival.class_rates:
-        return True
-    return len(rival.class_rates) == len(template.class_rates) and all(
-        mine >= other for mine, other in zip(rival.class_rates, template.class_rates, strict=True)
-    )
-
-
-def _undominated(wanted: Wanted, kept: Iterable[tuple[DemandKey, Strategy]]) -> list[int]:
-    """Templates for which no other delivers at least as much for no more of anything.
-
-    With one width per strategy the cumulative need at width s is count x tp for s up to tp, so another dominates
-    if it is no wider and asks for no more GPUs of any kind. Equal templates keep the first.
-    """
-    templates = wanted.templates
-    kinds = sorted({kind for template in templates for kind in template.strategy.need})
-    gpus = np.array([[t.strategy.need.get(kind, 0) * t.strategy.tp for kind in kinds] for t in templates], dtype=float)
-    width = np.array([template.strategy.tp for template in templates], dtype=float)
-    rate = np.array([template.rate for template in templates], dtype=float)
-    startup = np.array([template.startup_seconds for template in templates], dtype=float)
-    stays: Mapping[Strategy, None] = {strategy: None for demand, strategy in kept if demand == wanted.key}
-    survivors = []
-    for number, template in enumerate(templates):
-        if template.strategy in stays:
-            survivors.append(number)
-            continue
-        rivals = np.flatnonzero((rate >= rate[number]) & (width <= width[number]) & (startup <= startup[number]))
-        rivals = rivals[(gpus[rivals] <= gpus[number]).all(axis=1)]
-        rivals = rivals[[_is_alike(templates[rival], template) for rival in rivals]]
-        better = (
-            np.array(
-                [rival.class_rates != template.class_rates for rival in (templates[n] for n in rivals)], dtype=bool
-            )
-            | (rate[rivals] > rate[number])
-            | (width[rivals] < width[number])
-            | (startup[rivals] < startup[number])
-            | (gpus[rivals] < gpus[number]).any(axis=1)
-            | (rivals < number)
-        )
-        if not better.any():
-            survivors.append(number)
-    return survivors

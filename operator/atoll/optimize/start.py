@@ -1,8 +1,10 @@
-"""A plan as values of the program's integer variables: what HiGHS is given to begin with."""
+"""Plans as values of the program's integer variables and back: what HiGHS is given to begin with, and what it finds."""
+
+import numpy as np
 
 from atoll.optimize.matrix import Matrix
 from atoll.optimize.plan import Plan
-from atoll.optimize.sets import Sets
+from atoll.optimize.sets import Floats, Sets
 
 
 def start_values(sets: Sets, matrix: Matrix, plan: Plan) -> dict[int, float]:
@@ -13,6 +15,15 @@ def start_values(sets: Sets, matrix: Matrix, plan: Plan) -> dict[int, float]:
     there = [float(plan.counts[list(size.columns)].any()) for size in sets.sizes]
     values.update(zip(matrix.columns["there"].tolist(), there, strict=True))
     return values
+
+
+def rounded(matrix: Matrix, values: Floats) -> Plan:
+    """A solution as a plan of whole replicas and nodes; whether it fits is for the caller to see."""
+    return Plan(
+        counts=np.rint(values[matrix.columns["x"]]).astype(np.int64),
+        nodes=np.rint(values[matrix.columns["y"]]).astype(np.int64),
+        origin="program",
+    )
 
 
 def decision_value(sets: Sets, matrix: Matrix, plan: Plan) -> float:

@@ -25,6 +25,7 @@ from atoll.optimize.search import Search
 from atoll.optimize.sets import Sets, sets_over
 from atoll.optimize.solve import plan_of
 from atoll.optimize.space import Choice
+from atoll.optimize.start import rounded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +80,7 @@ def with_at_least(ground: Ground, demand: int, line: int, replicas: int, effort:
     outcome = Solver(matrix).minimise(matrix.objectives["cost"], matrix.lower, upper, effort.slice(1.0))
     if outcome.values is None:
         return None
-    plan = Plan(
-        counts=np.rint(outcome.values[matrix.columns["x"]]).astype(np.int64),
-        nodes=np.rint(outcome.values[matrix.columns["y"]]).astype(np.int64),
-        origin="program",
-    )
+    plan = rounded(matrix, outcome.values)
     if not fits(sets, plan):
         return None
     answer = _answer(sets, plan)
