@@ -17,6 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from benchmarks.ending import end_with
 from benchmarks.tables import results_page
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -195,4 +196,4 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main, "benchmarks.bench")

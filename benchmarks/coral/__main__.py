@@ -1,11 +1,11 @@
 """The command ``python -m benchmarks.coral``."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.coral.row import row_of
 from benchmarks.coral.setting import read_setting
+from benchmarks.ending import end_with
 from benchmarks.rows import FileError, command, report
 
 DATA = Path(__file__).resolve().parents[1] / "data" / "coral"
@@ -59,4 +59,4 @@ def files(path: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main, "benchmarks.coral")

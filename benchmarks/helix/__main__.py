@@ -1,9 +1,9 @@
 """The command ``python -m benchmarks.helix``."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.ending import end_with
 from benchmarks.helix.instance import read_instances
 from benchmarks.helix.row import row_of
 from benchmarks.rows import command, report
@@ -52,4 +52,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main, "benchmarks.helix")

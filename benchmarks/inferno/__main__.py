@@ -1,9 +1,9 @@
 """The command ``python -m benchmarks.inferno``."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.ending import end_with
 from benchmarks.inferno.instance import read_instance
 from benchmarks.inferno.row import row_of
 from benchmarks.rows import command, report
@@ -54,4 +54,4 @@ def folders(path: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main, "benchmarks.inferno")

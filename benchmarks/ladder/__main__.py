@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from benchmarks.ending import end_with
 from benchmarks.ladder.start import METHOD_NAMES, BadFileError, RunError, run_child
 from benchmarks.ladder.table import table
 
@@ -132,8 +133,4 @@ def _clear() -> None:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.stderr.write("\nbenchmarks.ladder: interrupted\n")
-        sys.exit(130)
+    end_with(main, "benchmarks.ladder")

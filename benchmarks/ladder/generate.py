@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.ending import end_with
 from benchmarks.ladder.form import Floats, Form, Ints, form_of
 
 GPUS: Mapping[str, tuple[float, float, float, tuple[int, ...]]] = {
@@ -193,4 +194,4 @@ def _number(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main, "benchmarks.ladder.generate")

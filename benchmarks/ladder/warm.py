@@ -6,13 +6,13 @@ are gone is lost. The changed instance is solved with what is left as what runs,
 
 import math
 import os
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from atoll.domain.problem import Problem
+from benchmarks.ending import end_with
 from benchmarks.ladder.answer import value
 from benchmarks.ladder.atoll_method import run_problem
 from benchmarks.ladder.change import changed, kept_count, left_of, replica_count
@@ -149,4 +149,4 @@ def _hear_not(*_: float) -> None:
 
 if __name__ == "__main__":
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    sys.exit(main())
+    end_with(main, "benchmarks.ladder.warm")

@@ -1,9 +1,9 @@
 """The command ``python -m benchmarks.melange``."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.ending import end_with
 from benchmarks.melange.instance import MEASURED, read_instances
 from benchmarks.melange.row import row_of
 from benchmarks.rows import command, report
@@ -46,4 +46,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main, "benchmarks.melange")

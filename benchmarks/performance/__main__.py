@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from atoll.performance.estimate import ShippedPerformance
+from benchmarks.ending import end_with
 from benchmarks.performance.plot import draw
 from benchmarks.performance.report import all_errors, evidence, table
 
@@ -37,4 +38,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    end_with(main, "benchmarks.performance")

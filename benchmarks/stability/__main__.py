@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +18,7 @@ from atoll.simulate.conditions import Conditions
 from atoll.simulate.curves import Curve
 from atoll.simulate.deciders import WORK_BUDGET
 from atoll.simulate.run import Setting
+from benchmarks.ending import end_with
 from benchmarks.ladder.form import InstanceError, read_form
 from benchmarks.ladder.instance import problem_of
 from benchmarks.rows import FileError, report
@@ -146,8 +146,4 @@ def _ladder(path: Path) -> Problem:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.stderr.write("\nbenchmarks.stability: interrupted\n")
-        sys.exit(130)
+    end_with(main, "benchmarks.stability")

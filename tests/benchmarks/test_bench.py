@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from benchmarks.bench import COMPARISONS, Comparison, main, present, run, write_page
+from benchmarks.ending import end_with
 from benchmarks.tables import any_table, results_page
 
 from benchmarks import bench
@@ -158,3 +159,13 @@ def test_runs_only_what_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: 
 
 def test_every_run_has_a_file_of_its_own() -> None:
     assert len({comparison.run for comparison in COMPARISONS}) == len(COMPARISONS)
+
+
+def test_ctrl_c_ends_a_command_with_130_and_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as ended:
+        end_with(interrupted, "benchmarks.any")
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "\nbenchmarks.any: interrupted\n"
