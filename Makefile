@@ -35,7 +35,7 @@ down: $(INSTALLED) ## end what a killed `make run` left behind
 	@exec $(BIN)/atoll local down
 
 .PHONY: test
-test: lint controlplane ## everything: lint, unit tests, end-to-end tests on a real control plane
+test: lint controlplane tools ## everything: lint, unit tests, end-to-end tests on a real control plane
 	$(BIN)/pytest tests e2e
 
 .PHONY: check
@@ -50,12 +50,16 @@ lint: $(INSTALLED) ## format, ruff, mypy strict, import contracts
 	$(BIN)/lint-imports --no-logo
 
 .PHONY: e2e
-e2e: controlplane ## end-to-end tests alone
+e2e: controlplane tools ## end-to-end tests alone
 	$(BIN)/pytest e2e
 
 .PHONY: controlplane
 controlplane: $(INSTALLED) ## build the control plane (once per machine and set of pins)
 	@$(BIN)/python -c 'from atoll.local.binaries import ensure_binaries; ensure_binaries()'
+
+.PHONY: tools
+tools: $(INSTALLED) ## build what only end-to-end tests need, such as helm (once for each set of pins)
+	@$(BIN)/python -c 'from atoll.local.tools import ensure_tools; ensure_tools()'
 
 .PHONY: format
 format: $(INSTALLED) ## format the code and mend what ruff can mend

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,7 +98,13 @@ def ensure_binaries(*, source: Path = _SOURCE, cache: Path | None = None) -> Bin
             "not an installed package alone"
         )
     cache = cache or default_cache()
-    missing = [part for part in PARTS if not part_folder(part, source, cache).is_dir()]
+    ensure_parts(PARTS, source=source, cache=cache)
+    return locate(source=source, cache=cache)
+
+
+def ensure_parts(parts: Iterable[Part], *, source: Path, cache: Path) -> None:
+    """Build those parts that are not in the cache folder yet."""
+    missing = [part for part in parts if not part_folder(part, source, cache).is_dir()]
     if missing:
         cache.mkdir(parents=True, exist_ok=True)
         toolchain = find_toolchain(at_least=max(_wanted_go(part, source) for part in missing))
@@ -106,7 +112,6 @@ def ensure_binaries(*, source: Path = _SOURCE, cache: Path | None = None) -> Bin
         with progress.shown(programs) as report:
             for part in missing:
                 _build_once(part, source, cache, toolchain, report)
-    return locate(source=source, cache=cache)
 
 
 def is_built(*, source: Path = _SOURCE, cache: Path | None = None) -> bool:
