@@ -71,6 +71,11 @@ crds: $(INSTALLED) ## write crds/ and the reference pages from operator/atoll/ap
 	$(BIN)/python -m atoll.api.crd crds/
 	$(BIN)/python -m atoll.api.reference docs/reference/
 
+.PHONY: docs
+docs: $(INSTALLED) ## the documentation site in build/site; links and anchors are checked
+	@NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --quiet --strict
+	echo "build/site/index.html"
+
 .PHONY: golden
 golden: crds ## rewrite all golden files; read the diff before you commit it
 	ATOLL_GOLDEN=write $(BIN)/pytest tests
@@ -79,7 +84,7 @@ golden: crds ## rewrite all golden files; read the diff before you commit it
 lock: $(INSTALLED) ## write requirements*.txt from pyproject.toml; UPGRADE=1: to the newest versions
 	$(BIN)/pip-compile --quiet $(if $(UPGRADE),--upgrade) --output-file requirements.txt pyproject.toml
 	$(BIN)/pip-compile --quiet $(if $(UPGRADE),--upgrade) --constraint requirements.txt \
-		--extra local --extra dev --output-file requirements-dev.txt pyproject.toml
+		--extra local --extra docs --extra dev --output-file requirements-dev.txt pyproject.toml
 
 .PHONY: bench
 bench: $(INSTALLED) ## all comparisons, half an hour; LONG=1: competitors get all their time, ONLY="RUN ...": a part
