@@ -1,8 +1,8 @@
 """Command blocks of the pages: what is in them, and where they can be run.
 
-A block of the kind ``console`` holds lines that begin with ``$ `` (commands) and what they print; ``...`` stands for any
-lines. A comment on the line before says what is special: ``<!-- not run: reason -->``, ``<!-- exit 3 -->``. Blocks with
-kubectl are run in e2e, on a control plane with ``examples/first``; all others without a cluster.
+A block of the kind ``console`` holds lines that begin with ``$ `` (commands) and what they print; ``...`` stands for
+any lines. A comment on the line before says what is special: ``<!-- not run: reason -->``, ``<!-- exit 3 -->``. Blocks
+with kubectl are run in e2e, on a control plane with ``examples/first``; all others without a cluster.
 """
 
 import re
