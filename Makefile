@@ -67,9 +67,9 @@ format: $(INSTALLED) ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 
 .PHONY: crds
-crds: $(INSTALLED) ## write crds/ and the reference pages from operator/atoll/api/v1alpha1
+crds: $(INSTALLED) ## write crds/ and the reference pages: kinds, commands, metrics, the program
 	$(BIN)/python -m atoll.api.crd crds/
-	$(BIN)/python -m atoll.api.reference docs/reference/
+	for part in api cli handlers optimize.program; do $(BIN)/python -m atoll.$$part.reference docs/reference/; done
 
 .PHONY: docs
 docs: $(INSTALLED) ## the documentation site in build/site; links and anchors are checked

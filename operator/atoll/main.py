@@ -46,6 +46,8 @@ async def operate(settings: Settings) -> None:
     leader = Leader(lease_client, identity=settings.identity, namespace=settings.namespace, on_loss=_exit_at_once)
     client = Client(access, write_seconds=leader.seconds_left)
     solver = SolverWorker(memory_bytes=settings.solver_memory_mib * _MIB, target=TARGET)
+    metrics.leader.set_function(lambda: float(leader.may_write()))
+    metrics.cache_age.set_function(lambda: cache.age(CACHED, time.monotonic()))
     writer = Writer(client=client, leader=leader, cache=cache, metrics=metrics)
     loops = Loops(
         planner=Planner(decide=partial(decide, worker=solver), write=writer.write, metrics=metrics),

@@ -34,15 +34,13 @@ def test_a_probe_answers_with_what_is_wrong(client: httpx.Client) -> None:
 
 
 def test_metrics_are_served_with_their_names_and_labels(metrics: Metrics, client: httpx.Client) -> None:
-    metrics.cost.labels(fleet="default").set(12.5)
-    metrics.shortfall.labels(namespace="team", served_model="chat").set(3)
+    metrics.fleet.readings = {"fleet_cost_dollars_per_hour": ((("default",), 12.5),)}
     metrics.writes.labels(verb="apply", kind="Deployment", result="Done").inc()
     metrics.replans.labels(reason="NodeLost").inc()
     metrics.solve_seconds.labels(fleet="default").observe(0.7)
     text = client.get("/metrics").text
     for line in (
         'atoll_fleet_cost_dollars_per_hour{fleet="default"} 12.5',
-        'atoll_shortfall_requests_per_second{namespace="team",served_model="chat"} 3.0',
         'atoll_writes_total{kind="Deployment",result="Done",verb="apply"} 1.0',
         'atoll_replans_total{reason="NodeLost"} 1.0',
         'atoll_solve_seconds_bucket{fleet="default",le="1.0"} 1.0',

@@ -58,23 +58,8 @@ class Executor:
             now=now,
         )
         _log(await self.write(status_writes(view)))
-        self._measure(view)
+        self.metrics.measure(view)
         return step
-
-    def _measure(self, view: View) -> None:
-        fleet, plan = view.snapshot.fleet.name, view.plan
-        if plan is None:
-            return
-        self.metrics.cost.labels(fleet=fleet).set(plan.cost_per_hour)
-        self.metrics.bound.labels(fleet=fleet).set(plan.bound_per_hour)
-        self.metrics.gap.labels(fleet=fleet).set(plan.gap)
-        for item in plan.demands:
-            demand = view.snapshot.demands.get(item.key)
-            if demand is not None:
-                labels = {"namespace": item.key.namespace, "served_model": demand.served_name}
-                self.metrics.demand.labels(**labels).set(demand.rate)
-                self.metrics.shortfall.labels(**labels).set(item.shortfall)
-                self.metrics.demand_cost.labels(**labels).set(item.cost_per_hour)
 
 
 def _log(outcomes: tuple[Outcome, ...]) -> None:

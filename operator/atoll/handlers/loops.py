@@ -28,7 +28,7 @@ class Loops:
         planner: decides.
         executor: acts.
         gatherer: sees.
-        metrics: to count errors in.
+        metrics: to count looks and errors in.
         debounce_seconds: from a change to the look at it, seconds.
         tick_seconds: between two looks while nothing changes, seconds.
     """
@@ -76,6 +76,7 @@ class Loops:
             try:
                 pause = await look()
                 failures = 0
+                self.metrics.looked.labels(loop=name).set_to_current_time()
             except Exception:
                 failures += 1
                 pause = min(_LONGEST_PAUSE_SECONDS, 2.0**failures)

@@ -4,14 +4,41 @@ Its own thread, so that a probe is answered, and says so, when the event loop ha
 """
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import Collector
+
+from atoll.domain.snapshot import Snapshot
+from atoll.reconcile.readings import GAUGES, Readings, lost_nodes, readings
+from atoll.reconcile.status.view import View
+
+NAMESPACE = "atoll"
+"""What the names of all metrics begin with."""
 
 _SOLVE_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """What a metric is, for people.
+
+    Attributes:
+        name: as Prometheus has it.
+        type: ``gauge``, ``counter`` or ``histogram``.
+        text: what it says.
+        labels: in order.
+    """
+
+    name: str
+    type: str
+    text: str
+    labels: tuple[str, ...]
 
 
 class Metrics:
@@ -19,57 +46,88 @@ class Metrics:
 
     Attributes:
         registry: holds them.
-        cost: US$/h of the adopted plan, by fleet.
-        bound: proven lower bound, US$/h, by fleet.
-        gap: (cost - bound) / cost, by fleet.
-        demand: requests/s wanted, by namespace and served model.
-        shortfall: requests/s that cannot be met, by namespace and served model.
-        demand_cost: US$/h, by namespace and served model.
-        nodes: in use, by fleet, pool, zone and capacity type.
-        masked: 1 for an offering that is not counted on, by pool, zone and capacity type.
+        described: what each is, in the order of the reference page.
+        fleet: gauges of the fleet: ``atoll.reconcile.readings``.
+        nodes_lost: nodes under our engines that went, by fleet, pool, zone and capacity type.
         solve_seconds: time of a solve, by fleet.
         replans: solves, by reason.
         writes: requests that change something, by verb, kind and result.
         cache_age: seconds since the oldest whole list.
         leader: 1 while this operator may write.
+        looked: when a loop last ended a look, by loop.
         loop_errors: unexpected errors caught in a loop, by loop.
     """
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
+        self.fleet = FleetCollector()
+        registry.register(self.fleet)
+        self._before: Snapshot | None = None
+
+        self.described = [
+            Described(name=f"{NAMESPACE}_{g.name}", type="gauge", text=g.text, labels=("fleet", *g.labels))
+            for g in GAUGES
+        ]
+
+        def described(name: str, kind: str, text: str, labels: tuple[str, ...]) -> None:
+            self.described.append(Described(name=f"{NAMESPACE}_{name}", type=kind, text=text, labels=labels))
 
         def gauge(name: str, text: str, *labels: str) -> Gauge:
-            return Gauge(name, text, labels, namespace="atoll", registry=registry)
+            described(name, "gauge", text, labels)
+            return Gauge(name, text, labels, namespace=NAMESPACE, registry=registry)
 
-        model = ("namespace", "served_model")
-        offering = ("pool", "zone", "capacity_type")
-        self.cost = gauge("fleet_cost_dollars_per_hour", "Cost of the adopted plan.", "fleet")
-        self.bound = gauge("fleet_bound_dollars_per_hour", "Proven lower bound of the cost.", "fleet")
-        self.gap = gauge("fleet_gap_ratio", "(cost - bound) / cost.", "fleet")
-        self.demand = gauge("demand_requests_per_second", "Requests wanted.", *model)
-        self.shortfall = gauge("shortfall_requests_per_second", "Requests that cannot be met.", *model)
-        self.demand_cost = gauge("demand_cost_dollars_per_hour", "Part of the nodes' price, by GPUs.", *model)
-        self.nodes = gauge("nodes", "Nodes in use.", "fleet", *offering)
-        self.masked = gauge("offering_masked", "1 for an offering that is not counted on.", *offering)
-        self.cache_age = gauge("cache_age_seconds", "Since the oldest whole list of a kind.")
-        self.leader = gauge("leader", "1 while this operator may write.")
-        self.solve_seconds = Histogram(
-            "solve_seconds",
-            "Time of a solve.",
-            ("fleet",),
-            namespace="atoll",
-            registry=registry,
-            buckets=_SOLVE_BUCKETS,
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            described(f"{name}_total", "counter", text, labels)
+            return Counter(name, text, labels, namespace=NAMESPACE, registry=registry)
+
+        def histogram(name: str, text: str, *labels: str, buckets: Sequence[float]) -> Histogram:
+            described(name, "histogram", text, labels)
+            return Histogram(name, text, labels, namespace=NAMESPACE, registry=registry, buckets=buckets)
+
+        self.nodes_lost = counter(
+            "nodes_lost",
+            "Nodes under engines that went without our doing: gone, notice of it, or not Ready.",
+            *("fleet", "pool", "zone", "capacity_type"),
         )
-        self.replans = Counter("replans", "Solves.", ("reason",), namespace="atoll", registry=registry)
-        self.writes = Counter(
-            "writes",
-            "Requests that change something.",
-            ("verb", "kind", "result"),
-            namespace="atoll",
-            registry=registry,
+        self.solve_seconds = histogram(
+            "solve_seconds", "Time of a solve of stage two, seconds.", "fleet", buckets=_SOLVE_BUCKETS
         )
-        self.loop_errors = Counter("loop_errors", "Unexpected errors.", ("loop",), namespace="atoll", registry=registry)
+        self.replans = counter("replans", "Solves, by what had changed.", "reason")
+        self.writes = counter(
+            "writes", "Requests that change something, by what came of them.", "verb", "kind", "result"
+        )
+        self.cache_age = gauge("cache_age_seconds", "Seconds since the oldest whole list of a kind.")
+        self.leader = gauge("leader", "1 while this operator holds the Lease and may write, else 0.")
+        self.looked = gauge(
+            "loop_looked_timestamp_seconds", "When a loop last ended a look without error, seconds since 1970.", "loop"
+        )
+        self.loop_errors = counter("loop_errors", "Unexpected errors, by the loop that they ended a look of.", "loop")
+
+    def measure(self, view: View) -> None:
+        """Take the readings of a moment, and count nodes that were lost since the one before."""
+        self.fleet.readings = readings(view)
+        lost = lost_nodes(self._before, view.snapshot) if self._before is not None else {}
+        self._before = view.snapshot
+        for offering in (item.key for pool in view.snapshot.pools.values() for item in pool.offerings):
+            # All are there from the start, at 0: a rate of a counter that appears at 1 would miss the first loss.
+            labels = (view.snapshot.fleet.name, offering.pool, offering.zone, offering.capacity_type.value)
+            self.nodes_lost.labels(*labels).inc(lost.get(offering, 0))
+
+
+class FleetCollector(Collector):
+    """Gauges of the fleet: a scrape sees all readings of one moment, and none of what is gone."""
+
+    def __init__(self) -> None:
+        self.readings: Readings = {}
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """Every gauge with its samples; one that has none is named all the same."""
+        now = self.readings
+        for item in GAUGES:
+            family = GaugeMetricFamily(f"{NAMESPACE}_{item.name}", item.text, labels=("fleet", *item.labels))
+            for labels, value in now.get(item.name, ()):
+                family.add_metric(labels, value)
+            yield family
 
 
 class ProbeServer:

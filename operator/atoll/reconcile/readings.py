@@ -1,0 +1,265 @@
+"""What the fleet's gauges read at one moment: each a pure function of what statuses are written from.
+
+All readings of a moment belong together, and what is gone has none: a deleted demand leaves no last value behind.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import isfinite
+
+from atoll.domain.demand import Demand
+from atoll.domain.plan import PlannedDemand
+from atoll.domain.pool import OfferingKey
+from atoll.domain.snapshot import Snapshot
+from atoll.reconcile.ownership import is_engine
+from atoll.reconcile.running import is_lost
+from atoll.reconcile.status.view import View
+from atoll.reconcile.supply import supplies
+
+Row = tuple[tuple[str, ...], float]
+"""Values of the labels, in order, and the reading."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gauge:
+    """One gauge of the fleet.
+
+    Attributes:
+        name: after the prefix ``atoll_``, with its unit.
+        text: what it says.
+        labels: after ``fleet``, which all have.
+        read: its rows at a moment.
+    """
+
+    name: str
+    text: str
+    labels: tuple[str, ...]
+    read: Callable[[View], Iterable[Row]]
+
+
+Readings = Mapping[str, tuple[Row, ...]]
+"""Rows of every gauge, by its name; label values begin with the fleet's name."""
+
+
+def readings(view: View) -> Readings:
+    """All gauges at one moment."""
+    fleet = view.snapshot.fleet.name
+    return {gauge.name: tuple(((fleet, *labels), value) for labels, value in gauge.read(view)) for gauge in GAUGES}
+
+
+def lost_nodes(before: Snapshot, snapshot: Snapshot) -> Counter[OfferingKey]:
+    """Nodes under our engines that could be counted on before and now are gone, have a notice or are not Ready."""
+    under = {
+        pod.node: pod
+        for pod in before.pods
+        if pod.node and is_engine(pod.labels) and not pod.deleting and not pod.finished and not is_lost(pod, before)
+    }
+    lost: Counter[OfferingKey] = Counter()
+    for name, pod in under.items():
+        node = before.nodes.get(name)
+        if node is not None and node.offering is not None and is_lost(pod, snapshot):
+            lost[node.offering] += 1
+    return lost
+
+
+_DEMAND = ("namespace", "demand", "served_model", "priority")
+_OFFERING = ("pool", "zone", "capacity_type")
+
+
+def _of_fleet(value: float | None) -> Iterable[Row]:
+    return () if value is None else (((), value),)
+
+
+def _of_demands(view: View, value: Callable[[Demand, PlannedDemand | None], float]) -> Iterable[Row]:
+    planned = {item.key: item for item in view.plan.demands} if view.plan else {}
+    for key, demand in sorted(view.snapshot.demands.items()):
+        labels = (key.namespace, key.name, demand.served_name, str(demand.priority))
+        yield labels, value(demand, planned.get(key))
+
+
+def _of_offerings(view: View, values: Mapping[OfferingKey, float]) -> Iterable[Row]:
+    for pool in view.snapshot.pools.values():
+        for offering in pool.offerings:
+            key = offering.key
+            yield (key.pool, key.zone, key.capacity_type.value), float(values.get(key, 0.0))
+
+
+def _budget(view: View) -> Iterable[Row]:
+    budget = view.snapshot.fleet.solve.budget_per_hour
+    return _of_fleet(budget if isfinite(budget) else None)
+
+
+def _demand(view: View) -> Iterable[Row]:
+    return _of_demands(view, lambda demand, _: demand.rate)
+
+
+def _shortfall(view: View) -> Iterable[Row]:
+    return _of_demands(view, lambda demand, planned: planned.shortfall if planned else demand.rate)
+
+
+def _served(view: View) -> Iterable[Row]:
+    return _of_demands(view, lambda demand, _: view.service.served_rate.get(demand.key, 0.0))
+
+
+def _demand_cost(view: View) -> Iterable[Row]:
+    return _of_demands(view, lambda _, planned: planned.cost_per_hour if planned else 0.0)
+
+
+def _wanted(view: View) -> Iterable[Row]:
+    return _of_demands(view, lambda demand, _: float(view.service.wanted_replicas[demand.key]))
+
+
+def _ready(view: View) -> Iterable[Row]:
+    return _of_demands(view, lambda demand, _: float(view.service.ready_replicas[demand.key]))
+
+
+def _used_nodes(view: View) -> Iterable[Row]:
+    used: Counter[OfferingKey] = Counter()
+    for item in view.plan.nodes if view.plan else ():
+        used[item.offering] += item.nodes
+    return _of_offerings(view, used)
+
+
+def _ready_nodes(view: View) -> Iterable[Row]:
+    nodes = view.snapshot.nodes.values()
+    return _of_offerings(view, Counter(n.offering for n in nodes if n.offering and n.ready and not n.notice))
+
+
+def _obtainable_nodes(view: View) -> Iterable[Row]:
+    obtainable: Counter[OfferingKey] = Counter()
+    for supply in supplies(view.snapshot, view.now):
+        obtainable[supply.offering] += supply.obtainable
+    return _of_offerings(view, obtainable)
+
+
+def _prices(view: View) -> Iterable[Row]:
+    offerings = (offering for pool in view.snapshot.pools.values() for offering in pool.offerings)
+    return _of_offerings(view, {offering.key: offering.price_per_hour for offering in offerings})
+
+
+def _masked(view: View) -> Iterable[Row]:
+    return _of_offerings(view, {key: float(view.now < mask.until) for key, mask in view.snapshot.masks.items()})
+
+
+def _faults(view: View) -> Iterable[Row]:
+    for ref, faults in sorted(view.snapshot.faults.items(), key=lambda item: item[0]):
+        if faults:
+            yield (ref.kind, ref.namespace, ref.name, faults[0].reason.value), 1.0
+
+
+def _undecided(view: View) -> Iterable[Row]:
+    fault = view.planning.fleet_fault
+    return () if fault is None else (((fault.reason.value,), 1.0),)
+
+
+GAUGES: tuple[Gauge, ...] = tuple(
+    Gauge(name=name, text=text, labels=labels, read=read)
+    for name, text, labels, read in (
+        (
+            "fleet_cost_dollars_per_hour",
+            "Cost of the plan in force, beside what is paid for anyway, US$/h.",
+            (),
+            lambda view: _of_fleet(view.plan.cost_per_hour if view.plan else None),
+        ),
+        (
+            "fleet_list_cost_dollars_per_hour",
+            "Price of all nodes that the plan in force uses, owned and reserved ones too, US$/h.",
+            (),
+            lambda view: _of_fleet(view.plan.list_cost_per_hour if view.plan else None),
+        ),
+        (
+            "fleet_bound_dollars_per_hour",
+            "Proven lower bound of the cost, US$/h.",
+            (),
+            lambda view: _of_fleet(view.plan.bound_per_hour if view.plan else None),
+        ),
+        (
+            "fleet_gap_ratio",
+            "(cost - bound) / cost: how far from the least cost the plan can be at most.",
+            (),
+            lambda view: _of_fleet(view.plan.gap if view.plan else None),
+        ),
+        (
+            "fleet_budget_dollars_per_hour",
+            "spec.budgetPerHour of the Fleet, US$/h; no sample where none is set.",
+            (),
+            _budget,
+        ),
+        (
+            "fleet_mode",
+            "1 for the mode that the Fleet is in: Automatic, Recommend or Paused.",
+            ("mode",),
+            lambda view: (((view.snapshot.fleet.mode.value,), 1.0),),
+        ),
+        (
+            "plan_awaiting_approval",
+            "1 while a FleetPlan waits for somebody to approve it, else 0.",
+            (),
+            lambda view: _of_fleet(float(view.to_approve is not None)),
+        ),
+        (
+            "decision_failed",
+            "1 while the latest decision failed, by reason; the plan in force stays. No sample where it did not.",
+            ("reason",),
+            _undecided,
+        ),
+        ("demand_requests_per_second", "Requests/s wanted of a served model.", _DEMAND, _demand),
+        (
+            "shortfall_requests_per_second",
+            "Requests/s wanted that the plan in force does not serve.",
+            _DEMAND,
+            _shortfall,
+        ),
+        (
+            "served_requests_per_second",
+            "Requests/s that Ready replicas can serve within the objectives: capacity, not traffic.",
+            _DEMAND,
+            _served,
+        ),
+        ("demand_cost_dollars_per_hour", "Its part of the nodes' price, by GPUs, US$/h.", _DEMAND, _demand_cost),
+        ("replicas_wanted", "Replicas that the plan in force wants.", _DEMAND, _wanted),
+        ("replicas_ready", "Replicas that requests can reach, of any plan.", _DEMAND, _ready),
+        (
+            "replicas_leaving",
+            "Replicas that no plan wants any more and that still run.",
+            (),
+            lambda view: _of_fleet(float(view.service.leaving_replicas)),
+        ),
+        ("nodes", "Nodes that the plan in force uses.", _OFFERING, _used_nodes),
+        ("nodes_ready", "Nodes that are Ready and have no notice.", _OFFERING, _ready_nodes),
+        ("nodes_obtainable", "Most nodes that are counted on now.", _OFFERING, _obtainable_nodes),
+        ("node_price_dollars_per_hour", "Price of one node, US$/h.", _OFFERING, _prices),
+        (
+            "offering_masked",
+            "1 while an offering is not counted on, because it gave no nodes; else 0.",
+            _OFFERING,
+            _masked,
+        ),
+        (
+            "object_fault",
+            "1 while an object cannot be acted on, by reason.",
+            ("kind", "namespace", "name", "reason"),
+            _faults,
+        ),
+        (
+            "router_synced",
+            "1 while every router has taken the present configuration, else 0: nothing old is drained then.",
+            (),
+            lambda view: _of_fleet(float(view.step.router_synced)),
+        ),
+        (
+            "routers",
+            "Routers that are asked for the configuration they have taken.",
+            (),
+            lambda view: _of_fleet(float(len(view.snapshot.router_versions))),
+        ),
+        (
+            "fleet_converged",
+            "1 while nothing is left to do and nothing is waited for, else 0.",
+            (),
+            lambda view: _of_fleet(float(view.step.converged)),
+        ),
+    )
+)
+"""Every gauge of the fleet, in the order of the reference page."""
