@@ -41,6 +41,15 @@ def test_a_tool_is_built_alone_and_once(source: Path, tmp_path: Path) -> None:
     assert (tmp_path / "builds").read_text().split() == ["build"]
 
 
+def test_programs_of_one_module_are_built_together(source: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    server = ensure_tool("prometheus", source=source, cache=cache)
+    checker = ensure_tool("promtool", source=source, cache=cache)
+
+    assert checker == server.with_name("promtool")
+    assert (tmp_path / "builds").read_text().split() == ["build", "build"]
+
+
 def test_the_repository_pins_every_tool() -> None:
     for part in TOOLS:
         assert (tools._SOURCE / part.name / "go.sum").exists()

@@ -13,12 +13,16 @@ _SOURCE = Path(__file__).resolve().parents[3] / "e2e" / "tools"
 TOOLS = (
     Part(name="helm", programs={"helm": "helm.sh/helm/v4/cmd/helm"}),
     Part(name="kube-score", programs={"kube-score": "github.com/zegl/kube-score/cmd/kube-score"}),
+    Part(
+        name="prometheus",
+        programs={name: f"github.com/prometheus/prometheus/cmd/{name}" for name in ("prometheus", "promtool")},
+    ),
 )
 
 
 def ensure_tool(name: str, *, source: Path = _SOURCE, cache: Path | None = None) -> Path:
-    """Build a tool if it is not there yet (helm: five minutes on two cores, the first time) and say where it is."""
-    part = next(part for part in TOOLS if part.name == name)
+    """Build a program if it is not there yet (helm: five minutes on two cores, the first time) and say where it is."""
+    part = next(part for part in TOOLS if name in part.programs)
     cache = cache or default_cache()
     ensure_parts([part], source=source, cache=cache)
     return part_folder(part, source, cache) / name
