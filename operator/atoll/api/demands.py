@@ -65,6 +65,7 @@ def parse_model_demand(
         created=found.created,
         fleet=spec.fleet,
         served_name=spec.model.served_name,
+        aliases=spec.model.aliases,
         architecture=chosen,
         weights=spec.model.weights or f"hf://{chosen.name}",
         quantisations=spec.model.quantisations or (chosen.native,),

@@ -4,11 +4,14 @@ import math
 from collections.abc import Mapping
 
 from atoll.api.decode import decode, invalid, metadata
-from atoll.api.quantities import seconds
+from atoll.api.quantities import mebibytes, millicores, seconds
 from atoll.api.v1alpha1.fleet import FleetSpec, RouterSettings
 from atoll.domain.fleet import Acknowledgement, Fleet, RouterPolicy
 from atoll.domain.objects import FLEET
 from atoll.domain.problem import Quota, SolvePolicy
+
+_LEAST_SIZE, _MOST_SIZE, _LEAST_MEMORY = 1, 1024, 256
+"""MiB."""
 
 
 def parse_fleet(obj: object) -> Fleet:
@@ -52,11 +55,31 @@ def _router(router: RouterSettings) -> RouterPolicy:
     acknowledgement = router.acknowledgement
     if acknowledgement.mode is Acknowledgement.ENDPOINTS and not acknowledgement.endpoints:
         raise invalid("spec.router.acknowledgement.endpoints", "mode Endpoints needs at least one endpoint")
+    size = mebibytes(router.max_request_size)
+    if not _LEAST_SIZE <= size <= _MOST_SIZE:
+        raise invalid("spec.router.maxRequestSize", f"{router.max_request_size!r} is not between 1Mi and 1Gi")
+    memory = mebibytes(router.memory)
+    if memory < _LEAST_MEMORY:
+        raise invalid("spec.router.memory", f"{router.memory!r} is less than 256Mi")
     return RouterPolicy(
         replicas=router.replicas,
         image=router.image,
+        workers=router.workers,
+        cpu_millicores=millicores(router.cpu),
+        memory_mebibytes=memory,
         acknowledgement=acknowledgement.mode,
         endpoints=acknowledgement.endpoints,
         drain_seconds=seconds(router.drain),
         grace_seconds=seconds(router.grace),
+        balancing=router.balancing,
+        retries=router.retries,
+        largest_request_mebibytes=size,
+        most_concurrent_requests=router.max_concurrent_requests,
+        upload_seconds=seconds(router.upload_timeout),
+        silence_seconds=seconds(router.silence_timeout),
+        health_interval_seconds=seconds(router.health.interval),
+        health_timeout_seconds=seconds(router.health.timeout),
+        health_failures=router.health.failures,
+        access_log=router.access_log,
+        token_metrics=router.token_metrics,
     )

@@ -111,6 +111,7 @@ class Demand:
         created: ``metadata.creationTimestamp`` as RFC 3339 text; empty outside a cluster.
         fleet: name of the Fleet it belongs to.
         served_name: what clients put into the ``model`` field of a request.
+        aliases: other names that they may put there.
         architecture: of the served model.
         weights: where weights are had: ``hf://``, ``pvc://``, ``s3://`` or ``oci://`` URI.
         quantisations: allowed, best first.
@@ -137,3 +138,4 @@ class Demand:
     uid: str = ""
     generation: int = 0
     created: str = ""
+    aliases: tuple[str, ...] = ()

@@ -22,6 +22,21 @@ class Acknowledgement(StrEnum):
     NONE = "None"
 
 
+class Balancing(StrEnum):
+    """How the router chooses among the replicas of a served model."""
+
+    LEAST_REQUEST = "LeastRequest"
+    CAPACITY = "Capacity"
+
+
+class AccessLog(StrEnum):
+    """Which requests the router logs."""
+
+    ALL = "All"
+    ERRORS = "Errors"
+    NONE = "None"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouterPolicy:
     """How requests reach replicas.
@@ -29,18 +44,46 @@ class RouterPolicy:
     Attributes:
         replicas: router pods.
         image: Envoy image.
+        workers: threads of a router pod that carry requests.
+        cpu_millicores: that a router pod asks for, thousandths of a core.
+        memory_mebibytes: that a router pod may use, MiB; near it new requests are turned away.
         acknowledgement: where acknowledged versions are read.
         endpoints: base URLs of Envoy's read-only listeners, for ``Endpoints``.
         drain_seconds: from taking a replica out of the router to stopping it, seconds.
         grace_seconds: longest generation a stopping engine is allowed to finish, seconds.
+        balancing: how it chooses among replicas.
+        retries: times that a request which got no answer at all is sent to another replica.
+        largest_request_mebibytes: of a request's body, MiB.
+        most_concurrent_requests: in flight per served model and router pod; beyond it 429.
+        upload_seconds: in which a whole request must have come, seconds.
+        silence_seconds: after which a request without a byte in either direction is cut, seconds.
+        health_interval_seconds: between two health checks of one replica, seconds.
+        health_timeout_seconds: in which a health check must be answered, seconds.
+        health_failures: checks failed in a row that take a replica out.
+        access_log: which requests are logged.
+        token_metrics: the router counts tokens; it then reads every JSON answer whole before it passes it on.
     """
 
     replicas: int = 2
     image: str = "envoyproxy/envoy:v1.40.0"
+    workers: int = 2
+    cpu_millicores: int = 500
+    memory_mebibytes: int = 2048
     acknowledgement: Acknowledgement = Acknowledgement.PODS
     endpoints: tuple[str, ...] = ()
     drain_seconds: float = 15.0
     grace_seconds: float = 300.0
+    balancing: Balancing = Balancing.LEAST_REQUEST
+    retries: int = 2
+    largest_request_mebibytes: int = 32
+    most_concurrent_requests: int = 100_000
+    upload_seconds: float = 60.0
+    silence_seconds: float = 3600.0
+    health_interval_seconds: float = 0.5
+    health_timeout_seconds: float = 0.4
+    health_failures: int = 1
+    access_log: AccessLog = AccessLog.ALL
+    token_metrics: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from typing import Any, Self
 import msgspec
 import yaml
 
+from atoll.domain.fleet import RouterPolicy
 from atoll.domain.objects import KINDS, OUR_KINDS, Kind
 from atoll.local.api import Api
 from atoll.local.controlplane import ControlPlane
@@ -145,7 +146,7 @@ class LocalFleet:
 
     def _bootstrap(self) -> str:
         """The router's own bootstrap on loopback ports; names of Services are asked of nobody outside this machine."""
-        content = bootstrap(self.settings)
+        content = bootstrap(self.settings, RouterPolicy())
         nobody = {"socket_address": {"address": LOOPBACK, "port_value": self._dns_port}}
         content["typed_dns_resolver_config"]["typed_config"]["resolvers"] = [nobody]
         return msgspec.json.encode(content).decode()

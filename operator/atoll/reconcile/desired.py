@@ -44,7 +44,7 @@ def desired_objects(
         decided.add(demand.key)
         deployments.update(wanted)
         companions.update(services)
-    configuration = router_configuration(routed_demands(snapshot, plan), router)
+    configuration = router_configuration(routed_demands(snapshot, plan), router, snapshot.fleet.router)
     for intent in (*router_objects(configuration, router, snapshot.fleet.router), *_config_map(configuration, router)):
         companions[reference(intent)] = intent
     return (

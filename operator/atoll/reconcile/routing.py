@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from atoll.domain.demand import DemandKey
-from atoll.domain.objects import MODEL_DEMAND
+from atoll.domain.objects import MODEL_DEMAND, ObjectLike
 from atoll.domain.plan import Plan
 from atoll.domain.snapshot import Snapshot
 from atoll.domain.strategy import Strategy
@@ -25,7 +25,7 @@ def routed_demands(snapshot: Snapshot, plan: Plan | None) -> tuple[RoutedModel, 
     for item in snapshot.deployments:
         strategies[item.demand].setdefault(item.strategy.id, item.strategy)
     models = []
-    for key, served_name in sorted(_served_names(snapshot).items()):
+    for key, served in sorted(_served_names(snapshot).items()):
         endpoints = tuple(
             RouterEndpoint(
                 service_host=names.service_host(names.service_name(key, strategy), key.namespace),
@@ -33,14 +33,16 @@ def routed_demands(snapshot: Snapshot, plan: Plan | None) -> tuple[RoutedModel, 
             )
             for identity, strategy in sorted(strategies[key].items())
         )
-        models.append(RoutedModel(key=key, served_names=(served_name,) if served_name else (), endpoints=endpoints))
+        models.append(RoutedModel(key=key, served_names=served, endpoints=endpoints))
     return tuple(models)
 
 
-def _served_names(snapshot: Snapshot) -> dict[DemandKey, str]:
-    """The served name that each demand of the fleet holds; empty where another demand holds it."""
-    found = {key: demand.served_name for key, demand in snapshot.demands.items()}
-    taken = set(found.values())
+def _served_names(snapshot: Snapshot) -> dict[DemandKey, tuple[str, ...]]:
+    """The names that each demand of the fleet holds, the served name first; none where other demands hold them."""
+    found = {
+        key: tuple(dict.fromkeys((demand.served_name, *demand.aliases))) for key, demand in snapshot.demands.items()
+    }
+    taken = {name for held in found.values() for name in held}
     running = {item.demand for item in snapshot.deployments}
     for ref, raw in sorted(snapshot.objects.items(), key=lambda item: item[0]):
         key = DemandKey(namespace=ref.namespace, name=ref.name)
@@ -48,8 +50,16 @@ def _served_names(snapshot: Snapshot) -> dict[DemandKey, str]:
             continue
         if raw.get("spec", {}).get("fleet", "default") != snapshot.fleet.name:
             continue
-        model = raw["spec"].get("model")
-        name = model.get("servedName", "") if isinstance(model, dict) else ""
-        found[key] = name if isinstance(name, str) and name not in taken else ""
-        taken.add(found[key])
+        found[key] = tuple(dict.fromkeys(name for name in _declared(raw) if name not in taken))
+        taken.update(found[key])
     return found
+
+
+def _declared(raw: ObjectLike) -> list[str]:
+    """The names that an invalid demand gives, as far as they can be read."""
+    model = raw["spec"].get("model")
+    if not isinstance(model, dict):
+        return []
+    aliases = model.get("aliases")
+    given = [model.get("servedName"), *(aliases if isinstance(aliases, list) else ())]
+    return [name for name in given if isinstance(name, str) and name]

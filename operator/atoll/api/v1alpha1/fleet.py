@@ -13,6 +13,7 @@ from atoll.api.v1alpha1.base import (
     Fraction,
     Generation,
     Money,
+    Quantity,
     Rate,
     Rule,
     Schema,
@@ -21,7 +22,7 @@ from atoll.api.v1alpha1.base import (
     between,
     describe,
 )
-from atoll.domain.fleet import Acknowledgement, Mode
+from atoll.domain.fleet import AccessLog, Acknowledgement, Balancing, Mode
 
 DEADLINES = ("100ms", "10m")
 """Least and most time for a solve; of ``atoll plan --deadline`` too."""
@@ -73,6 +74,16 @@ class AcknowledgementSettings(Schema, frozen=True, kw_only=True):
     )
 
 
+class RouterHealthSettings(Schema, frozen=True, kw_only=True):
+    """How soon a replica that does not answer is left out."""
+
+    interval: Annotated[Duration, describe("Between two checks of one replica.", between("100ms", "1m"))] = "500ms"
+    timeout: Annotated[Duration, describe("In which a check must be answered.", between("50ms", "1m"))] = "400ms"
+    failures: Annotated[
+        Annotated[int, Meta(ge=1, le=100)], describe("Checks failed in a row that take a replica out.")
+    ] = 1
+
+
 class RouterSettings(Schema, frozen=True, kw_only=True):
     """How requests reach replicas."""
 
@@ -80,6 +91,15 @@ class RouterSettings(Schema, frozen=True, kw_only=True):
     image: Annotated[Annotated[str, Meta(min_length=1, max_length=512)], describe("Envoy image.")] = (
         "envoyproxy/envoy:v1.40.0"
     )
+    workers: Annotated[Annotated[int, Meta(ge=1, le=256)], describe("Threads of a router pod that carry requests.")] = 2
+    cpu: Annotated[Quantity, describe("CPU that a router pod asks for.")] = "500m"
+    memory: Annotated[
+        Quantity,
+        describe(
+            "Memory that a router pod may use, at least 256Mi. Near it new requests get 503 with Retry-After.",
+            Rule("quantity(string(self)).compareTo(quantity('256Mi')) >= 0", "must be at least 256Mi"),
+        ),
+    ] = "2Gi"
     acknowledgement: Annotated[
         AcknowledgementSettings, describe("Where the versions that routers have taken are read.")
     ] = AcknowledgementSettings()
@@ -89,6 +109,47 @@ class RouterSettings(Schema, frozen=True, kw_only=True):
     grace: Annotated[
         Duration, describe("Longest generation that a stopping engine may finish.", between("0s", "2h"))
     ] = "5m"
+    balancing: Annotated[
+        Balancing,
+        describe(
+            "LeastRequest: capacity divided by requests in flight. Capacity: shares of capacity, whatever is in flight."
+        ),
+    ] = Balancing.LEAST_REQUEST
+    retries: Annotated[
+        Annotated[int, Meta(ge=0, le=10)],
+        describe("Times that a request which got no answer at all, or 503, is sent to another replica."),
+    ] = 2
+    max_request_size: Annotated[
+        Quantity, describe("Largest body of a request, 1Mi to 1Gi, kept in memory while it is read; beyond it 413.")
+    ] = "32Mi"
+    max_concurrent_requests: Annotated[
+        Annotated[int, Meta(ge=1, le=1_000_000)],
+        describe("Requests in flight per served model and router pod; beyond it 429 with Retry-After."),
+    ] = 100_000
+    upload_timeout: Annotated[
+        Duration, describe("In which a whole request must have come; beyond it 408.", between("1s", "1h"))
+    ] = "1m"
+    silence_timeout: Annotated[
+        Duration,
+        describe(
+            "After which a request without a byte in either direction is cut. An answer that does not stream is silent "
+            "for the whole generation.",
+            between("1s", "24h"),
+        ),
+    ] = "1h"
+    health: Annotated[RouterHealthSettings, describe("How soon a replica that does not answer is left out.")] = (
+        RouterHealthSettings()
+    )
+    access_log: Annotated[
+        AccessLog, describe("Requests that a router pod writes as JSON lines: All, Errors (400 and above) or None.")
+    ] = AccessLog.ALL
+    token_metrics: Annotated[
+        bool,
+        describe(
+            "Router pods count tokens by demand, from the usage that engines tell. They then hold each JSON answer, of "
+            "at most maxRequestSize, until it is whole; streams stay as they are."
+        ),
+    ] = False
 
 
 class QuotaSettings(Schema, frozen=True, kw_only=True):

@@ -126,14 +126,24 @@ class ArchitectureChoice(Schema, frozen=True, kw_only=True):
     )
 
 
+_ServedName = Annotated[str, Meta(pattern="^[A-Za-z0-9]([A-Za-z0-9._:/-]*[A-Za-z0-9])?$", max_length=128)]
+
+
 class ServedModel(Schema, frozen=True, kw_only=True):
     """Which LLM, under which name."""
 
     name: Annotated[Text, describe("For people; shown in reports. Empty: the served name.")] = ""
     served_name: Annotated[
-        Annotated[str, Meta(pattern="^[A-Za-z0-9]([A-Za-z0-9._:/-]*[A-Za-z0-9])?$", max_length=128)],
-        describe("What clients put into the model field of a request. The oldest demand holds a name."),
+        _ServedName, describe("What clients put into the model field of a request. The oldest demand holds a name.")
     ]
+    aliases: Annotated[
+        Annotated[tuple[_ServedName, ...], Meta(max_length=16)],
+        describe(
+            "Other names that clients may put there, each held by the oldest demand that gives it. A change of them "
+            "moves no replica.",
+            list_type="set",
+        ),
+    ] = ()
     architecture: Annotated[ArchitectureChoice, describe("What memory and arithmetic follow from.")]
     weights: Annotated[
         Annotated[str, Meta(pattern="^(|(hf|pvc|s3|oci)://.+)$", max_length=1024)],

@@ -97,6 +97,8 @@ def _experts(context: StageContext) -> tuple[str, ...]:
 def _environment(context: StageContext) -> list[dict[str, Any]]:
     env: list[dict[str, Any]] = [
         {"name": "VLLM_NO_USAGE_STATS", "value": "1"},
+        # The router knows the names, and an alias that is added must not start replicas anew.
+        {"name": "VLLM_SKIP_MODEL_NAME_VALIDATION", "value": "1"},
         # Waiting for the engine core ends after 600 s by default, too early for large weights.
         {"name": "VLLM_ENGINE_READY_TIMEOUT_S", "value": str(context.start_budget_seconds)},
     ]

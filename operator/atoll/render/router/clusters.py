@@ -2,25 +2,28 @@
 
 from typing import Any
 
+from atoll.domain.fleet import Balancing, RouterPolicy
 from atoll.render.router.routing import RoutedModel, RouterEndpoint
 
-HEALTH_INTERVAL_SECONDS = 0.5
-HEALTH_TIMEOUT_SECONDS = 0.4
-"""With one failure enough, a lost node is out in under 2 s without any change of configuration (router.md)."""
+_UNLIMITED = ("max_connections", "max_pending_requests", "max_retries")
+_MOST = 1_000_000
 
-_BROKEN_AT = ("max_connections", "max_pending_requests", "max_requests", "max_retries")
-_MOST = 100_000
-"""Per served model: the engines queue, the router does not.
+_BIAS: dict[Balancing, dict[str, Any]] = {
+    Balancing.LEAST_REQUEST: {},
+    # Weights are not divided by requests in flight: the split is that of the weights.
+    Balancing.CAPACITY: {"least_request_lb_config": {"active_request_bias": {"default_value": 0, "runtime_key": "-"}}},
+}
 
-Envoy's defaults are 1024, and 3 retries at one time: a lost node with hundreds of requests in flight needs more."""
+_LOST_AFTER = {"keepalive_time": 5, "keepalive_interval": 5, "keepalive_probes": 3}
+"""Seconds: a stream to a node that went without a word ends after 20, where the client would wait for an hour."""
 
 _CLUSTER_TYPE = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 _DNS_TYPE = "type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster"
 
 
-def clusters(models: tuple[RoutedModel, ...]) -> list[dict[str, Any]]:
+def clusters(models: tuple[RoutedModel, ...], policy: RouterPolicy) -> list[dict[str, Any]]:
     """Clusters of all models that have an endpoint, draining ones too: their open streams still run."""
-    return [_cluster(model) for model in models if model.endpoints]
+    return [_cluster(model, policy) for model in models if model.endpoints]
 
 
 def cluster_name(model: RoutedModel) -> str:
@@ -28,8 +31,10 @@ def cluster_name(model: RoutedModel) -> str:
     return str(model.key)
 
 
-def _cluster(model: RoutedModel) -> dict[str, Any]:
+def _cluster(model: RoutedModel, policy: RouterPolicy) -> dict[str, Any]:
     name = cluster_name(model)
+    interval = _duration(policy.health_interval_seconds)
+    most = policy.most_concurrent_requests
     return {
         "@type": _CLUSTER_TYPE,
         "name": name,
@@ -45,6 +50,7 @@ def _cluster(model: RoutedModel) -> dict[str, Any]:
         "ignore_health_on_host_removal": True,
         "connect_timeout": "1s",
         "lb_policy": "LEAST_REQUEST",
+        **_BIAS[policy.balancing],
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "load_assignment": {
             "cluster_name": name,
@@ -53,16 +59,24 @@ def _cluster(model: RoutedModel) -> dict[str, Any]:
         "health_checks": [
             {
                 "http_health_check": {"path": "/health"},
-                "interval": f"{HEALTH_INTERVAL_SECONDS}s",
-                "no_traffic_interval": f"{HEALTH_INTERVAL_SECONDS}s",
-                "timeout": f"{HEALTH_TIMEOUT_SECONDS}s",
-                "unhealthy_threshold": 1,
+                "interval": interval,
+                "no_traffic_interval": interval,
+                "timeout": _duration(policy.health_timeout_seconds),
+                "unhealthy_threshold": policy.health_failures,
                 "healthy_threshold": 1,
             }
         ],
         "outlier_detection": {"max_ejection_percent": 50},
-        "circuit_breakers": {"thresholds": [dict.fromkeys(_BROKEN_AT, _MOST)]},
+        # Requests alone are limited: engines queue, the router does not. Envoy's defaults are 1024, and 3 retries at
+        # one time: a lost node with hundreds of requests in flight needs more.
+        "circuit_breakers": {"thresholds": [{**dict.fromkeys(_UNLIMITED, _MOST), "max_requests": most}]},
+        "upstream_connection_options": {"tcp_keepalive": _LOST_AFTER},
     }
+
+
+def _duration(seconds: float) -> str:
+    """As protobuf writes durations."""
+    return f"{seconds:g}s"
 
 
 def _endpoint(endpoint: RouterEndpoint) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from atoll.domain.fleet import RouterPolicy
 from atoll.domain.objects import CONFIG_MAP
 from atoll.domain.reason import Fault, InvalidObjectError, Reason
 from atoll.render import names
@@ -31,15 +32,17 @@ class RouterConfiguration:
     files: Mapping[str, str]
 
 
-def router_configuration(models: tuple[RoutedModel, ...], settings: RouterSettings) -> RouterConfiguration:
+def router_configuration(
+    models: tuple[RoutedModel, ...], settings: RouterSettings, policy: RouterPolicy
+) -> RouterConfiguration:
     """The files for these models, in their order; of a served name that is given twice the first model keeps it."""
-    routes = [route_configuration(models)]
-    endpoints = clusters(models)
+    routes = [route_configuration(models, policy)]
+    endpoints = clusters(models, policy)
     version = names.content_hash([endpoints, routes])
     return RouterConfiguration(
         version=version,
         files={
-            BOOTSTRAP_FILE: bootstrap_text(settings),
+            BOOTSTRAP_FILE: bootstrap_text(settings, policy),
             CLUSTERS_FILE: _discovery(version, endpoints),
             ROUTES_FILE: _discovery(version, routes),
         },

@@ -1,26 +1,36 @@
-"""``rds.yaml``: which value of the JSON body's ``model`` field goes to which cluster."""
+"""``rds.yaml``: which served model a request asks for, and so which cluster it goes to."""
 
+from collections.abc import Iterable
 from typing import Any
 
+from atoll.domain.fleet import RouterPolicy
 from atoll.render.router.clusters import cluster_name
-from atoll.render.router.replies import MISSING, UNAVAILABLE, UNKNOWN, direct_response, model_list
+from atoll.render.router.filters import DEMAND_PREFIX, LOOKED_UP, METADATA_NAMESPACE, MODEL, MODELS_PATH
+from atoll.render.router.replies import (
+    MISSING,
+    UNAVAILABLE,
+    direct_response,
+    formatted_response,
+    model_entry,
+    model_list,
+    unknown,
+)
 from atoll.render.router.routing import RoutedModel, routed_names
 
 ROUTE_CONFIGURATION = "served-models"
-METADATA_NAMESPACE = "atoll"
-METADATA_KEY = "model"
-NO_MODEL = "\n"
-"""Stands for a body without ``model``: no served name can hold a line feed."""
+MODEL_LIST, NO_MODEL, UNKNOWN_MODEL = "model-list", "none", "unknown"
+"""Names of the routes that are of no demand, which log and metrics tell; those of demands have a slash."""
 
 _ROUTE_CONFIGURATION_TYPE = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration"
 _ANY_PATH = {"prefix": "/"}
 _LARGEST_LIST_BYTES = 1_048_576
+_GET = {"name": ":method", "string_match": {"exact": "GET"}}
 
 
-def route_configuration(models: tuple[RoutedModel, ...]) -> dict[str, Any]:
-    """All routes, in order: the list of models, each model, then the answers to what names none."""
+def route_configuration(models: tuple[RoutedModel, ...], policy: RouterPolicy) -> dict[str, Any]:
+    """All routes, in order: lists of models, each model by path and by name, then the answers to what names none."""
     served = routed_names(models)
-    get = [{"name": ":method", "string_match": {"exact": "GET"}}]
+    listed = sorted(name for model in models for name in _listed(model, served[model.key]))
     return {
         "@type": _ROUTE_CONFIGURATION_TYPE,
         "name": ROUTE_CONFIGURATION,
@@ -29,25 +39,36 @@ def route_configuration(models: tuple[RoutedModel, ...]) -> dict[str, Any]:
             {
                 "name": ROUTE_CONFIGURATION,
                 "domains": ["*"],
-                "retry_policy": {
-                    "retry_on": "connect-failure,refused-stream,reset-before-request,retriable-status-codes",
-                    "retriable_status_codes": [503],
-                    "num_retries": 2,
-                    "retry_host_predicate": [_PREVIOUS_HOSTS],
-                    "host_selection_retry_max_attempts": 10,
-                },
+                "request_headers_to_remove": ["x-envoy-external-address"],
+                **_retries(policy),
                 "routes": [
-                    direct_response(
-                        {"path": "/v1/models", "headers": get},
-                        200,
-                        model_list(sorted(name for model in models for name in _listed(model, served[model.key]))),
+                    *_lists(served.values(), listed),
+                    *(route for model in models for route in _routes(model, served[model.key])),
+                    formatted_response(
+                        UNKNOWN_MODEL,
+                        {**_ANY_PATH, "dynamic_metadata": [_metadata(MODEL, {"present_match": True})]},
+                        404,
+                        unknown(listed, MODEL),
                     ),
-                    *(_route(model, served[model.key]) for model in models),
-                    direct_response({**_ANY_PATH, "dynamic_metadata": [_names((NO_MODEL,))]}, 400, MISSING),
-                    direct_response(_ANY_PATH, 404, UNKNOWN),
+                    direct_response(NO_MODEL, _ANY_PATH, 400, MISSING),
                 ],
             }
         ],
+    }
+
+
+def _retries(policy: RouterPolicy) -> dict[str, Any]:
+    """Only what got no answer at all is sent again, and to another replica."""
+    if policy.retries == 0:
+        return {}
+    return {
+        "retry_policy": {
+            "retry_on": "connect-failure,refused-stream,reset,retriable-status-codes",
+            "retriable_status_codes": [503],
+            "num_retries": policy.retries,
+            "retry_host_predicate": [_PREVIOUS_HOSTS],
+            "host_selection_retry_max_attempts": 10,
+        }
     }
 
 
@@ -64,14 +85,36 @@ def _listed(model: RoutedModel, served: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in served if name in model.served_names) or served
 
 
-def _route(model: RoutedModel, served: tuple[str, ...]) -> dict[str, Any]:
-    match = {**_ANY_PATH, "dynamic_metadata": [_names(served)]}
+def _lists(served: Iterable[tuple[str, ...]], listed: list[str]) -> list[dict[str, Any]]:
+    """``GET /v1/models`` and ``GET /v1/models/<name>``."""
+    every = tuple(sorted(name for group in served for name in group))
+    one = {"path_separated_prefix": MODELS_PATH, "headers": [_GET]}
+    entry = model_entry(f"%DYNAMIC_METADATA({METADATA_NAMESPACE}:{LOOKED_UP})%")
+    found = {**one, "dynamic_metadata": [_metadata(LOOKED_UP, _any_of(every))]}
+    return [
+        direct_response(MODEL_LIST, {"path": MODELS_PATH, "headers": [_GET]}, 200, model_list(listed)),
+        *([formatted_response(MODEL_LIST, found, 200, entry)] if every else ()),
+        formatted_response(MODEL_LIST, one, 404, unknown(listed, LOOKED_UP)),
+    ]
+
+
+def _routes(model: RoutedModel, served: tuple[str, ...]) -> list[dict[str, Any]]:
+    name = cluster_name(model)
+    by_path = {"prefix": f"{DEMAND_PREFIX}{name}/"}
+    by_name = {**_ANY_PATH, "dynamic_metadata": [_metadata(MODEL, _any_of(served))]}
     if not model.available:
-        return direct_response(match, 503, UNAVAILABLE)
-    return {"match": match, "route": {"cluster": cluster_name(model), "timeout": "0s"}}
+        return [direct_response(name, match, 503, UNAVAILABLE) for match in (by_path, by_name)]
+    action = {"cluster": name, "timeout": "0s"}
+    return [
+        {"name": name, "match": by_path, "route": {**action, "prefix_rewrite": "/"}},
+        {"name": name, "match": by_name, "route": action},
+    ]
 
 
-def _names(accepted: tuple[str, ...]) -> dict[str, Any]:
+def _any_of(accepted: tuple[str, ...]) -> dict[str, Any]:
     values = [{"string_match": {"exact": name}} for name in accepted]
-    value = values[0] if len(values) == 1 else {"or_match": {"value_matchers": values}}
-    return {"filter": METADATA_NAMESPACE, "path": [{"key": METADATA_KEY}], "value": value}
+    return values[0] if len(values) == 1 else {"or_match": {"value_matchers": values}}
+
+
+def _metadata(key: str, value: dict[str, Any]) -> dict[str, Any]:
+    return {"filter": METADATA_NAMESPACE, "path": [{"key": key}], "value": value}

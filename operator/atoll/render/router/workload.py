@@ -5,6 +5,7 @@ from typing import Any
 from atoll.domain.fleet import RouterPolicy
 from atoll.domain.objects import DEPLOYMENT, DISRUPTION_BUDGET, SERVICE
 from atoll.render import names
+from atoll.render.quantities import mebibytes, millicores
 from atoll.render.router.bootstrap import BOOTSTRAP_FILE
 from atoll.render.router.configuration import RouterConfiguration, router_labels
 from atoll.render.router.routing import RouterSettings
@@ -85,14 +86,18 @@ def _envoy(settings: RouterSettings, policy: RouterPolicy, drain_seconds: int) -
         "image": policy.image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["envoy"],
-        "args": envoy_arguments(settings),
+        "args": envoy_arguments(settings, policy),
         "ports": [
             {"name": "http", "containerPort": settings.port, "protocol": "TCP"},
             {"name": "status", "containerPort": settings.status_port, "protocol": "TCP"},
         ],
         "resources": {
-            "requests": {"cpu": "500m", "memory": "512Mi", "ephemeral-storage": "64Mi"},
-            "limits": {"memory": "2Gi"},
+            "requests": {
+                "cpu": millicores(policy.cpu_millicores),
+                "memory": mebibytes(policy.memory_mebibytes // 4),
+                "ephemeral-storage": "64Mi",
+            },
+            "limits": {"memory": mebibytes(policy.memory_mebibytes)},
         },
         "securityContext": {
             "allowPrivilegeEscalation": False,
@@ -106,13 +111,18 @@ def _envoy(settings: RouterSettings, policy: RouterPolicy, drain_seconds: int) -
     }
 
 
-def envoy_arguments(settings: RouterSettings) -> list[str]:
+def envoy_arguments(settings: RouterSettings, policy: RouterPolicy) -> list[str]:
     """Arguments of Envoy: an unknown field is refused and the last good configuration kept (router.md)."""
     return [
+        # The default is a thread for each core of the node, each with buffers and connections of its own.
+        "--concurrency",
+        str(policy.workers),
         "--config-path",
         f"{settings.config_directory}/{BOOTSTRAP_FILE}",
         "--disable-hot-restart",
         "--reject-unknown-dynamic-fields",
+        "--file-flush-interval-msec",
+        "1000",
         "--log-level",
         "warning",
     ]
