@@ -19,6 +19,8 @@ from atoll.domain.problem import Level, ReplicaGroup, ReplicaSite
 from atoll.domain.reason import Fault, Reason
 from atoll.domain.strategy import EngineName, Limit, PerformanceSource, Stage, Strategy, Template
 from atoll.domain.workload import Lengths, Objectives, Workload
+from atoll.report.comparison import SCHEMA_VERSION as COMPARISON_VERSION
+from atoll.report.comparison import Comparison, side_of
 from atoll.report.cost import SCHEMA_VERSION as COST_VERSION
 from atoll.report.cost import By, CostReport, Grouping
 from atoll.report.explain import SCHEMA_VERSION as EXPLAIN_VERSION
@@ -170,11 +172,25 @@ def costs() -> CostReport:
     )
 
 
+def compared() -> Comparison:
+    """A comparison in which nothing is empty."""
+    before, after = report(), costs().plan
+    fault = {"pools.yaml": Fault(reason=Reason.PRICE_MISSING, field="spec.offerings[0].price", message="set it")}
+    return Comparison(
+        before=side_of(before.plan, "before", faults=fault),
+        after=side_of(after, "after", faults=fault),
+        changes=("no spot node can be had",),
+        budget_per_hour=10.0,
+        notes=("as it was",),
+    )
+
+
 SAMPLES = {
     "plan": report().as_json(),
     "strategies": strategies().as_json(everything=False),
     "explain": explained().as_json(),
     "report": costs().as_json(),
+    "what-if": compared().as_json(),
 }
 
 
@@ -202,6 +218,7 @@ def test_the_version_is_the_documented_one() -> None:
         ("strategies", STRATEGIES_VERSION),
         ("explain", EXPLAIN_VERSION),
         ("report", COST_VERSION),
+        ("what-if", COMPARISON_VERSION),
     )
     for command, version in versions:
         assert f"| `schemaVersion` | integer | version of this form: {version} |" in section(command)

@@ -2,7 +2,7 @@
 
 import typer
 
-from atoll.cli import explain, local, plan, report, simulate, strategies
+from atoll.cli import change, diff, explain, local, plan, report, simulate, strategies, whatif
 
 app = typer.Typer(
     name="atoll",
@@ -17,6 +17,10 @@ app.command("strategies", epilog=strategies.EPILOG)(strategies.strategies)
 app.command("simulate", epilog=simulate.EPILOG)(simulate.simulate)
 app.command("explain", epilog=explain.EPILOG)(explain.explain)
 app.command("report", epilog=report.EPILOG)(report.report)
+app.command("diff", epilog=diff.EPILOG)(diff.diff)
+app.command("approve", epilog=change.APPROVE_EPILOG)(change.approve)
+app.command("rollback", epilog=change.ROLLBACK_EPILOG)(change.rollback)
+app.command("what-if", epilog=whatif.EPILOG)(whatif.what_if)
 app.add_typer(local.app, name="local")
 
 

@@ -181,8 +181,13 @@ def _from_cluster(name: str, access: Access, fleet: str, plan_name: str) -> Expl
     return ExplainReport(plan=plan, demand=next(item for item in plan.demands if item.key == key))
 
 
-def chosen(name: str, keys: Iterable[DemandKey]) -> DemandKey:
+def chosen(name: str, keys: Iterable[DemandKey], *, option: str = "DEMAND") -> DemandKey:
     """The one demand of this name, or of this namespace and name.
+
+    Args:
+        name: given by a user.
+        keys: of the demands that there are.
+        option: that it was given to, for the error.
 
     Raises:
         typer.BadParameter: there is none, or more than one; the message lists what there is.
@@ -193,6 +198,6 @@ def chosen(name: str, keys: Iterable[DemandKey]) -> DemandKey:
         return found[0]
     if found:
         names = ", ".join(map(str, found))
-        raise typer.BadParameter(f"{name!r} is the name of {len(found)}: say which ({names})", param_hint="DEMAND")
+        raise typer.BadParameter(f"{name!r} is the name of {len(found)}: say which ({names})", param_hint=option)
     names = ", ".join(str(key).removeprefix("default/") for key in known) or "none"
-    raise typer.BadParameter(f"no valid {MODEL_DEMAND.name} {name!r} there; there are: {names}", param_hint="DEMAND")
+    raise typer.BadParameter(f"no valid {MODEL_DEMAND.name} {name!r} there; there are: {names}", param_hint=option)

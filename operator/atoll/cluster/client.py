@@ -48,6 +48,7 @@ class Client:
 
     Attributes:
         access: which cluster, as whom.
+        field_manager: whose the fields are that are written; the operator's unless people write through us.
         write_seconds: longest that a write may take now, seconds, 0 for none at all; the leader sets it to what is left
             of the Lease. Urgent writes, those of the Lease itself, are exempt.
     """
@@ -56,11 +57,13 @@ class Client:
         self,
         access: Access,
         *,
+        field_manager: str = FIELD_MANAGER,
         bucket: TokenBucket | None = None,
         clock: Callable[[], float] = time.monotonic,
         write_seconds: Callable[[], float] = lambda: math.inf,
     ) -> None:
         self.access = access
+        self.field_manager = field_manager
         self.write_seconds = write_seconds
         self._transport = Transport(access)
         self._bucket = bucket or TokenBucket()
@@ -157,6 +160,11 @@ class Client:
         body = _with_identity(intent, uid, "")
         return await self._patch(f"{_path(target)}/status", f"apply status of {target}", body)
 
+    async def merge(self, target: Reference, change: ObjectLike, *, resource_version: str) -> dict[str, Any]:
+        """Change some fields of exactly the object that was seen, as people do with ``kubectl patch``."""
+        body = {**change, "metadata": {"resourceVersion": resource_version}}
+        return await self._write("PATCH", _path(target), f"change {target}", body, content=_MERGE)
+
     async def scale(self, wish: Scale) -> dict[str, Any]:
         """Set the replicas of exactly the Deployment that was seen."""
         body = {
@@ -207,7 +215,7 @@ class Client:
             left = min(_WRITE_SECONDS, self.write_seconds())
         if left <= 0:
             raise UnavailableError(f"{what}: not sent, the Lease ran out while it waited for its turn")
-        query = {"fieldManager": FIELD_MANAGER} if owned else {}
+        query = {"fieldManager": self.field_manager} if owned else {}
         query |= {"force": "true"} if force else {}
         request = Request(
             method=method, path=path, what=what, query=query, body=body, content_type=content, seconds=left

@@ -57,9 +57,10 @@ def inputs_of(snapshot: Snapshot, now: datetime) -> dict[str, str]:
 def replan_due(snapshot: Snapshot, planning: Planning, current: Plan | None, now: datetime) -> bool:
     """Whether another plan is about to take the current one's place, so that what only hurts had better wait.
 
-    Where the solver fails there is none to wait for.
+    Where the solver fails there is none to wait for, nor while a rollback is in force: the next plan is for somebody to
+    approve.
     """
-    if planning.fleet_fault is not None:
+    if planning.fleet_fault is not None or (current is not None and current.rollback_of):
         return False
     decided = planning.proposal(current)
     changed = bool(planning.inputs) and bool(trigger(planning.inputs, inputs_of(snapshot, now)))
