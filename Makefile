@@ -67,9 +67,10 @@ format: $(INSTALLED) ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 
 .PHONY: crds
-crds: $(INSTALLED) ## write crds/ and the reference pages: kinds, commands, metrics, the program
+crds: $(INSTALLED) ## write crds/ and the reference pages: kinds, commands, metrics, the program; dashboards and rules
 	$(BIN)/python -m atoll.api.crd crds/
 	for part in api cli handlers optimize.program; do $(BIN)/python -m atoll.$$part.reference docs/reference/; done
+	$(BIN)/python -m atoll.report.monitoring charts/atoll docs
 
 .PHONY: docs
 docs: $(INSTALLED) ## the documentation site in build/site; links and anchors are checked

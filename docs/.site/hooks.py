@@ -34,7 +34,6 @@ AWAITED = {
     "install.md",
     "kubectl.md",
     "limits.md",
-    "reference/alerts.md",
     "router.md",
     "security.md",
     "stability.md",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
@@ -62,6 +62,7 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         self.fleet = FleetCollector()
         registry.register(self.fleet)
+        process = ProcessCollector(namespace=NAMESPACE, registry=registry)
         self._before: Snapshot | None = None
 
         self.described = [
@@ -102,6 +103,13 @@ class Metrics:
             "loop_looked_timestamp_seconds", "When a loop last ended a look without error, seconds since 1970.", "loop"
         )
         self.loop_errors = counter("loop_errors", "Unexpected errors, by the loop that they ended a look of.", "loop")
+        for loop in ("planner", "executor"):
+            self.loop_errors.labels(loop=loop)  # there from the start, at 0
+        for family in process.collect():
+            suffix = "_total" if family.type == "counter" else ""
+            self.described.append(
+                Described(name=f"{family.name}{suffix}", type=family.type, text=family.documentation, labels=())
+            )
 
     def measure(self, view: View) -> None:
         """Take the readings of a moment, and count nodes that were lost since the one before."""
