@@ -5,9 +5,10 @@ competitor.
 """
 
 from atoll.domain.gpu import CapacityType
+from atoll.optimize.indexing import sets_of
 from atoll.optimize.matrix import compile_program
 from atoll.optimize.program.build import build
-from atoll.optimize.sets import Sets, sets_of
+from atoll.optimize.sets import Sets
 from benchmarks.ladder.answer import Answer, Sort
 from benchmarks.ladder.form import Floats, Form
 from benchmarks.ladder.instance import Instance

@@ -13,7 +13,7 @@ from typing import Any
 
 from atoll.domain.problem import Problem
 from benchmarks.ending import end_with
-from benchmarks.ladder.answer import value
+from benchmarks.ladder.answer import Answer, value
 from benchmarks.ladder.atoll_method import run_problem
 from benchmarks.ladder.change import changed, kept_count, left_of, replica_count
 from benchmarks.ladder.form import Form, InstanceError, read_form
@@ -92,7 +92,8 @@ def row_of(form: Form, *, change: float, seed: int, cold: float, warm: float, sh
         change: share of the pools that give other numbers of nodes.
         seed: of the change.
         cold: CPU seconds for the plan that runs, and for the answer from nothing.
-        warm: CPU seconds for the answer from what runs.
+        warm: CPU seconds for the answer from what runs: ``warmValue`` is what is known by then, ``warmEndValue`` what
+            the search ends with, a little later.
         shortfall_first: no price makes up for what is not served; values are by the file's penalties all the same.
     """
     _, runs = run_problem(form, _problem(form, shortfall_first), cold, _hear_not)
@@ -101,21 +102,23 @@ def row_of(form: Form, *, change: float, seed: int, cold: float, warm: float, sh
     problem = replace(_problem(now, shortfall_first), running=left, former=runs.replicas)
     warm_run, warm_answer = run_problem(now, problem, warm, _hear_not)
     cold_run, _ = run_problem(now, _problem(now, shortfall_first), cold, _hear_not)
-    warm_value, cold_value = _value(now, warm_run), _value(now, cold_run)
+    known = trace_of(now, warm_run.events, _answer(warm_run))
+    warm_value, cold_value = known.at(warm).value, _value(now, cold_run)
     return {
         "instance": form.name,
         "changedPools": int((now.obtainable != form.obtainable).sum()),
         "lostReplicas": replica_count(runs.replicas) - replica_count(left),
         "runningReplicas": replica_count(left),
         "stoppedReplicas": replica_count(left) - kept_count(left, warm_answer.replicas),
-        "firstFeasibleSeconds": _first(now, warm_run),
+        "firstFeasibleSeconds": _rounded(known.first_feasible_seconds),
         "warmValue": warm_value,
-        "warmBound": max(0.0, warm_run.bound),
+        "warmBound": known.at(warm).bound,
+        "warmEndValue": _value(now, warm_run),
         "warmCpuSeconds": round(warm_run.cpu_seconds, 3),
         "coldValue": cold_value,
         "coldBound": max(0.0, cold_run.bound),
         "coldCpuSeconds": round(cold_run.cpu_seconds, 3),
-        "coldFirstFeasibleSeconds": _first(now, cold_run),
+        "coldFirstFeasibleSeconds": _rounded(trace_of(now, cold_run.events, _answer(cold_run)).first_feasible_seconds),
         "overCold": 100.0 * (warm_value / cold_value - 1.0) if cold_value > 0.0 else 0.0,
         "packed": all(run.answer is not None and packed(now, run.answer) for run in (warm_run, cold_run)),
     }
@@ -133,14 +136,16 @@ def _problem(form: Form, shortfall_first: bool) -> Problem:
 
 
 def _value(form: Form, run: Run) -> float:
+    return value(form, _answer(run))
+
+
+def _answer(run: Run) -> Answer:
     assert run.answer is not None  # noqa: S101  # the product always has an answer
-    return value(form, run.answer)
+    return run.answer
 
 
-def _first(form: Form, run: Run) -> float | None:
-    assert run.answer is not None  # noqa: S101  # likewise
-    first = trace_of(form, run.events, run.answer).first_feasible_seconds
-    return None if first is None else round(first, 3)
+def _rounded(of_seconds: float | None) -> float | None:
+    return None if of_seconds is None else round(of_seconds, 3)
 
 
 def _hear_not(*_: float) -> None:

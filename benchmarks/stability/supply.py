@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import Any
 
 from atoll.domain.problem import Allocation, Problem
+from atoll.optimize.indexing import sets_over
+from atoll.optimize.known import first_choices
 from atoll.optimize.running import running_plan
-from atoll.optimize.sets import sets_over
-from atoll.optimize.solve import first_choices, solve
+from atoll.optimize.solve import solve
 from atoll.optimize.space import space_of
 from benchmarks.ladder.change import kept_count, replica_count
 

@@ -1,8 +1,8 @@
 import numpy as np
 
 from atoll.optimize.draft import Draft, draft_of, plan_in, within_quotas
+from atoll.optimize.indexing import sets_over
 from atoll.optimize.plan import fits
-from atoll.optimize.sets import sets_over
 from atoll.optimize.space import space_of
 from optimize.fleets import problem, quota, row, supply, template
 

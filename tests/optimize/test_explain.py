@@ -17,11 +17,12 @@ from atoll.optimize.explain.explain import explain
 from atoll.optimize.explain.ground import needs_of
 from atoll.optimize.explain.prices import lifted, priced, prices_of
 from atoll.optimize.highs import Limits, Solver
+from atoll.optimize.indexing import sets_of
 from atoll.optimize.matrix import compile_program
 from atoll.optimize.program.build import FAMILIES, build
 from atoll.optimize.program.linear import linear
 from atoll.optimize.scarcity import FIX_TOLERANCE, shortfall_level
-from atoll.optimize.sets import Sets, sets_of
+from atoll.optimize.sets import Sets
 from atoll.optimize.solve import solve
 from atoll.optimize.space import space_of
 from optimize.fleets import ON_DEMAND, SPOT, key, problem, row, running, supply, template

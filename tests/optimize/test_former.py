@@ -2,10 +2,10 @@
 
 from dataclasses import replace
 
+from atoll.optimize.indexing import sets_of
+from atoll.optimize.known import former_plan
 from atoll.optimize.plan import level_values
-from atoll.optimize.sets import sets_of
-from atoll.optimize.solve import former_plan, solve
-from atoll.optimize.space import space_of
+from atoll.optimize.solve import solve
 from optimize.fleets import problem, row, running, supply, template
 
 WIDE = supply("H100", 8, 8.0, nodes=1)
@@ -21,7 +21,7 @@ def test_the_plan_in_force_is_known_with_what_is_lost_of_it_at_its_old_place() -
     )
     sets = sets_of(case)
 
-    plan = former_plan(case, space_of(case), sets)
+    plan = former_plan(sets, case.former)
 
     assert plan is not None
     assert level_values(sets, plan)["cost"] == 8.0
@@ -32,7 +32,7 @@ def test_a_plan_in_force_whose_place_is_gone_is_no_choice() -> None:
     gone = supply("H100", 8, 8.0, nodes=1, zone="b")
     case = replace(problem([row("a", 2.0, ONE)], [NARROW]), former=(running("a", TWO, gone, count=1),))
 
-    assert former_plan(case, space_of(case), sets_of(case)) is None
+    assert former_plan(sets_of(case), case.former) is None
     assert solve(case).shortfall == {}
 
 

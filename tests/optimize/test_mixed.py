@@ -16,8 +16,8 @@ from atoll.optimize import decomposition
 from atoll.optimize import solve as solving
 from atoll.optimize.check import check
 from atoll.optimize.greedy import greedy
+from atoll.optimize.indexing import sets_of
 from atoll.optimize.plan import fits
-from atoll.optimize.sets import sets_of
 from atoll.optimize.solve import solve
 from optimize.fleets import ON_DEMAND, SPOT, cheapest, key, problem, quota, row, supply, template
 

@@ -4,10 +4,10 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atoll.optimize.indexing import sets_of
 from atoll.optimize.nodes import nodes_for
 from atoll.optimize.placement import packs, place
 from atoll.optimize.plan import Plan
-from atoll.optimize.sets import sets_of
 from optimize.fleets import problem, row, running, supply, template
 
 WIDTHS = [1, 2, 4, 8]

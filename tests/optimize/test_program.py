@@ -9,10 +9,10 @@ from pyomo.opt import WriterFactory
 from atoll.domain.demand import Loss
 from atoll.domain.problem import Problem
 from atoll.domain.strategy import Phase
+from atoll.optimize.indexing import sets_of
 from atoll.optimize.program.build import BASELINE_FAMILIES, Family, build
 from atoll.optimize.program.classes import add_size_classes
 from atoll.optimize.program.pairs import add_pairs
-from atoll.optimize.sets import sets_of
 from golden import assert_golden
 from optimize.fleets import SPOT, problem, quota, row, running, supply, template
 

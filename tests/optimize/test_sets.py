@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 from atoll.domain.problem import Problem
 from atoll.optimize.effort import Effort
 from atoll.optimize.greedy import greedy
+from atoll.optimize.indexing import sets_of
 from atoll.optimize.plan import level_values
 from atoll.optimize.pooling import pooled
 from atoll.optimize.scarcity import BREAKS, penalty
 from atoll.optimize.search import Search
-from atoll.optimize.sets import Sets, sets_of
+from atoll.optimize.sets import Sets
 from optimize.fleets import problem, row, running, supply, template
 
 

@@ -6,10 +6,10 @@ from hypothesis import strategies as st
 
 from atoll.domain.problem import NodeUse, Problem, ReplicaGroup
 from atoll.optimize.check import check
+from atoll.optimize.indexing import sets_of
 from atoll.optimize.placement import Placed, place
 from atoll.optimize.residual import residual
 from atoll.optimize.running import running_plan
-from atoll.optimize.sets import sets_of
 from atoll.optimize.solve import solve
 from optimize.fleets import SPOT, key, problem, row, running, supply, template
 

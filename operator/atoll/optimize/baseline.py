@@ -7,14 +7,16 @@ from dataclasses import replace
 import numpy as np
 
 from atoll.domain.problem import Allocation, Problem
+from atoll.optimize.answer import allocation_of
 from atoll.optimize.check import check
 from atoll.optimize.effort import Effort
 from atoll.optimize.greedy import greedy
+from atoll.optimize.indexing import sets_of
 from atoll.optimize.plan import level_values
 from atoll.optimize.program.build import BASELINE_FAMILIES
 from atoll.optimize.search import Found, Search
-from atoll.optimize.sets import Ints, Sets, sets_of
-from atoll.optimize.solve import AllocationError, allocation_of
+from atoll.optimize.sets import Ints, Sets
+from atoll.optimize.solve import AllocationError
 
 
 def one_kind_per_served_model(problem: Problem, *, clock: Callable[[], float] = time.monotonic) -> Allocation:

@@ -21,12 +21,12 @@ from atoll.optimize.generation import Generated, Generation, list_prices
 from atoll.optimize.greedy import greedy
 from atoll.optimize.highs import Limits
 from atoll.optimize.improve import Improvement
+from atoll.optimize.indexing import sets_over
 from atoll.optimize.master import Chosen, Held
 from atoll.optimize.options import Options, front, options_of, varied
 from atoll.optimize.plan import Plan, level_values, rank_of
 from atoll.optimize.scarcity import BUDGET, COST, FIX_TOLERANCE, LIMITS, PREFERENCE, shortfall_level
 from atoll.optimize.search import Found, Search
-from atoll.optimize.sets import sets_over
 from atoll.optimize.siting import sited
 from atoll.optimize.space import Choice, Floats, Space
 from atoll.optimize.weighing import unserved_of, weighed_sum, weights_of

@@ -18,12 +18,13 @@ from atoll.optimize.draft import Draft, draft_of, plan_in
 from atoll.optimize.effort import Effort
 from atoll.optimize.greedy import nothing, trimmed
 from atoll.optimize.highs import Limits, Solver
+from atoll.optimize.indexing import sets_over
 from atoll.optimize.matrix import Matrix, compile_program
 from atoll.optimize.options import Options
 from atoll.optimize.plan import Plan, fits, level_values, missing_of, rank_of, unserved
 from atoll.optimize.program.build import build
 from atoll.optimize.scarcity import COST, FIX_TOLERANCE, LIMITS, PREFERENCE, penalty, shortfall_level
-from atoll.optimize.sets import Sets, sets_over
+from atoll.optimize.sets import Sets
 from atoll.optimize.space import Choice, Floats, Ints, Space
 from atoll.optimize.start import decision_value, rounded, start_values
 from atoll.optimize.weighing import weighed_sum, weights_of

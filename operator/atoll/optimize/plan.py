@@ -71,8 +71,13 @@ class Missing(NamedTuple):
     spilled: float
 
 
+_NOTHING = Missing(spot=0.0, replicas=0, domains=0, exposed=0.0, spilled=0.0)
+
+
 def missing_of(sets: Sets, counts: Ints, demand: int) -> Missing:
     """What a demand's soft limits lack at these replica counts."""
+    if not sets.is_limited[demand]:
+        return _NOTHING
     placement = sets.demands[demand].placement
     used = np.flatnonzero((counts > 0) & (sets.demand_of == demand))
     excess = 0.0

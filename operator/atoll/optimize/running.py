@@ -7,11 +7,12 @@ import numpy as np
 from atoll.domain.pool import OfferingKey
 from atoll.domain.problem import Problem, ReplicaGroup
 from atoll.optimize.greedy import greedy
+from atoll.optimize.indexing import start_cost
 from atoll.optimize.nodes import cover, thin
 from atoll.optimize.placement import Placed
 from atoll.optimize.plan import Plan, level_values, unserved
 from atoll.optimize.scarcity import COST
-from atoll.optimize.sets import Sets, start_cost
+from atoll.optimize.sets import Sets
 
 
 def running_plan(sets: Sets) -> Plan | None:
@@ -73,7 +74,7 @@ def _identity(group: ReplicaGroup) -> tuple[object, ...]:
 
 def _nodes_at(sets: Sets, offering: OfferingKey, widths: list[int]) -> dict[int, int] | None:
     """Fewest dollars' worth of an offering's nodes that hold pods of these widths, by supply."""
-    supplies = np.array([n for n, supply in enumerate(sets.supplies) if supply.offering == offering], dtype=np.int64)
+    supplies = sets.supplies_of_offering.get(offering, np.zeros(0, dtype=np.int64))
     kinds = sorted(set(widths))
     slots = np.array([[sets.supplies[p].gpus // s for s in kinds] for p in supplies], dtype=float)
     load = np.array([sum(tp // s for tp in widths if tp >= s) for s in kinds], dtype=float)

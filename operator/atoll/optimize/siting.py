@@ -15,11 +15,11 @@ from atoll.domain.problem import Problem
 from atoll.optimize.draft import Draft, draft_of
 from atoll.optimize.greedy import greedy
 from atoll.optimize.highs import Limits, Solver
+from atoll.optimize.indexing import sets_over
 from atoll.optimize.master import WholePlan
 from atoll.optimize.matrix import compile_program
 from atoll.optimize.plan import fits
 from atoll.optimize.program.build import build
-from atoll.optimize.sets import sets_over
 from atoll.optimize.space import Bools, Choice, Menu, Space, Wanted
 from atoll.optimize.start import rounded, start_values
 

@@ -218,15 +218,7 @@ def space_of(problem: Problem, *, prune: bool = True) -> Space:
     supplies = tuple(supply for supply in problem.supplies if supply.obtainable > 0 and supply.gpus > 0)
     places = tuple(sorted({place_of(supply) for supply in supplies}))
     number_of = {place: number for number, place in enumerate(places)}
-    kept = {(group.demand, group.strategy) for group in problem.running}
-    known: dict[tuple[int, Placement, tuple[float, ...]], list[int]] = {}
-    usable = []
-    for row, wanted in zip((row for row in problem.demands if row.rate > 0.0), demands, strict=True):
-        # Demands for the same templates are many in a large fleet, and to compare 700 templates takes 10 ms.
-        same = (id(row.templates), row.placement, row.classes)
-        if same not in known or any(demand == wanted.key for demand, _ in kept):
-            known[same] = _usable(wanted, kept, prune=prune)
-        usable.append(known[same])
+    usable = _usable(problem, demands, prune=prune)
     shapes = {
         (kind, wanted.templates[number].strategy.tp)
         for wanted, numbers in zip(demands, usable, strict=True)
@@ -278,10 +270,23 @@ def _wanted(row: DemandRow) -> Wanted:
     )
 
 
-def _usable(wanted: Wanted, kept: set[tuple[DemandKey, Strategy]], *, prune: bool) -> list[int]:
-    stays = {strategy for demand, strategy in kept if demand == wanted.key}
-    numbers = unsurpassed(wanted.templates, stays) if prune else list(range(len(wanted.templates)))
-    return [number for number in numbers if _is_sound(wanted.templates[number], wanted)]
+def _usable(problem: Problem, demands: Sequence[Wanted], *, prune: bool) -> list[list[int]]:
+    """Templates of each demand that can be of use: those that no other surpasses, and those that run."""
+    stays: dict[DemandKey, set[Strategy]] = {}
+    for group in problem.running:
+        stays.setdefault(group.demand, set()).add(group.strategy)
+    # Demands for the same templates are many in a large fleet, and to compare 700 templates takes 10 ms.
+    known: dict[tuple[int, Placement, tuple[float, ...]], list[int]] = {}
+    usable = []
+    for row, wanted in zip((row for row in problem.demands if row.rate > 0.0), demands, strict=True):
+        same = (id(row.templates), row.placement, row.classes)
+        if same not in known:
+            numbers = unsurpassed(wanted.templates) if prune else range(len(wanted.templates))
+            known[same] = [number for number in numbers if _is_sound(wanted.templates[number], wanted)]
+        own = stays.get(wanted.key, set())
+        runs = [number for number, each in enumerate(wanted.templates) if own and each.strategy in own]
+        usable.append(sorted({*known[same], *(n for n in runs if _is_sound(wanted.templates[n], wanted))}))
+    return usable
 
 
 def _menu(
@@ -293,17 +298,17 @@ def _menu(
     *,
     share: Floats,
 ) -> Menu:
-    row_of = {row: number for number, row in enumerate(rows)}
-    by_kind: dict[str, list[tuple[int, int]]] = {}
-    for (kind, width), number in row_of.items():
-        by_kind.setdefault(kind, []).append((width, number))
-    load = np.zeros((len(numbers), len(rows)))
+    kinds = {kind: number for number, kind in enumerate(dict.fromkeys(kind for kind, _ in rows))}
+    need = np.zeros((len(numbers), len(kinds)), dtype=np.int64)
+    tp = np.zeros(len(numbers), dtype=np.int64)
     for line, number in enumerate(numbers):
         strategy = wanted.templates[number].strategy
+        tp[line] = strategy.tp
         for kind, count in strategy.need.items():
-            for width, row in by_kind[kind]:
-                if width <= strategy.tp:
-                    load[line, row] = count * (strategy.tp // width)
+            need[line, kinds[kind]] = count
+    width = np.array([width for _, width in rows], dtype=np.int64)
+    kind_of = np.array([kinds[kind] for kind, _ in rows], dtype=np.int64)
+    load = (need[:, kind_of] * (tp[:, None] // width)).astype(float)
     admitted = np.array([_admits(wanted.placement, place) for place in places], dtype=bool)
     allowed = np.zeros((len(numbers), len(places)), dtype=bool)
     for place in np.flatnonzero(admitted):

@@ -1,21 +1,17 @@
 """Templates of one demand that stage two need not look at: another delivers as much for no more of anything."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from atoll.domain.strategy import Strategy, Template
+from atoll.domain.strategy import Template
 
 
-def unsurpassed(templates: Sequence[Template], stays: Collection[Strategy]) -> list[int]:
+def unsurpassed(templates: Sequence[Template]) -> list[int]:
     """Templates for which no other delivers at least as much for no more of anything.
 
     With one width per strategy the cumulative need at width s is count x tp for s up to tp, so another dominates
     if it is no wider and asks for no more GPUs of any kind. Equal templates keep the first.
-
-    Args:
-        templates: of one demand.
-        stays: strategies that are kept whatever surpasses them.
     """
     kinds = sorted({kind for template in templates for kind in template.strategy.need})
     gpus = np.array([[t.strategy.need.get(kind, 0) * t.strategy.tp for kind in kinds] for t in templates], dtype=float)
@@ -24,9 +20,6 @@ def unsurpassed(templates: Sequence[Template], stays: Collection[Strategy]) -> l
     startup = np.array([template.startup_seconds for template in templates], dtype=float)
     survivors = []
     for number, template in enumerate(templates):
-        if template.strategy in stays:
-            survivors.append(number)
-            continue
         rivals = np.flatnonzero((rate >= rate[number]) & (width <= width[number]) & (startup <= startup[number]))
         rivals = rivals[(gpus[rivals] <= gpus[number]).all(axis=1)]
         rivals = rivals[[_is_alike(templates[rival], template) for rival in rivals]]

@@ -12,18 +12,19 @@ import pyomo.environ as pyo
 
 from atoll.domain.demand import DemandKey
 from atoll.domain.pool import Supply
+from atoll.optimize.answer import plan_of
 from atoll.optimize.effort import Effort
 from atoll.optimize.explain.ground import Ground
 from atoll.optimize.greedy import greedy
 from atoll.optimize.highs import Solver
+from atoll.optimize.indexing import sets_over
 from atoll.optimize.matrix import compile_program
 from atoll.optimize.plan import Plan, fits, level_values, unserved
 from atoll.optimize.program.build import FAMILIES, build
 from atoll.optimize.program.linear import linear
 from atoll.optimize.scarcity import COST, FIX_TOLERANCE, LIMITS, PREFERENCE, shortfall_level
 from atoll.optimize.search import Search
-from atoll.optimize.sets import Sets, sets_over
-from atoll.optimize.solve import plan_of
+from atoll.optimize.sets import Sets
 from atoll.optimize.space import Choice
 from atoll.optimize.start import rounded
 
