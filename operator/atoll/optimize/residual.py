@@ -16,7 +16,10 @@ from atoll.optimize.placement import Placed
 from atoll.optimize.tally import served_by
 
 SHARE = 0.25
-"""Of the deadline, for the residual problem."""
+HASTY_SHARE = 0.5
+HASTY_SECONDS = 1.0
+"""Of the deadline, for the residual problem; of a short one more, up to so many seconds: a search of the whole fleet
+comes to nothing in what is left of a second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +84,7 @@ def residual(problem: Problem, stays: Placed) -> Residual:
     price = sum(use.nodes * use.supply.price_per_hour for use in stays.nodes)
     policy = replace(
         problem.policy,
-        deadline_seconds=SHARE * problem.policy.deadline_seconds,
+        deadline_seconds=_seconds(problem.policy.deadline_seconds),
         budget_per_hour=max(0.0, problem.policy.budget_per_hour - price),
         quotas=tuple(replace(each, gpus=max(0, each.gpus - gpus[each.namespace])) for each in problem.policy.quotas),
     )
@@ -98,6 +101,10 @@ def residual(problem: Problem, stays: Placed) -> Residual:
         supply_of=supply_of,
         free=free,
     )
+
+
+def _seconds(deadline: float) -> float:
+    return max(SHARE * deadline, min(HASTY_SHARE * deadline, HASTY_SECONDS))
 
 
 def free_parts(replicas: Iterable[ReplicaGroup], nodes: Iterable[NodeUse]) -> Counter[Supply]:
