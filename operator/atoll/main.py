@@ -57,6 +57,7 @@ async def operate(settings: Settings) -> None:
             fleet=settings.fleet,
             router=settings.router,
             http=httpx.AsyncClient(trust_env=False),
+            client=client,
         ),
         metrics=metrics,
         debounce_seconds=settings.debounce_seconds,

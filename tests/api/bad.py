@@ -407,6 +407,12 @@ CASES = (
         "spec.router.maxRequestSize",
         "between 1Mi and 1Gi",
     ),
+    fleet(
+        "gateways without any",
+        {"spec.router.target": "GatewayAPI", "spec.router.gateway.parents": []},
+        "spec.router.gateway.parents",
+        "at least one Gateway",
+    ),
     fleet("no worker", {"spec.router.workers": 0}, "spec.router.workers", "0"),
     fleet("unknown balancing", {"spec.router.balancing": "RoundRobin"}, "spec.router.balancing", "RoundRobin"),
     fleet("too many retries", {"spec.router.retries": 11}, "spec.router.retries", "11"),

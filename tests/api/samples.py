@@ -239,6 +239,13 @@ def fleet() -> dict[str, Any]:
             "pace": {"maxMoves": 20, "keepWindow": "15m"},
             "pendingTimeout": "3m",
             "router": {
+                "target": "Both",
+                "gateway": {
+                    "parents": [{"name": "public", "namespace": "gateways", "sectionName": "https"}],
+                    "hostnames": ["models.example.com"],
+                    "modelHeader": "X-Model",
+                    "requestTimeout": "1h",
+                },
                 "replicas": 3,
                 "image": "registry.example/envoy:1",
                 "acknowledgement": {"mode": "Endpoints", "endpoints": ["http://127.0.0.1:9901"]},

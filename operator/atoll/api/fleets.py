@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from atoll.api.decode import decode, invalid, metadata
 from atoll.api.quantities import mebibytes, millicores, seconds
 from atoll.api.v1alpha1.fleet import FleetSpec, RouterSettings
-from atoll.domain.fleet import Acknowledgement, Fleet, RouterPolicy
+from atoll.domain.fleet import Acknowledgement, Fleet, GatewayPolicy, GatewayReference, RouterPolicy
 from atoll.domain.objects import FLEET
 from atoll.domain.problem import Quota, SolvePolicy
 
@@ -61,7 +61,19 @@ def _router(router: RouterSettings) -> RouterPolicy:
     memory = mebibytes(router.memory)
     if memory < _LEAST_MEMORY:
         raise invalid("spec.router.memory", f"{router.memory!r} is less than 256Mi")
+    if router.target.uses_gateways and not router.gateway.parents:
+        raise invalid("spec.router.gateway.parents", f"target {router.target.value} needs at least one Gateway")
     return RouterPolicy(
+        target=router.target,
+        gateway=GatewayPolicy(
+            parents=tuple(
+                GatewayReference(namespace=parent.namespace, name=parent.name, section=parent.section_name)
+                for parent in router.gateway.parents
+            ),
+            hostnames=router.gateway.hostnames,
+            model_header=router.gateway.model_header,
+            request_timeout=router.gateway.request_timeout,
+        ),
         replicas=router.replicas,
         image=router.image,
         workers=router.workers,

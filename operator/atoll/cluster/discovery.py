@@ -11,6 +11,7 @@ from atoll.domain.objects import (
     DEPLOYMENT,
     EVENT,
     FLEET_PLAN,
+    HTTP_ROUTE,
     LEASE,
     NODE,
     OUR_KINDS,
@@ -88,6 +89,8 @@ def needed_permissions(namespace: str, lease_name: str) -> tuple[Permission, ...
         *(Permission(verb="patch", kind=kind, subresource="status") for kind in OUR_KINDS),
         *(Permission(verb=verb, kind=FLEET_PLAN) for verb in ("create", "patch", "delete")),
         *(Permission(verb=verb, kind=kind) for kind in CHILD_KINDS for verb in ("create", "patch", "delete")),
+        # Asked for on every cluster, used where a Fleet has Gateways carry requests.
+        *(Permission(verb=verb, kind=HTTP_ROUTE) for verb in ("list", "create", "patch")),
         Permission(verb="update", kind=DEPLOYMENT, subresource="scale"),
         *(Permission(verb=verb, kind=POD) for verb in ("patch", "delete")),
         Permission(verb="create", kind=EVENT),

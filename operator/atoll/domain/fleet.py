@@ -22,6 +22,56 @@ class Acknowledgement(StrEnum):
     NONE = "None"
 
 
+class RouterTarget(StrEnum):
+    """What carries requests to replicas."""
+
+    ENVOY = "Envoy"
+    GATEWAY_API = "GatewayAPI"
+    BOTH = "Both"
+
+    @property
+    def uses_envoy(self) -> bool:
+        """Atoll's own router does."""
+        return self is not RouterTarget.GATEWAY_API
+
+    @property
+    def uses_gateways(self) -> bool:
+        """Gateways of the cluster do."""
+        return self is not RouterTarget.ENVOY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayReference:
+    """A Gateway, or one of its listeners, that carries requests.
+
+    Attributes:
+        namespace: of the Gateway.
+        name: of the Gateway.
+        section: name of the listener; empty for all.
+    """
+
+    namespace: str
+    name: str
+    section: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayPolicy:
+    """How HTTPRoutes are written.
+
+    Attributes:
+        parents: Gateways that they attach to.
+        hostnames: that they match; empty for all of the Gateway.
+        model_header: header that names the served model; the Gateway, or the client, sets it.
+        request_timeout: of the rule, as the Gateway API writes durations; empty where none is written.
+    """
+
+    parents: tuple[GatewayReference, ...] = ()
+    hostnames: tuple[str, ...] = ()
+    model_header: str = "X-Gateway-Model-Name"
+    request_timeout: str = "0s"
+
+
 class Balancing(StrEnum):
     """How the router chooses among the replicas of a served model."""
 
@@ -42,6 +92,8 @@ class RouterPolicy:
     """How requests reach replicas.
 
     Attributes:
+        target: what carries requests.
+        gateway: how HTTPRoutes are written, where Gateways carry requests.
         replicas: router pods.
         image: Envoy image.
         workers: threads of a router pod that carry requests.
@@ -64,6 +116,8 @@ class RouterPolicy:
         token_metrics: the router counts tokens; it then reads every JSON answer whole before it passes it on.
     """
 
+    target: RouterTarget = RouterTarget.ENVOY
+    gateway: GatewayPolicy = field(default_factory=GatewayPolicy)
     replicas: int = 2
     image: str = "envoyproxy/envoy:v1.40.0"
     workers: int = 2

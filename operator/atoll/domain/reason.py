@@ -39,6 +39,8 @@ class Reason(StrEnum):
     ROUTER_NOT_SYNCED = "RouterNotSynced"
     ROUTER_CONFIG_TOO_LARGE = "RouterConfigTooLarge"
     ROUTED = "Routed"
+    ROUTE_NOT_ACCEPTED = "RouteNotAccepted"
+    GATEWAY_API_MISSING = "GatewayAPIMissing"
     OFFERING_MASKED = "OfferingMasked"
     # Writing to the API server.
     FORBIDDEN = "Forbidden"

@@ -147,6 +147,7 @@ class Snapshot:
         profiles: measured step times, by name.
         masks: offerings that gave nothing lately; a mask counts until its time, its strikes until nodes come.
         objects: raw objects of our own kinds and children as last seen, managed fields dropped.
+        gateway_fault: why HTTPRoutes can be neither read nor written; None where they can, or are not used.
         router_versions: per router the configuration version it has taken; None where it cannot be read.
     """
 
@@ -162,4 +163,5 @@ class Snapshot:
     profiles: tuple[PerformanceProfile, ...] = ()
     masks: Mapping[OfferingKey, Mask] = field(default_factory=dict)
     objects: Mapping[Reference, ObjectLike] = field(default_factory=dict)
+    gateway_fault: Fault | None = None
     router_versions: Mapping[str, str | None] = field(default_factory=dict)

@@ -5,10 +5,15 @@ from datetime import datetime
 
 import httpx
 
+from atoll.cluster.client import Client
+from atoll.cluster.errors import ForbiddenError, NotFoundError
 from atoll.domain.fleet import Acknowledgement
-from atoll.domain.objects import KINDS
+from atoll.domain.objects import HTTP_ROUTE, KINDS, reference
+from atoll.domain.reason import Fault, Reason
 from atoll.domain.snapshot import Snapshot
 from atoll.handlers.cache import Cache
+from atoll.handlers.kopfthread import MANAGED_BY_US
+from atoll.handlers.slim import slim
 from atoll.handlers.unheard import Unheard
 from atoll.reconcile.masks import next_masks
 from atoll.reconcile.observe import observe
@@ -28,12 +33,14 @@ class Gatherer:
         fleet: name of the Fleet looked after.
         router: where router pods listen.
         http: to ask routers with.
+        client: to list HTTPRoutes with.
     """
 
     cache: Cache
     fleet: str
     router: RouterSettings
     http: httpx.AsyncClient
+    client: Client
     _unheard: Unheard = field(default_factory=Unheard)
 
     def snapshot(self, now: datetime) -> Snapshot:
@@ -43,11 +50,34 @@ class Gatherer:
         return replace(seen, masks=next_masks(seen, now), unheard=self._unheard.of(seen, now))
 
     async def with_routers(self, snapshot: Snapshot) -> Snapshot:
-        """The snapshot with the configuration version that every router has taken."""
+        """The snapshot with what those that carry requests have taken: routers' versions, and HTTPRoutes' status."""
+        if snapshot.fleet.router.target.uses_gateways:
+            snapshot = await self._with_routes(snapshot)
         return replace(snapshot, router_versions=await router_versions(self._urls(snapshot), self.http))
+
+    async def _with_routes(self, snapshot: Snapshot) -> Snapshot:
+        """The snapshot with our HTTPRoutes as they are now.
+
+        They are listed, not watched: a watch of a kind whose definition is not there, or goes, would end all others.
+        """
+        try:
+            listing = await self.client.list(HTTP_ROUTE, labels=MANAGED_BY_US, each=slim)
+        except NotFoundError:
+            fault = Fault(
+                reason=Reason.GATEWAY_API_MISSING,
+                message=f"{HTTP_ROUTE.plural} {HTTP_ROUTE.api_version} is not installed: install the Gateway API's "
+                "custom resource definitions, or set spec.router.target of the Fleet to Envoy",
+            )
+            return replace(snapshot, gateway_fault=fault)
+        except ForbiddenError as error:
+            return replace(snapshot, gateway_fault=Fault(reason=Reason.FORBIDDEN, message=str(error)))
+        objects = {ref: obj for ref, obj in snapshot.objects.items() if ref.kind != HTTP_ROUTE.name}
+        return replace(snapshot, objects={**objects, **{reference(route): route for route in listing.items}})
 
     def _urls(self, snapshot: Snapshot) -> list[str]:
         policy = snapshot.fleet.router
+        if not policy.target.uses_envoy:
+            return []
         if policy.acknowledgement is Acknowledgement.ENDPOINTS:
             return list(policy.endpoints)
         if policy.acknowledgement is Acknowledgement.NONE:

@@ -9,6 +9,7 @@ from atoll.domain.plan import Plan, PlannedReplicas
 from atoll.domain.reason import Fault, InvalidObjectError
 from atoll.domain.snapshot import Snapshot
 from atoll.reconcile.drain import is_draining
+from atoll.reconcile.gateway import wanted_routes
 from atoll.reconcile.routing import routed_demands
 from atoll.reconcile.running import DeploymentId, is_lost, pods_by_deployment
 from atoll.reconcile.wanted import Desired, WantedDeployment
@@ -44,8 +45,11 @@ def desired_objects(
         decided.add(demand.key)
         deployments.update(wanted)
         companions.update(services)
-    configuration = router_configuration(routed_demands(snapshot, plan), router, snapshot.fleet.router)
-    for intent in (*router_objects(configuration, router, snapshot.fleet.router), *_config_map(configuration, router)):
+    models, policy = routed_demands(snapshot, plan), snapshot.fleet.router
+    configuration = router_configuration(models, router, policy)
+    routes = wanted_routes(snapshot, models)
+    envoy = (*router_objects(configuration, router, policy), *_config_map(configuration, router))
+    for intent in (*routes, *(envoy if policy.target.uses_envoy else ())):
         companions[reference(intent)] = intent
     return (
         Desired(
@@ -53,6 +57,7 @@ def desired_objects(
             companions=tuple(companions.values()),
             router_version=configuration.version,
             planned=frozenset(decided),
+            routes=routes,
         ),
         faults,
     )

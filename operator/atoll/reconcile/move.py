@@ -1,13 +1,16 @@
 """A move in progress, as one step sees it: what serves, what is still to come, and what is written."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from atoll.domain.demand import DemandKey
 from atoll.domain.fleet import Acknowledgement
-from atoll.domain.objects import Action, Apply, ObjectLike, reference
+from atoll.domain.objects import HTTP_ROUTE, Action, Apply, ObjectLike, reference
+from atoll.domain.reason import Fault, Reason
 from atoll.domain.snapshot import ObservedPod, Snapshot
 from atoll.reconcile.difference import differs
 from atoll.reconcile.drain import is_drained, is_draining
+from atoll.reconcile.gateway import differs_exactly, unacknowledged
 from atoll.reconcile.running import DeploymentId, is_lost, node_is_gone, pods_by_deployment, replica_id, whole_replicas
 from atoll.reconcile.service import rates
 from atoll.reconcile.wanted import Desired
@@ -25,7 +28,8 @@ class Move:
         actions: of this step so far.
         waiting: for what, by demand.
         grown: demands of which this step starts replicas.
-        router_synced: every router has acknowledged the present configuration.
+        unrouted: demands whose present routes are not known by all that carry requests, and why.
+        router_synced: there is none of them, and every router has acknowledged the present configuration.
         replan_due: another plan is about to come.
     """
 
@@ -39,7 +43,8 @@ class Move:
         self.actions: list[Action] = []
         self.waiting: dict[DemandKey, str] = {}
         self.grown: set[DemandKey] = set()
-        self.router_synced = self._router_synced()
+        self.unrouted = self._unrouted()
+        self.router_synced = not self.unrouted and (self._envoy_synced() or self._unasked())
         self._rates = rates(snapshot)
         self._whole = whole_replicas(snapshot, self.pods)
 
@@ -48,7 +53,7 @@ class Move:
         live = self.snapshot.objects.get(reference(intent))
         if live is None:
             self.actions.append(Apply(intent=intent, why="new"))
-        elif differs(intent, live) and not live["metadata"].get("deletionTimestamp"):
+        elif _is_other(intent, live) and not live["metadata"].get("deletionTimestamp"):
             metadata = live["metadata"]
             self.actions.append(
                 Apply(
@@ -108,13 +113,37 @@ class Move:
         """The pod has been out of the router for the fleet's drain time."""
         return is_drained(pod, self.now, self.snapshot.fleet.router.drain_seconds)
 
+    def routed(self, demand: DemandKey) -> bool:
+        """All that carry requests know the present routes of a demand."""
+        return self.router_synced or (bool(self.unrouted) and demand not in self.unrouted)
+
     def priority(self, demand: DemandKey) -> int:
         """Of a demand; a demand that is not planned comes last."""
         found = self.snapshot.demands.get(demand)
         return found.priority if found else -(2**31)
 
-    def _router_synced(self) -> bool:
-        if self.snapshot.fleet.router.acknowledgement is Acknowledgement.NONE:
+    def _unrouted(self) -> Mapping[DemandKey, Fault]:
+        if self._unasked():
+            return {}
+        fault = self.snapshot.gateway_fault
+        if fault is None and not self._envoy_synced():
+            fault = Fault(
+                reason=Reason.ROUTER_NOT_SYNCED, message="not every router has acknowledged the present configuration"
+            )
+        if fault is not None:
+            return dict.fromkeys(self.snapshot.demands, fault)
+        return unacknowledged(self.snapshot, self.desired.routes)
+
+    def _unasked(self) -> bool:
+        """Nobody is asked what he knows."""
+        return self.snapshot.fleet.router.acknowledgement is Acknowledgement.NONE
+
+    def _envoy_synced(self) -> bool:
+        if not self.snapshot.fleet.router.target.uses_envoy:
             return True
         versions = self.snapshot.router_versions
         return bool(versions) and all(version == self.desired.router_version for version in versions.values())
+
+
+def _is_other(intent: ObjectLike, live: ObjectLike) -> bool:
+    return differs_exactly(intent, live) if intent["kind"] == HTTP_ROUTE.name else differs(intent, live)

@@ -43,16 +43,29 @@ def rates(snapshot: Snapshot) -> dict[tuple[DemandKey, str], float]:
     return found
 
 
+def routable_replicas(snapshot: Snapshot) -> Counter[tuple[DemandKey, str]]:
+    """Replicas that requests reach and will go on reaching, by demand and strategy id."""
+    pods = pods_by_deployment(snapshot)
+    whole = whole_replicas(snapshot, pods)
+    found: Counter[tuple[DemandKey, str]] = Counter()
+    for item in snapshot.deployments:
+        if item.stage == 0 and (item.replica < 0 or replica_id(item) in whole):
+            found[item.demand, item.strategy.id] += sum(
+                pod.ready and not is_lost(pod, snapshot) and not is_draining(pod)
+                for pod in pods.get((item.namespace, item.name), ())
+            )
+    return found
+
+
 def service_of(snapshot: Snapshot, plan: Plan | None, desired: Desired) -> Service:
     """What is served at the moment of a snapshot."""
     rate = rates(snapshot)
     pods = pods_by_deployment(snapshot)
-    whole = whole_replicas(snapshot, pods)
+    by_strategy = routable_replicas(snapshot)
     wanted: Counter[DemandKey] = Counter()
     for group in plan.groups if plan else ():
         wanted[group.demand] += group.count
     ready: Counter[DemandKey] = Counter()
-    by_strategy: Counter[tuple[DemandKey, str]] = Counter()
     served: dict[DemandKey, float] = defaultdict(float)
     waiting: dict[DemandKey, str] = defaultdict(str)
     leaving = 0
@@ -63,14 +76,11 @@ def service_of(snapshot: Snapshot, plan: Plan | None, desired: Desired) -> Servi
                 waiting[item.demand] = waiting[item.demand] or pod.waiting or "a pod waits for a node"
         if item.stage:
             continue
-        reachable = 0
-        if item.replica < 0 or replica_id(item) in whole:
-            reachable = sum(pod.ready and not is_lost(pod, snapshot) and not is_draining(pod) for pod in mine)
-        ready[item.demand] += reachable
-        by_strategy[item.demand, item.strategy.id] += reachable
-        served[item.demand] += reachable * rate.get((item.demand, item.strategy.id), 0.0)
         keep = desired.deployments.get((item.namespace, item.name))
         leaving += max(0, item.replicas - (keep.count if keep else 0))
+    for (demand, strategy), count in by_strategy.items():
+        ready[demand] += count
+        served[demand] += count * rate.get((demand, strategy), 0.0)
     return Service(
         wanted_replicas=wanted,
         ready_replicas=ready,

@@ -35,7 +35,7 @@ def shrink(move: Move, room: Room) -> None:
                 room.answer(offering, gpus)
             if victim.head is not None:
                 leaving.add(victim.head.uid)
-            known = move.router_synced or not spared
+            known = move.routed(victim.demand) or not spared
             if victim.head is None or (_drained(move, victim.head) and known):
                 _stop(move, victim, gone)
             else:
@@ -52,7 +52,7 @@ def _may_go(move: Move, room: Room, spare: Spare, victim: Victim) -> bool:
 
     A drain goes on while routers learn of something else, such as a strategy of another demand that has gone.
     """
-    if not victim.refilled and (move.router_synced or victim.draining) and spare.suffices(victim):
+    if not victim.refilled and (move.routed(victim.demand) or victim.draining) and spare.suffices(victim):
         for offering, gpus in victim.gpus.items():
             room.coming[offering] += gpus
         return True

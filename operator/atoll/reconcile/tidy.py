@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from atoll.domain.objects import (
+    CHILD_KINDS,
     DEPLOYMENT,
     DISRUPTION_BUDGET,
     NODE,
@@ -19,7 +20,9 @@ from atoll.reconcile.move import Move
 from atoll.reconcile.ownership import demand_of, is_engine
 from atoll.reconcile.running import node_is_gone, replica_id
 from atoll.render import names
+from atoll.render.router.configuration import router_labels
 
+_ROUTER_KINDS = {kind.name for kind in CHILD_KINDS}
 _STAGES_START_TOGETHER_SECONDS = 60.0
 
 
@@ -75,6 +78,21 @@ def delete_unused(move: Move) -> None:
             continue
         if not any(_selects(obj, labels) for labels in running[ref.namespace]):
             why = "nothing uses it any more"
+            move.actions.append(
+                Delete(target=ref, uid=metadata["uid"], resource_version=metadata["resourceVersion"], why=why)
+            )
+
+
+def delete_idle_router(move: Move) -> None:
+    """Delete Atoll's own router where Gateways alone carry requests, once they know every route."""
+    if move.snapshot.fleet.router.target.uses_envoy or not move.router_synced:
+        return
+    for ref, obj in sorted(move.snapshot.objects.items(), key=lambda item: item[0]):
+        metadata = obj["metadata"]
+        if ref.kind not in _ROUTER_KINDS or metadata.get("deletionTimestamp"):
+            continue
+        if router_labels().items() <= (metadata.get("labels") or {}).items():
+            why = "Gateways carry all requests"
             move.actions.append(
                 Delete(target=ref, uid=metadata["uid"], resource_version=metadata["resourceVersion"], why=why)
             )

@@ -8,17 +8,18 @@ both, old replicas break before new ones are made (``shrink`` says which). All s
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from atoll.domain.demand import DemandKey
 from atoll.domain.objects import Action
+from atoll.domain.reason import Fault
 from atoll.domain.snapshot import Snapshot
 from atoll.reconcile.grow import grow
 from atoll.reconcile.move import Move
 from atoll.reconcile.room import Room
 from atoll.reconcile.shrink import shrink
-from atoll.reconcile.tidy import delete_lost_pods, delete_unused
+from atoll.reconcile.tidy import delete_idle_router, delete_lost_pods, delete_unused
 from atoll.reconcile.wanted import Desired
 
 
@@ -30,6 +31,7 @@ class Step:
         actions: writes that are safe now, in order.
         converged: nothing is left to do and nothing is waited for.
         waiting: for what, by demand.
+        unrouted: demands whose present routes are not known by all that carry requests, and why.
         router_synced: every router has acknowledged the present configuration.
     """
 
@@ -37,6 +39,7 @@ class Step:
     converged: bool
     waiting: Mapping[DemandKey, str]
     router_synced: bool
+    unrouted: Mapping[DemandKey, Fault] = field(default_factory=dict)
 
 
 def next_step(
@@ -55,12 +58,19 @@ def next_step(
     for intent in desired.companions:
         move.apply(intent, why="differs from what is desired")
     if hold:
-        return Step(actions=tuple(move.actions), converged=False, waiting={}, router_synced=move.router_synced)
+        return Step(
+            actions=tuple(move.actions),
+            converged=False,
+            waiting={},
+            router_synced=move.router_synced,
+            unrouted=move.unrouted,
+        )
     delete_lost_pods(move)
     room = Room(move)
     grow(move, room)
     shrink(move, room)
     delete_unused(move)
+    delete_idle_router(move)
     for key, wanted in desired.deployments.items():
         if move.serving(key) < wanted.count:
             move.waiting.setdefault(wanted.demand, "for replicas to become Ready")
@@ -69,4 +79,5 @@ def next_step(
         converged=not move.actions and not move.waiting and move.router_synced,
         waiting=move.waiting,
         router_synced=move.router_synced,
+        unrouted=move.unrouted,
     )

@@ -49,6 +49,7 @@ class Desired:
         deployments: engine Deployments by namespace and name.
         companions: Services, disruption budgets and router objects: they cost nothing and are there from the start.
         router_version: configuration version that every router should have taken.
+        routes: HTTPRoutes, which are companions too: Gateways acknowledge each.
         planned: demands that the plan decided about, be it for no replicas.
     """
 
@@ -56,3 +57,4 @@ class Desired:
     companions: tuple[ObjectLike, ...]
     router_version: str
     planned: frozenset[DemandKey]
+    routes: tuple[ObjectLike, ...] = ()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from atoll.domain.demand import Demand, DemandKey
-from atoll.domain.fleet import Acknowledgement, Fleet, Mode
+from atoll.domain.fleet import Acknowledgement, Fleet, Mode, RouterTarget
 from atoll.domain.pool import Provisioning
 from atoll.domain.profile import PerformanceProfile
 from atoll.domain.reason import Fault
@@ -134,7 +134,7 @@ class _Player:
         self._setting = setting
         self._holds = holds
         fleet = setting.fleet
-        router = replace(fleet.router, acknowledgement=Acknowledgement.NONE)
+        router = replace(fleet.router, acknowledgement=Acknowledgement.NONE, target=RouterTarget.ENVOY)
         began = setting.start - timedelta(seconds=_WARM_SECONDS)
         self._world = World(
             now=began if setting.begin is Begin.SETTLED else setting.start,

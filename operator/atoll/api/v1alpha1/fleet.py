@@ -13,6 +13,7 @@ from atoll.api.v1alpha1.base import (
     Fraction,
     Generation,
     Money,
+    ObjectName,
     Quantity,
     Rate,
     Rule,
@@ -22,7 +23,7 @@ from atoll.api.v1alpha1.base import (
     between,
     describe,
 )
-from atoll.domain.fleet import AccessLog, Acknowledgement, Balancing, Mode
+from atoll.domain.fleet import AccessLog, Acknowledgement, Balancing, Mode, RouterTarget
 
 DEADLINES = ("100ms", "10m")
 """Least and most time for a solve; of ``atoll plan --deadline`` too."""
@@ -74,6 +75,55 @@ class AcknowledgementSettings(Schema, frozen=True, kw_only=True):
     )
 
 
+class GatewayParent(Schema, frozen=True, kw_only=True):
+    """A Gateway that HTTPRoutes attach to."""
+
+    name: Annotated[ObjectName, describe("Name of the Gateway.")]
+    namespace: Annotated[
+        Annotated[str, Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)],
+        describe("Namespace of the Gateway; its listeners must allow routes from the namespaces of the demands."),
+    ]
+    section_name: Annotated[
+        Annotated[str, Meta(pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?)?$", max_length=253)],
+        describe("One listener of it; empty: all."),
+    ] = ""
+
+
+class GatewaySettings(Schema, frozen=True, kw_only=True):
+    """How HTTPRoutes of the Gateway API are written."""
+
+    parents: Annotated[
+        Annotated[tuple[GatewayParent, ...], Meta(max_length=8)], describe("Gateways that they attach to.")
+    ] = ()
+    hostnames: Annotated[
+        Annotated[
+            tuple[
+                Annotated[
+                    str,
+                    Meta(
+                        pattern=r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$",
+                        max_length=253,
+                    ),
+                ],
+                ...,
+            ],
+            Meta(max_length=16),
+        ],
+        describe("Host names that they match; empty: all of the Gateway.", list_type="set"),
+    ] = ()
+    model_header: Annotated[
+        Annotated[str, Meta(pattern="^[A-Za-z0-9-]+$", min_length=1, max_length=128)],
+        describe(
+            "Header that names the served model, since HTTPRoutes do not read bodies: body-based routing of the "
+            "Gateway API Inference Extension, or the client, sets it."
+        ),
+    ] = "X-Gateway-Model-Name"
+    request_timeout: Annotated[
+        Annotated[str, Meta(pattern="^(([0-9]{1,5}(h|m|s|ms)){1,4})?$", max_length=32)],
+        describe("Time-out of the rules; 0s: none. Empty: none is written, for Gateways that refuse the field."),
+    ] = "0s"
+
+
 class RouterHealthSettings(Schema, frozen=True, kw_only=True):
     """How soon a replica that does not answer is left out."""
 
@@ -87,6 +137,16 @@ class RouterHealthSettings(Schema, frozen=True, kw_only=True):
 class RouterSettings(Schema, frozen=True, kw_only=True):
     """How requests reach replicas."""
 
+    target: Annotated[
+        RouterTarget,
+        describe(
+            "What carries requests: Atoll's own Envoy, Gateways of the cluster by HTTPRoutes (GatewayAPI), or Both, to "
+            "move clients from one to the other."
+        ),
+    ] = RouterTarget.ENVOY
+    gateway: Annotated[GatewaySettings, describe("How HTTPRoutes are written, for GatewayAPI and Both.")] = (
+        GatewaySettings()
+    )
     replicas: Annotated[Annotated[int, Meta(ge=0, le=100)], describe("Router pods; 0 where Atoll runs none.")] = 2
     image: Annotated[Annotated[str, Meta(min_length=1, max_length=512)], describe("Envoy image.")] = (
         "envoyproxy/envoy:v1.40.0"
@@ -150,6 +210,10 @@ class RouterSettings(Schema, frozen=True, kw_only=True):
             "at most maxRequestSize, until it is whole; streams stay as they are."
         ),
     ] = False
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("self.target == 'Envoy' || size(self.gateway.parents) > 0", "target GatewayAPI needs gateway.parents"),
+    )
 
 
 class QuotaSettings(Schema, frozen=True, kw_only=True):

@@ -129,13 +129,8 @@ def _shortfall(demand: Demand, planned: PlannedDemand) -> tuple[Reason, str]:
 def _routed_condition(view: View, demand: Demand) -> Condition:
     if demand.rate <= 0.0 and not view.service.wanted_replicas[demand.key]:
         return Condition(type="Routed", status=True, reason=Reason.NO_DEMAND)
-    if not view.step.router_synced:
-        return Condition(
-            type="Routed",
-            status=False,
-            reason=Reason.ROUTER_NOT_SYNCED,
-            message="not every router has acknowledged the present configuration",
-        )
+    if (fault := view.step.unrouted.get(demand.key)) is not None:
+        return Condition(type="Routed", status=False, reason=fault.reason, message=fault.message)
     if not view.service.ready_replicas[demand.key]:
         return Condition(
             type="Routed", status=False, reason=Reason.REPLICAS_STARTING, message="no replica is Ready to be routed to"

@@ -6,6 +6,9 @@ from atoll.domain.reason import Reason
 from atoll.reconcile.conditions import Condition, status_actions
 from atoll.reconcile.status.view import View
 
+_WRONG_ROUTES = {Reason.GATEWAY_API_MISSING, Reason.ROUTE_NOT_ACCEPTED, Reason.FORBIDDEN}
+"""Somebody has to mend something before requests are routed as planned."""
+
 _LISTED = 16
 """Short demands named; the rest is counted in the demands' own status."""
 
@@ -42,10 +45,11 @@ def _fleet_conditions(view: View) -> tuple[Condition, ...]:
         planned = Condition(type="Planned", status=True, reason=Reason.AWAITING_APPROVAL, message=message)
     else:
         planned = Condition(type="Planned", status=True, reason=Reason.PLANNED)
-    reason = Reason.ROUTED if step.router_synced else Reason.ROUTER_NOT_SYNCED
-    routed = Condition(type="Routed", status=step.router_synced, reason=reason)
+    routed = _routed(view)
     if fault is not None:
         degraded = Condition(type="Degraded", status=True, reason=fault.reason, message=str(fault))
+    elif routed.reason in _WRONG_ROUTES:
+        degraded = Condition(type="Degraded", status=True, reason=routed.reason, message=routed.message)
     elif short:
         names = ", ".join(str(item.key) for item in short[:_LISTED])
         degraded = Condition(type="Degraded", status=True, reason=Reason.SHORTFALL, message=f"short: {names}")
@@ -60,3 +64,14 @@ def _fleet_conditions(view: View) -> tuple[Condition, ...]:
     else:
         readiness = Condition(type="Ready", status=True, reason=Reason.SERVING, message=f"{ready} replicas are Ready")
     return readiness, planned, routed, degraded
+
+
+def _routed(view: View) -> Condition:
+    """Whether all that carry requests know the present routes; what is wrong comes before what is only not done yet."""
+    if view.step.router_synced:
+        return Condition(type="Routed", status=True, reason=Reason.ROUTED)
+    faults = sorted(view.step.unrouted.items(), key=lambda item: (item[1].reason not in _WRONG_ROUTES, item[0]))
+    if not faults:
+        return Condition(type="Routed", status=False, reason=Reason.ROUTER_NOT_SYNCED)
+    fault = faults[0][1]
+    return Condition(type="Routed", status=False, reason=fault.reason, message=fault.message)
