@@ -1,14 +1,19 @@
 """Declared demand becomes served models; then nothing is written, and what others change by hand is repaired."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
+import yaml
+from e2e.gateway import answer, gateway_api, route_path, routes
 from e2e.watcher import ServiceWatch
 from e2e.world import BUDGETS, MANIFESTS, ROUTER_CONFIG, SERVICES, Object, World, is_serving, rows, selects, serving
 
 from atoll.local.binaries import Binaries
 from atoll.render import names
+
+GOLDEN_ROUTE = Path(__file__).parents[1] / "tests" / "render" / "golden" / "httproute.yaml"
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -191,6 +196,46 @@ def test_an_engine_pod_deleted_by_hand_comes_back(world: World) -> None:
         world.settle()
     assert world.children() == before, "somebody's mistake is no reason to move"
     assert seen.lowest("phi-4") >= 4
+
+
+def test_gateways_of_the_cluster_carry_the_requests(world: World) -> None:
+    fleet = world.manifest("Fleet")
+    fleet["spec"]["router"] |= {
+        "target": "Both",
+        "gateway": {"parents": [{"name": "public", "namespace": "gateways", "sectionName": "http"}]},
+    }
+    world.apply(fleet)
+    await_routed(world, "GatewayAPIMissing")
+
+    with gateway_api(world):
+        await_routed(world, "RouterNotSynced")
+        world.wait(lambda: len(routes(world)) == 2, "a route for each demand")
+        assert "Gateway gateways/public has said nothing" in world.condition(world.policy(), "Routed")["message"]
+        answer(world, accepted=False)
+        await_routed(world, "RouteNotAccepted")
+        assert "no listener allows this namespace" in world.condition(world.demand("phi-4"), "Routed")["message"]
+        answer(world, accepted=True)
+        await_routed(world, "Routed")
+        world.settle()
+        assert world.quiet_window(renewals=3) == [], "routes that are as wanted are not written again"
+
+        (route,) = (route for route in routes(world) if route["metadata"]["name"] == "phi-4")
+        (rule,) = route["spec"]["rules"]
+        named = {match["headers"][0]["value"] for match in rule["matches"]}
+        assert {"default/phi-4", world.demand("phi-4")["spec"]["model"]["servedName"]} <= named
+        services = {service["metadata"]["name"] for service in world.api.list(SERVICES)}
+        assert {backend["name"] for backend in rule["backendRefs"]} <= services
+        assert all(backend["weight"] for backend in rule["backendRefs"])
+        golden = yaml.safe_load(GOLDEN_ROUTE.read_text(encoding="utf-8"))
+        golden["metadata"] = {"name": "golden", "namespace": "default"}
+        world.api.apply(route_path(golden), golden)  # the real definition takes every field of it
+
+        world.delete("ModelDemand", "phi-4")
+        world.wait(lambda: "phi-4" not in {each["metadata"]["name"] for each in routes(world)}, "its route goes too")
+
+
+def await_routed(world: World, reason: str) -> None:
+    world.wait(lambda: world.condition(world.policy(), "Routed").get("reason") == reason, f"the fleet is {reason}", 30)
 
 
 def engine_of(deployment: Object) -> Object:

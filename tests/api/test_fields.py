@@ -109,6 +109,7 @@ OTHERS: dict[str, Any] = {
     "spec.instanceType": "some-other",
     "spec.router.acknowledgement.endpoints[]": "http://127.0.0.1:9902",
     "spec.router.maxRequestSize": "16Mi",
+    "spec.router.gateway.requestTimeout": "2h",
     "spec.tolerations[].operator": "Exists",
     "spec.engine.podTemplate.tolerations[].operator": "Exists",
     "spec.tolerations[].effect": "NoSchedule",

@@ -6,6 +6,8 @@ from typing import Any
 import httpx
 import pytest
 
+from atoll.cluster.access import Access
+from atoll.cluster.client import Client
 from atoll.domain.objects import KINDS, Delete
 from atoll.handlers.cache import Cache
 from atoll.handlers.gather import Gatherer

@@ -39,7 +39,7 @@ class Part:
     version_module: str = ""
     """The module whose version fills `version_flags`."""
     definitions: tuple[str, ...] = ()
-    """Folders of custom resource definitions in the module named first in go.mod's `programs`, copied to `crds`."""
+    """Folders of custom resource definitions in `definitions_module`, copied to `crds`."""
     definitions_module: str = ""
     """The module that holds `definitions`."""
 
@@ -182,6 +182,9 @@ def _build(part: Part, folder: Path, draft: Path, toolchain: Toolchain, report: 
             )
         (draft / program).chmod(_EXECUTABLE)
     if part.definitions:
+        # Where no program of it is built, nothing has fetched the module yet.
+        fetch = ["mod", "download", part.definitions_module]
+        toolchain.run(fetch, folder=folder, purpose=f"fetching {part.definitions_module}")
         listed = ["list", "-m", "-f", "{{.Dir}}", part.definitions_module]
         module = Path(toolchain.run(listed, folder=folder, purpose=f"finding {part.definitions_module}").strip())
         (draft / "crds").mkdir()

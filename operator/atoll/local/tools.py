@@ -14,6 +14,12 @@ TOOLS = (
     Part(name="helm", programs={"helm": "helm.sh/helm/v4/cmd/helm"}),
     Part(name="kube-score", programs={"kube-score": "github.com/zegl/kube-score/cmd/kube-score"}),
     Part(
+        name="gateway-api",
+        programs={},
+        definitions=("config/crd/standard",),
+        definitions_module="sigs.k8s.io/gateway-api",
+    ),
+    Part(
         name="prometheus",
         programs={name: f"github.com/prometheus/prometheus/cmd/{name}" for name in ("prometheus", "promtool")},
     ),
@@ -26,6 +32,14 @@ def ensure_tool(name: str, *, source: Path = _SOURCE, cache: Path | None = None)
     cache = cache or default_cache()
     ensure_parts([part], source=source, cache=cache)
     return part_folder(part, source, cache) / name
+
+
+def ensure_definitions(name: str, *, source: Path = _SOURCE, cache: Path | None = None) -> Path:
+    """Fetch the custom resource definitions of a tool's module if they are not there yet; their folder."""
+    part = next(part for part in TOOLS if part.name == name)
+    cache = cache or default_cache()
+    ensure_parts([part], source=source, cache=cache)
+    return part_folder(part, source, cache) / "crds"
 
 
 def ensure_tools() -> None:

@@ -93,7 +93,8 @@ class GatewaySettings(Schema, frozen=True, kw_only=True):
     """How HTTPRoutes of the Gateway API are written."""
 
     parents: Annotated[
-        Annotated[tuple[GatewayParent, ...], Meta(max_length=8)], describe("Gateways that they attach to.")
+        Annotated[tuple[GatewayParent, ...], Meta(max_length=8)],
+        describe("Gateways that they attach to.", list_type="map", list_map_keys=["namespace", "name", "sectionName"]),
     ] = ()
     hostnames: Annotated[
         Annotated[
