@@ -51,7 +51,7 @@ def _row(item: TyperOption | TyperArgument) -> str:
         names = ", ".join(f"`{name}`" for name in (*item.opts, *item.secondary_opts))
         value = "" if item.is_flag else _value(item)
     else:
-        names, value = f"`{item.metavar or (item.name or '').upper()}`", ""
+        names, value = f"`{(item.metavar or item.name or '').strip('[]').upper()}`", ""
     text += f" Environment: `{item.envvar}`." if item.envvar else ""
     return f"| {names} | {_escaped(value)} | {_default(item)} | {_escaped(text)} |"
 
