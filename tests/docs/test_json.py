@@ -23,11 +23,17 @@ from atoll.report.comparison import SCHEMA_VERSION as COMPARISON_VERSION
 from atoll.report.comparison import Comparison, side_of
 from atoll.report.cost import SCHEMA_VERSION as COST_VERSION
 from atoll.report.cost import By, CostReport, Grouping
+from atoll.report.doctor import SCHEMA_VERSION as DOCTOR_VERSION
+from atoll.report.doctor import Check, Result, report_of
 from atoll.report.explain import SCHEMA_VERSION as EXPLAIN_VERSION
 from atoll.report.explain import ExplainReport
+from atoll.report.pending import SCHEMA_VERSION as PENDING_VERSION
+from atoll.report.pending import Chain, Link, State
 from atoll.report.plan import SCHEMA_VERSION, PlanReport
 from atoll.report.strategies import SCHEMA_VERSION as STRATEGIES_VERSION
 from atoll.report.strategies import DemandStrategies, RatedStrategy, StrategiesReport, Verdict, with_frontier
+from atoll.report.top import SCHEMA_VERSION as TOP_VERSION
+from report.test_top import REPORT as TOP
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "json.md"
 KEY = DemandKey(namespace="default", name="phi")
@@ -185,12 +191,32 @@ def compared() -> Comparison:
     )
 
 
+def topped() -> dict[str, Any]:
+    """The screen's JSON, without what nobody has looked at yet."""
+    listed = TOP.as_json()
+    return {**listed, "demands": [row for row in listed["demands"] if row["state"]["ready"] is not None]}
+
+
+def waiting() -> dict[str, Any]:
+    """A demand that waits."""
+    link = Link(object="Pod a/b", state=State.WAITS, says="it waits", mend="wait")
+    return {"schemaVersion": PENDING_VERSION, "demands": [Chain(key=KEY, links=(link,)).as_json()]}
+
+
+def examined() -> dict[str, Any]:
+    """What the doctor prints."""
+    return report_of([Check(name="router", result=Result.OK, says="it answers")])
+
+
 SAMPLES = {
     "plan": report().as_json(),
     "strategies": strategies().as_json(everything=False),
     "explain": explained().as_json(),
     "report": costs().as_json(),
     "what-if": compared().as_json(),
+    "top": topped(),
+    "why-pending": waiting(),
+    "doctor": examined(),
 }
 
 
@@ -219,6 +245,9 @@ def test_the_version_is_the_documented_one() -> None:
         ("explain", EXPLAIN_VERSION),
         ("report", COST_VERSION),
         ("what-if", COMPARISON_VERSION),
+        ("top", TOP_VERSION),
+        ("why-pending", PENDING_VERSION),
+        ("doctor", DOCTOR_VERSION),
     )
     for command, version in versions:
         assert f"| `schemaVersion` | integer | version of this form: {version} |" in section(command)

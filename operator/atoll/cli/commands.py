@@ -2,7 +2,7 @@
 
 import typer
 
-from atoll.cli import change, diff, explain, local, plan, report, simulate, strategies, whatif
+from atoll.cli import change, diff, doctor, explain, local, plan, report, simulate, strategies, top, whatif, whypending
 
 app = typer.Typer(
     name="atoll",
@@ -20,6 +20,9 @@ app.command("report", epilog=report.EPILOG)(report.report)
 app.command("diff", epilog=diff.EPILOG)(diff.diff)
 app.command("approve", epilog=change.APPROVE_EPILOG)(change.approve)
 app.command("rollback", epilog=change.ROLLBACK_EPILOG)(change.rollback)
+app.command("top", epilog=top.EPILOG)(top.top)
+app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
+app.command("why-pending", epilog=whypending.EPILOG)(whypending.why_pending)
 app.command("what-if", epilog=whatif.EPILOG)(whatif.what_if)
 app.add_typer(local.app, name="local")
 

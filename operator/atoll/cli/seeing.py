@@ -39,25 +39,28 @@ class Seen:
     now: datetime
 
 
-def look(access: Access, fleet: str, *more: Kind) -> Seen:
+def look(access: Access, fleet: str, *more: Kind, own_pods: bool = False) -> Seen:
     """Look at a cluster.
 
     Args:
         access: which one, as whom.
         fleet: name of the Fleet.
         more: further kinds whose objects are wanted; none where the API server does not serve the kind.
+        own_pods: leave out the pods of others, which decisions need and people do not.
 
     Raises:
         typer.Exit: it cannot be asked; one line on standard error says why.
     """
-    return asked(access, lambda client: see(client, fleet, *more))
+    return asked(access, lambda client: see(client, fleet, *more, own_pods=own_pods))
 
 
-async def see(client: Client, fleet: str, *more: Kind) -> Seen:
+async def see(client: Client, fleet: str, *more: Kind, own_pods: bool = False) -> Seen:
     """The same with a client at hand; ClusterError where the API server does not answer as it should."""
+    ours = {*CHILD_KINDS, POD} if own_pods else set(CHILD_KINDS)
     first, *rest = (*_KINDS, *more)
-    one = await _listed(client, first, optional=False)  # alone: it makes the connection that the others share
-    others = await asyncio.gather(*(_listed(client, kind, optional=kind in more) for kind in rest))
+    one = await _listed(client, first)  # alone: it makes the connection that the others share
+    asking = (_listed(client, kind, labels=_OURS if kind in ours else "", optional=kind in more) for kind in rest)
+    others = await asyncio.gather(*asking)
     objects = dict(zip((first, *rest), (one, *others), strict=True))
     now = datetime.now(UTC)
     snapshot = observe(objects, fleet=fleet, router_versions={}, now=now)
@@ -87,9 +90,9 @@ def asked(access: Access, question: Callable[[Client], Awaitable[_T]]) -> _T:
         raise failed(str(error)) from error
 
 
-async def _listed(client: Client, kind: Kind, *, optional: bool) -> tuple[ObjectLike, ...]:
+async def _listed(client: Client, kind: Kind, *, labels: str = "", optional: bool = False) -> tuple[ObjectLike, ...]:
     try:
-        return (await client.list(kind, labels=_OURS if kind in CHILD_KINDS else "")).items
+        return (await client.list(kind, labels=labels)).items
     except NotFoundError:
         if optional:
             return ()
