@@ -90,6 +90,12 @@ def test_other_pins_are_another_folder(source: Path, tmp_path: Path) -> None:
     assert len(before.name) == len("etcd-") + 12
 
 
+def test_other_go_code_is_another_folder(source: Path, tmp_path: Path) -> None:
+    before = part_folder(PARTS[0], source, tmp_path)
+    (source / PARTS[0].name / "main.go").write_text("package main")
+    assert part_folder(PARTS[0], source, tmp_path) != before
+
+
 def test_kubernetes_programs_know_their_version() -> None:
     kubernetes = next(part for part in PARTS if part.name == "kubernetes")
     version = "k8s.io/component-base/version"

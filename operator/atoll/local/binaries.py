@@ -1,9 +1,9 @@
 """The programs of the control plane, built once from Go modules that this repository pins.
 
 There are no binaries to download that would suit every machine, and nothing built is committed. Each part (a folder
-under `e2e/controlplane` with go.mod and go.sum) is built into a cache folder whose name holds the hash of both files:
-the same pins are built once per machine, other pins never mix. A build happens in a draft folder that is renamed when
-complete, under a file lock, so an interrupted or concurrent run leaves nothing half done.
+under `e2e/controlplane` with go.mod, go.sum and perhaps Go code) is built into a cache folder whose name holds the hash
+of these files: the same pins are built once per machine, other pins never mix. A build happens in a draft folder that
+is renamed when complete, under a file lock, so an interrupted or concurrent run leaves nothing half done.
 """
 
 import fcntl
@@ -139,8 +139,9 @@ def locate(*, source: Path = _SOURCE, cache: Path | None = None) -> Binaries:
 def part_folder(part: Part, source: Path, cache: Path) -> Path:
     """The cache folder of a part at its present pins."""
     digest = hashlib.sha256()
-    for name in ("go.mod", "go.sum"):
-        digest.update((source / part.name / name).read_bytes())
+    folder = source / part.name
+    for path in (folder / "go.mod", folder / "go.sum", *sorted(folder.glob("*.go"))):
+        digest.update(path.read_bytes())
     return cache / f"{part.name}-{digest.hexdigest()[:_HASH_LENGTH]}"
 
 

@@ -2,7 +2,8 @@
 
 The kubelet writes the new content to a folder named by the time, points the link `..data` at it with one rename, and
 keeps `<key>` as a link to `..data/<key>`. Envoy watches the folder for exactly that rename, so a plain write would
-test nothing. Unlike the kubelet, which may take a minute, this one follows the ConfigMap by watch.
+test nothing. Unlike the kubelet, which may take a minute, this one follows the ConfigMap by watch, and is as late as
+it is asked to be.
 """
 
 import asyncio
@@ -66,12 +67,24 @@ class StandInKubelet:
         config_map: str,
         folder: Path,
         on_sync: Callable[[], None] = lambda: None,
+        delay_seconds: float = 0.0,
     ) -> None:
+        """Prepare; nothing is followed yet.
+
+        Args:
+            kubeconfig: of the local cluster.
+            namespace: of the ConfigMap.
+            config_map: its name.
+            folder: that shows it.
+            on_sync: called after each swap.
+            delay_seconds: from a change to its files; the first ones come at once, as when a pod starts.
+        """
         self._kubeconfig = kubeconfig
         self._path = f"/api/v1/namespaces/{namespace}/configmaps"
         self._name = config_map
         self._folder = folder
         self._on_sync = on_sync
+        self._delay_seconds = delay_seconds
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name=f"kubelet-{config_map}", daemon=True)
@@ -113,9 +126,11 @@ class StandInKubelet:
                     async for config_map in self._events(client):
                         version: str = config_map["metadata"]["resourceVersion"]
                         if version != seen:
+                            if seen:
+                                await asyncio.sleep(self._delay_seconds)
                             await asyncio.to_thread(swap_in, self._folder, files_of(config_map))
                             seen = version
-                            self._on_sync()
+                            await asyncio.to_thread(self._on_sync)
                 await asyncio.sleep(_RETRY_SECONDS)
 
     async def _events(self, client: httpx.AsyncClient) -> AsyncIterator[dict[str, Any]]:

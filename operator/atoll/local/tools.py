@@ -11,6 +11,7 @@ from atoll.local.binaries import Part, default_cache, ensure_parts, part_folder
 _SOURCE = Path(__file__).resolve().parents[3] / "e2e" / "tools"
 
 TOOLS = (
+    Part(name="coredns", programs={"coredns": "."}),
     Part(name="helm", programs={"helm": "helm.sh/helm/v4/cmd/helm"}),
     Part(name="kube-score", programs={"kube-score": "github.com/zegl/kube-score/cmd/kube-score"}),
     Part(

@@ -1,0 +1,140 @@
+"""The bed: a cluster with its data path in a network namespace, Atoll on it, and load through its router."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from atoll.api.manifests import load_manifests
+from atoll.local.binaries import Binaries
+from atoll.local.controlplane import ControlPlane, Profile
+from atoll.local.datapath import DataPath
+from atoll.local.kwok import Pace
+from atoll.local.namespace import ADVERTISE_ADDRESS
+from atoll.local.offerings import offerings_of
+from atoll.local.processes import tied_to_this_process
+from benchmarks.traffic.request import Outcome
+from e2e.world import World
+
+FLEET = Path(__file__).parent / "fleet"
+ROOT = Path(__file__).resolve().parents[2]
+POD_CIDR = Profile.pod_cidr
+
+SHARE = 0.75
+"""Of the demand that is sent: what the plan promises is what engines can do just so."""
+
+TRACES = {"phi-4": "conv", "gpt-oss-20b": "code"}
+
+_NEVER = 100_000
+"""Seconds: KWOK leaves the end of a pod to its grace period and to the stand-ins, which know when they have finished."""
+
+PACE = Pace(pod_start_seconds=1.0, pod_stop_seconds=_NEVER, node_start_seconds=1)
+
+
+class LoadProcess:
+    """The load generator's process."""
+
+    def __init__(self, kubeconfig: Path, out: Path, traces: Mapping[str, str]) -> None:
+        self._out = out
+        words = [f"{name}={kind}" for name, kind in traces.items()]
+        self._process = subprocess.Popen(  # noqa: S603  # our own module
+            [
+                *tied_to_this_process(),
+                *(sys.executable, "-m", "benchmarks.traffic.load"),
+                *("--kubeconfig", str(kubeconfig), "--out", str(out), *words),
+            ],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def rates(self, rates: Mapping[str, float]) -> None:
+        """Set requests/s by served name; others pause."""
+        self._say({"rates": dict(rates)})
+
+    def counts(self) -> dict[str, int]:
+        """How many requests were sent, have ended, have failed."""
+        self._say({"count": True})
+        if self._process.stdout is None:
+            raise RuntimeError("the load generator's output was closed")
+        counted: dict[str, int] = json.loads(self._process.stdout.readline())
+        return counted
+
+    def finish(self) -> list[Outcome]:
+        """Wait for every answer; what came of all requests, by the time they were sent."""
+        self._say({"stop": True})
+        self._process.communicate()
+        if self._process.returncode:
+            raise RuntimeError(f"the load generator ended with status {self._process.returncode}")
+        with self._out.open(encoding="ascii") as lines:
+            return [Outcome(**json.loads(line)) for line in lines]
+
+    def end(self) -> None:
+        """End it, finished or not."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def _say(self, content: Mapping[str, Any]) -> None:
+        if self._process.stdin is None:
+            raise RuntimeError("the load generator's input was closed")
+        self._process.stdin.write(json.dumps(content) + "\n")
+        self._process.stdin.flush()
+
+
+class Bed:
+    """What moves, losses and measurements work on."""
+
+    def __init__(self, world: World, path: DataPath, load: LoadProcess, speed: float) -> None:
+        self.world = world
+        self.path = path
+        self.load = load
+        self.speed = speed
+
+    def send(self, **share: float) -> None:
+        """Send of every demand so much as it promises to serve, times a share of its own where one is given."""
+        rates = {
+            obj["spec"]["model"]["servedName"]: SHARE
+            * self.speed
+            * share.get(obj["metadata"]["name"].replace("-", "_"), 1.0)
+            * obj["spec"]["demand"]["requestsPerSecond"]
+            for obj in self.world.demands()
+        }
+        self.load.rates(rates)
+
+
+@contextmanager
+def bed(
+    binaries: Binaries, coredns: Path, state: Path, *, speed: float, delivery_delay: float, folder: Path = FLEET
+) -> Iterator[Bed]:
+    """A bed on which Atoll serves the folder's manifests; nothing is sent yet."""
+    profile = Profile(
+        offerings=offerings_of(load_manifests([folder]).pools), pace=PACE, advertise_address=ADVERTISE_ADDRESS
+    )
+    with ControlPlane(binaries=binaries, state_directory=state / "cluster") as plane:
+        plane.start(profile)
+        path = DataPath(
+            plane,
+            coredns=coredns,
+            speed=speed,
+            chunk_tokens=8,
+            delivery_delay=delivery_delay,
+            environment={"ATOLL_IDENTITY": "traffic-1"},
+        )
+        with path:
+            world = World(plane, path, folder)
+            path.install()
+            path.start_router()
+            path.start_operator()
+            world.restore()
+            world.settle()
+            load = LoadProcess(plane.kubeconfig, state / "outcomes.jsonl", TRACES)
+            try:
+                yield Bed(world, path, load, speed)
+            finally:
+                load.end()
+                world.close()
