@@ -92,17 +92,23 @@ def report(
     if as_json:
         stream.write(json.dumps(rows, indent=2, allow_nan=False) + "\n")
     elif rows:
-        Console(file=stream, width=None if stream.isatty() else 200).print(_table(rows, columns))
+        Console(file=stream, width=None if stream.isatty() else 200).print(table(rows, columns))
     return 1 if faults else 0
 
 
-def _table(rows: Sequence[Row], columns: Mapping[str, str]) -> Table:
-    table = Table(box=None, header_style="bold")
+def table(rows: Sequence[Row], columns: Mapping[str, str]) -> Table:
+    """One line for each row.
+
+    Args:
+        rows: one at least.
+        columns: heading by field.
+    """
+    made = Table(box=None, header_style="bold")
     for field, heading in columns.items():
-        table.add_column(heading, justify="left" if isinstance(rows[0].get(field), str) else "right")
+        made.add_column(heading, justify="left" if isinstance(rows[0].get(field), str) else "right")
     for row in rows:
-        table.add_row(*(_cell(field, row.get(field)) for field in columns))
-    return table
+        made.add_row(*(_cell(field, row.get(field)) for field in columns))
+    return made
 
 
 def _cell(field: str, value: object) -> str:

@@ -120,7 +120,7 @@ class World:
     def condition(self, obj: Mapping[str, Any], kind: str = "Ready") -> Object:
         """A condition that is about the object as it is now; empty where there is none."""
         conditions = obj.get("status", {}).get("conditions", [])
-        found = next((c for c in conditions if c["type"] == kind), {})
+        found: Object = next((c for c in conditions if c["type"] == kind), {})
         return found if found.get("observedGeneration") == obj["metadata"]["generation"] else {}
 
     def ready(self, name: str) -> Object:

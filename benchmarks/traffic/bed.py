@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from e2e.world import World
+
 from atoll.api.manifests import load_manifests
 from atoll.local.binaries import Binaries
 from atoll.local.controlplane import ControlPlane, Profile
@@ -17,11 +19,10 @@ from atoll.local.namespace import ADVERTISE_ADDRESS
 from atoll.local.offerings import offerings_of
 from atoll.local.processes import tied_to_this_process
 from benchmarks.traffic.request import Outcome
-from e2e.world import World
 
 FLEET = Path(__file__).parent / "fleet"
 ROOT = Path(__file__).resolve().parents[2]
-POD_CIDR = Profile.pod_cidr
+POD_CIDR = Profile().pod_cidr
 
 SHARE = 0.75
 """Of the demand that is sent: what the plan promises is what engines can do just so."""
@@ -29,7 +30,7 @@ SHARE = 0.75
 TRACES = {"phi-4": "conv", "gpt-oss-20b": "code"}
 
 _NEVER = 100_000
-"""Seconds: KWOK leaves the end of a pod to its grace period and to the stand-ins, which know when they have finished."""
+"""Seconds: KWOK ends pods at their grace period only; before, stand-ins do, which know when they have finished."""
 
 PACE = Pace(pod_start_seconds=1.0, pod_stop_seconds=_NEVER, node_start_seconds=1)
 
@@ -90,6 +91,14 @@ class Bed:
     """What moves, losses and measurements work on."""
 
     def __init__(self, world: World, path: DataPath, load: LoadProcess, speed: float) -> None:
+        """Of a bed whose parts run.
+
+        Args:
+            world: the cluster, as its users see it.
+            path: its data path.
+            load: that sends.
+            speed: simulated seconds per second.
+        """
         self.world = world
         self.path = path
         self.load = load

@@ -1,0 +1,167 @@
+"""From what was seen to figures, each with its aim."""
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.rows import SCHEMA_VERSION
+from benchmarks.traffic.request import TRUNCATED, WHOLE, Outcome
+from benchmarks.traffic.run import Episode, Run
+
+Row = dict[str, Any]
+
+
+def rows_of(run: Run) -> list[Row]:
+    """All figures; those that were not measured are left out."""
+    failed = [each for each in run.outcomes if each.outcome != WHOLE]
+    losses = [each for each in run.episodes if each.loss is not None]
+    lost = {tag for each in losses if each.loss for tag in each.loss.in_flight}
+    elsewhere = [each for each in failed if each.tag not in lost]
+    planned = [each for each in elsewhere if not _during(each, losses)]
+    moves = [each for each in run.episodes if each.loss is None]
+    sent = len(run.outcomes)
+    found = [
+        _row("planned moves", len(moves), "", None, samples=len(moves), detail=_counted(each.name for each in moves)),
+        _row("requests", sent, "", None, samples=sent, detail=_counted(_kind(each) for each in run.outcomes)),
+        _row("failed through planned moves", len(planned), "requests", 0, samples=sent, detail=_told(planned, moves)),
+        _row(
+            "truncated through planned moves",
+            sum(each.outcome in TRUNCATED for each in planned),
+            "requests",
+            0,
+            samples=sent,
+        ),
+        _row("Envoys that ended by themselves", len(run.router_ends), "", 0, samples=len(run.acknowledgements)),
+    ]
+    if run.acknowledgements:
+        found.append(_times("files to acknowledged", run.acknowledgements, aim=1.0))
+    if losses:
+        found += _of_losses(run, losses, elsewhere, failed)
+    if run.added is not None:
+        added = run.added
+        detail = f"direct {1000 * _median(added.direct):.2f} ms, routed {1000 * _median(added.routed):.2f} ms"
+        found.append(
+            _row("TTFT added by the router", 1000 * added.median, "ms", 2.0, samples=len(added.direct), detail=detail)
+        )
+    if run.split is not None:
+        detail = "; ".join(
+            f"{name}: {run.split.measured.get(name, 0.0):.3f} of {share:.3f}"
+            for name, share in sorted(run.split.capacity.items())
+        )
+        found.append(
+            _row(
+                "split against capacity",
+                100 * run.split.largest,
+                "% of requests",
+                2.0,
+                samples=run.split.requests,
+                detail=detail,
+            )
+        )
+    if run.utilisation is not None:
+        detail = "; ".join(
+            f"{name} x {run.utilisation.replicas[name]}: {100 * share:.1f} %"
+            for name, share in sorted(run.utilisation.shares.items())
+        )
+        found.append(
+            _row(
+                "utilisation of templates apart",
+                100 * run.utilisation.spread,
+                "points",
+                5.0,
+                samples=len(run.utilisation.shares),
+                detail=detail,
+            )
+        )
+    return found
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least this share of all values does not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(share * len(ordered)) - 1)]
+
+
+def _of_losses(run: Run, losses: Sequence[Episode], elsewhere: list[Outcome], failed: list[Outcome]) -> list[Row]:
+    seen = [each.loss for each in losses if each.loss is not None]
+    lost = {tag for each in seen for tag in each.in_flight}
+    asked = {each.tag: each for each in run.outcomes}
+    known = [asked[tag] for tag in lost if tag in asked]
+    whole = [each for each in known if not each.stream]
+    replaced = [each.replaced_seconds for each in seen if each.replaced_seconds is not None]
+    outside = [each for each in elsewhere if _during(each, losses)]
+    rows = [
+        _row("losses without notice", len(seen), "", None, samples=len(seen), detail=_counted(e.name for e in losses)),
+        _row("in flight on what was lost", len(known), "requests", None, samples=len(seen)),
+        _row(
+            "of these failed",
+            sum(each.tag in lost for each in failed),
+            "requests",
+            None,
+            samples=len(known),
+            detail=_counted(each.outcome for each in failed if each.tag in lost),
+        ),
+        _row(
+            "not streamed, nothing sent, yet not retried",
+            sum(each.outcome != WHOLE for each in whole),
+            "requests",
+            0,
+            samples=len(whole),
+        ),
+        _row(
+            "failed elsewhere during losses",
+            len(outside),
+            "requests",
+            0,
+            samples=len(run.outcomes),
+            detail=_told(outside, losses),
+        ),
+        _times("loss to traffic off it", [each.off_seconds for each in seen], aim=2.0),
+    ]
+    return [*rows, _times("loss to first corrective write", replaced, aim=5.0)] if replaced else rows
+
+
+def _times(name: str, seconds: Sequence[float], *, aim: float) -> Row:
+    """The 99th percentile of times."""
+    detail = f"median {_median(seconds):.3f} s, largest {max(seconds):.3f} s"
+    return _row(f"{name}, p99", percentile(seconds, 0.99), "s", aim, samples=len(seconds), detail=detail)
+
+
+def _row(name: str, value: float, unit: str, aim: float | None, *, samples: int, detail: str = "") -> Row:
+    return {
+        "schemaVersion": SCHEMA_VERSION,
+        "figure": name,
+        "value": value,
+        "unit": unit,
+        "aim": aim,
+        "met": None if aim is None else value <= aim,
+        "samples": samples,
+        "detail": detail,
+    }
+
+
+def _median(values: Sequence[float]) -> float:
+    return percentile(values, 0.5)
+
+
+def _during(outcome: Outcome, episodes: Sequence[Episode]) -> bool:
+    """Whether a request was under way while one of these went on."""
+    ended = outcome.started + outcome.seconds
+    return any(each.started <= ended and outcome.started <= each.ended for each in episodes)
+
+
+def _told(outcomes: Sequence[Outcome], episodes: Sequence[Episode]) -> str:
+    """Failures by move and outcome."""
+    return _counted(
+        f"{next((each.name for each in episodes if _during(outcome, [each])), 'between moves')}: {outcome.outcome}"
+        for outcome in outcomes
+    )
+
+
+def _counted(names: Any) -> str:
+    return ", ".join(f"{count} x {name}" for name, count in sorted(Counter(names).items()))
+
+
+def _kind(outcome: Outcome) -> str:
+    return f"{outcome.served_name} {'streamed' if outcome.stream else 'not streamed'}"

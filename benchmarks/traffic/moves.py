@@ -1,0 +1,356 @@
+"""Every kind of planned move, as its users order it, and the wait for its end."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from e2e.world import DEPLOYMENTS, PLANS, Object, World, is_serving
+
+from atoll.local.fleet import resource_path
+from benchmarks.traffic.bed import Bed
+
+_ROUTER = "app.kubernetes.io/component=router"
+_EXTRA = "extra"
+_SOON = 40.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """One kind.
+
+    Attributes:
+        name: for people.
+        make: orders it and waits for its end.
+    """
+
+    name: str
+    make: Callable[[Bed], None]
+
+
+def more_demand(bed: Bed) -> None:
+    """Twice the requests/s of one demand; the load follows once they are promised."""
+    bed.world.apply(bed.world.demand_at("phi-4", 8))
+    bed.world.settle("more is served")
+    bed.send()
+
+
+def less_demand(bed: Bed) -> None:
+    """Back again; the load falls first, as a demand follows its traffic."""
+    bed.send(phi_4=4 / requests_per_second(bed.world, "phi-4"))
+    bed.world.apply(bed.world.demand_at("phi-4", 4))
+    bed.world.settle("less is served")
+    bed.send()
+
+
+def another_image(bed: Bed) -> None:
+    """A rolling update of the engine."""
+    demand = current(bed.world, "phi-4")
+    tag = str(demand["spec"].get("engine", {}).get("image", "example.com/vllm:0"))
+    image = f"example.com/vllm:{int(tag.rpartition(':')[2]) + 1 if tag.startswith('example.com') else 1}"
+    demand["spec"]["engine"] = {"name": "vllm", "image": image}
+    bed.world.apply(demand)
+
+    def rolled() -> bool:
+        return {pod["spec"]["containers"][0]["image"] for pod in bed.world.pods("phi-4")} == {image}
+
+    bed.world.wait(rolled, f"every replica runs {image}")
+    bed.world.settle()
+
+
+def another_kind(bed: Bed) -> None:
+    """One demand from the GPU kind it is on to another."""
+    world = bed.world
+    demand = current(world, "gpt-oss-20b")
+    used = {stage["gpuKind"] for stage in stages(world, "gpt-oss-20b")}
+    other = "L40S-48GB" if "A100-40GB" in used else "A100-40GB"
+    demand["spec"]["placement"] = {"gpuKinds": [other]}
+    world.apply(demand)
+    world.settle(f"served on {other}")
+
+
+def other_terms(bed: Bed) -> None:
+    """One demand from spot to on-demand nodes, or back to wherever it is cheapest."""
+    demand = current(bed.world, "gpt-oss-20b")
+    limited = demand["spec"].get("placement", {}).get("capacityTypes")
+    demand["spec"]["placement"] = {} if limited else {"capacityTypes": ["on-demand"]}
+    bed.world.apply(demand)
+    bed.world.settle("served on other terms")
+
+
+def another_zone(bed: Bed) -> None:
+    """The zone that most is in becomes thirty times as dear."""
+    world = bed.world
+    zones = [zone for pod in world.pods() if (zone := zone_of(world, pod))]
+    dear = max(sorted(set(zones)), key=zones.count) if zones else "us-east-2a"
+    decided = world.decisions()
+    for pool in (obj for obj in world.manifests if obj["kind"] == "GPUNodePool"):
+        changed = world.manifest("GPUNodePool", pool["metadata"]["name"])
+        for offering in changed["spec"]["offerings"]:
+            if offering["zone"] == dear:
+                offering["price"] = 300.0
+        world.apply(changed)
+    world.wait(lambda: world.decisions() > decided, "it is decided with other prices", _SOON)
+    world.settle(f"{dear} is left")
+
+
+def another_strategy(bed: Bed) -> None:
+    """A tighter or a looser objective: other widths, other batches."""
+    demand = current(bed.world, "phi-4")
+    tight = demand["spec"]["objectives"]["tpot"] != "60ms"
+    demand["spec"]["objectives"]["tpot"] = "60ms" if tight else "25ms"
+    bed.world.apply(demand)
+    bed.world.settle("served by another strategy")
+
+
+def approval(bed: Bed) -> None:
+    """Mode Recommend: a proposal waits, is approved, and is carried out."""
+    world = bed.world
+    set_mode(world, "Recommend")
+    rate = 6 if requests_per_second(world, "phi-4") != 6 else 10
+    world.apply(world.demand_at("phi-4", rate))
+    world.wait(lambda: len(world.plans("Proposed")) == 1, "one proposal waits", _SOON)
+    bed.send(phi_4=min(1.0, 4 / rate))
+    approve(world, world.plans("Proposed")[0])
+    world.settle("the approved plan is carried out")
+    set_mode(world, "Automatic")
+    world.settle()
+    bed.send()
+
+
+def rollback(bed: Bed) -> None:
+    """In mode Recommend: back to the plan before, and then forward to what is decided now."""
+    world = bed.world
+    set_mode(world, "Recommend")
+    world.calm()
+    forward = world.plan()
+    older = sorted(world.plans("Superseded"), key=lambda plan: plan["metadata"]["creationTimestamp"])
+    same = [plan for plan in older if names_of(plan) == names_of(forward or {})]
+    usable = [plan for plan in same if not plan["spec"].get("rollbackOf")]
+    if not usable or forward is None:
+        raise RuntimeError("no plan to return to")
+    target = usable[-1]
+    back = f"{target['metadata']['name']}-{int(time.time())}"
+    spec = {**target["spec"], "rollbackOf": target["metadata"]["name"], "approved": True}
+    bed.send(phi_4=0.4)
+    world.api.create(
+        PLANS,
+        {"apiVersion": target["apiVersion"], "kind": "FleetPlan", "metadata": {"name": back}, "spec": spec},
+    )
+    world.wait(lambda: phase(world, back) == "Completed", "the rollback is carried out")
+    approve(world, forward)
+    set_mode(world, "Automatic")
+    world.settle("forward again")
+    bed.send()
+
+
+def budget_cut(bed: Bed) -> None:
+    """The fleet may cost less than it does: something is not served any more; then it may again."""
+    world = bed.world
+    cost = float(world.policy()["status"]["costPerHour"])
+    bed.send(phi_4=0.3, gpt_oss_20b=0.3)
+    fleet = world.manifest("Fleet")
+    fleet["spec"]["budgetPerHour"] = round(0.7 * cost, 2)
+    world.apply(fleet)
+    world.wait(
+        lambda: float(world.policy()["status"]["costPerHour"]) <= 0.7 * cost and is_carried_out(world),
+        "the fleet costs less",
+    )
+    world.apply(world.manifest("Fleet"))
+    world.settle("everything is served again")
+    bed.send()
+
+
+def stop_of_a_demand(bed: Bed) -> None:
+    """A demand comes, is used, and is deleted while answers of it are in flight."""
+    world = bed.world
+    extra = world.manifest("ModelDemand", "gpt-oss-20b")
+    extra["metadata"]["name"] = extra["spec"]["model"]["servedName"] = _EXTRA
+    extra["spec"]["demand"]["requestsPerSecond"] = 2
+    world.apply(extra)
+    world.settle("the further demand is served")
+    bed.send()
+    world.wait(lambda: in_flight(bed, _EXTRA) > 0, "answers of it are in flight", _SOON)
+    bed.send(extra=0.0)
+    world.api.delete(resource_path(extra))
+    world.wait(lambda: not world.pods(_EXTRA), "it is gone")
+    world.settle()
+
+
+def killed_operator(bed: Bed) -> None:
+    """The operator is killed in the middle of a move, twice, and started again."""
+    world = bed.world
+    rate = 8 if requests_per_second(world, "phi-4") < 8 else 4
+    bed.send(phi_4=min(1.0, rate / requests_per_second(world, "phi-4")))
+    before = len(world.writes())
+    world.apply(world.demand_at("phi-4", rate))
+    for _ in range(2):
+        world.wait(partial(_has_moved, world, before), "the move goes on", _SOON)
+        world.fleet.kill_operator()
+        before = len(world.writes())
+        world.fleet.start_operator()
+    world.settle("the move ends as if nothing had happened")
+    bed.send()
+
+
+def rolling_router(bed: Bed) -> None:
+    """Other router pods, one after another."""
+    world = bed.world
+    fleet = world.manifest("Fleet")
+    live = world.policy()["spec"].get("router", {}).get("image", "")
+    image = "example.com/envoy:2" if live == "example.com/envoy:1" else "example.com/envoy:1"
+    fleet["spec"]["router"]["image"] = image
+    world.apply(fleet)
+
+    def rolled() -> bool:
+        pods = world.api.list("/api/v1/namespaces/atoll-system/pods", selector=_ROUTER)
+        return len(pods) == fleet["spec"]["router"]["replicas"] and all(
+            pod["spec"]["containers"][0]["image"] == image and is_serving(pod) for pod in pods
+        )
+
+    world.wait(rolled, "all router pods are new ones")
+    world.settle()
+
+
+def node_with_notice(bed: Bed) -> None:
+    """A spot node gets its notice: its replicas are replaced before they go."""
+    node = busiest_node(bed.world, "phi-4")
+    taints = [*node["spec"].get("taints", []), {"key": "aws-node-termination-handler/spot-itn", "effect": "NoSchedule"}]
+    bed.world.api.merge(f"/api/v1/nodes/{node['metadata']['name']}", {"spec": {"taints": taints}})
+    leave(bed, node["metadata"]["name"])
+
+
+def cordoned_node(bed: Bed) -> None:
+    """A node is cordoned for maintenance."""
+    node = busiest_node(bed.world, "gpt-oss-20b")["metadata"]["name"]
+    bed.world.kubectl("cordon", node)
+    leave(bed, node)
+
+
+def deleted_node(bed: Bed) -> None:
+    """A node is deleted as Karpenter deletes nodes: finalizers hold it until its pods have left."""
+    node = busiest_node(bed.world, "phi-4")["metadata"]["name"]
+    bed.world.kubectl("delete", "node", node, "--wait=false")
+    bed.world.wait(lambda: bed.world.api.get(f"/api/v1/nodes/{node}") is None, "the node is gone")
+    bed.world.settle()
+
+
+MOVES = (
+    Move(name="more demand", make=more_demand),
+    Move(name="another engine image", make=another_image),
+    Move(name="another GPU kind", make=another_kind),
+    Move(name="operator killed in a move", make=killed_operator),
+    Move(name="demand deleted", make=stop_of_a_demand),
+    Move(name="node with notice", make=node_with_notice),
+    Move(name="less demand", make=less_demand),
+    Move(name="another zone", make=another_zone),
+    Move(name="other capacity type", make=other_terms),
+    Move(name="another strategy", make=another_strategy),
+    Move(name="plan approved", make=approval),
+    Move(name="plan rolled back", make=rollback),
+    Move(name="budget cut", make=budget_cut),
+    Move(name="router pods rolled", make=rolling_router),
+    Move(name="node cordoned", make=cordoned_node),
+    Move(name="node deleted", make=deleted_node),
+)
+"""In an order in which each finds something to change; the first six are those of a short run."""
+
+
+def restore(bed: Bed) -> None:
+    """Everything as declared in the folder, so that the next move starts from there."""
+    bed.send(phi_4=min(1.0, 4 / requests_per_second(bed.world, "phi-4")))
+    bed.world.restore()
+    bed.world.settle("as declared again")
+    bed.send()
+
+
+# What moves look at and wait for.
+
+
+def current(world: World, name: str) -> Object:
+    """A demand as it is declared now, ready to be changed and applied."""
+    live = world.demand(name)
+    kept = {"name": name, "namespace": live["metadata"]["namespace"]}
+    return {"apiVersion": live["apiVersion"], "kind": "ModelDemand", "metadata": kept, "spec": live["spec"]}
+
+
+def requests_per_second(world: World, name: str) -> float:
+    """Of a demand, as declared now."""
+    return float(world.demand(name)["spec"]["demand"]["requestsPerSecond"])
+
+
+def stages(world: World, demand: str) -> list[Object]:
+    """Stages of the strategies that run for a demand."""
+    return [
+        {"gpuKind": stage["gpu_kind"]}
+        for item in world.deployments(demand)
+        if item["spec"]["replicas"]
+        for stage in json.loads(item["metadata"]["annotations"]["atoll.dev/strategy-spec"])["stages"]
+    ]
+
+
+def zone_of(world: World, pod: Object) -> str:
+    """Of the node that a pod runs on; empty where it has none."""
+    node = world.api.get(f"/api/v1/nodes/{pod['spec'].get('nodeName', '-')}")
+    return str(node["metadata"]["labels"].get("topology.kubernetes.io/zone", "")) if node else ""
+
+
+def busiest_node(world: World, demand: str) -> Object:
+    """The node with most replicas of a demand."""
+    used = [pod["spec"]["nodeName"] for pod in world.pods(demand) if is_serving(pod)]
+    found = world.api.get(f"/api/v1/nodes/{max(sorted(set(used)), key=used.count)}")
+    if found is None:
+        raise RuntimeError(f"no node of {demand} is there")
+    return found
+
+
+def leave(bed: Bed, node: str) -> None:
+    """Wait until nothing of ours is on a node, take it away, wait until all is served."""
+    world = bed.world
+    world.wait(lambda: node not in {pod["spec"].get("nodeName") for pod in world.pods()}, "no pod is on the node")
+    world.kubectl("delete", "node", node, "--wait=false", check=False)
+    world.settle()
+
+
+def in_flight(bed: Bed, demand: str) -> int:
+    """Requests that the engines of a demand are answering."""
+    return sum(each.get("inFlight", 0) for each in bed.path.engines() if each["demand"] == demand)
+
+
+def _has_moved(world: World, before: int) -> bool:
+    """The operator has written a Deployment or a pod since, or has nothing left to write."""
+    written = {write.resource.partition("/")[0] for write in world.writes()[before:]}
+    return bool(written & {"deployments", "pods"}) or world.is_settled()
+
+
+def set_mode(world: World, mode: str) -> None:
+    """Of the Fleet, everything else as it is declared."""
+    fleet = world.manifest("Fleet")
+    fleet["spec"]["mode"] = mode
+    world.apply(fleet)
+
+
+def approve(world: World, plan: Object) -> None:
+    """As a reviewer does."""
+    world.api.merge(f"{PLANS}/{plan['metadata']['name']}", {"spec": {"approved": True}})
+
+
+def phase(world: World, plan: str) -> str:
+    """Of a plan; empty where nobody looked at it yet."""
+    found = world.api.get(f"{PLANS}/{plan}")
+    return str((found or {}).get("status", {}).get("phase", ""))
+
+
+def names_of(plan: Object) -> set[str]:
+    """Demands of a plan."""
+    return {row["name"] for row in plan.get("spec", {}).get("demands", [])}
+
+
+def is_carried_out(world: World) -> bool:
+    """The plan in force is Completed, and no pod is more than it wants."""
+    plan = world.plan()
+    if plan is None or plan.get("status", {}).get("phase") != "Completed":
+        return False
+    wanted = sum(item["spec"]["replicas"] for item in world.api.list(DEPLOYMENTS, selector="atoll.dev/strategy"))
+    return len(world.pods()) == int(wanted)

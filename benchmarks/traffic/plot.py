@@ -1,0 +1,71 @@
+"""One picture of a run: time to first token and failures over time, with what happened to the fleet."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from benchmarks.traffic.request import WHOLE, Outcome
+from benchmarks.traffic.run import Episode, Run
+
+NAME = "traffic.svg"
+
+_MOST_POINTS = 4000
+_MOVE, _LOSS = "#9ecae1", "#fdae6b"
+
+
+def plot(run: Run, folder: Path) -> Path | None:
+    """Write the picture; None where nothing was sent."""
+    if not run.outcomes:
+        return None
+    mpl.rcParams["svg.hashsalt"] = "atoll"
+    zero = run.outcomes[0].started
+    figure = Figure(figsize=(11, 6), layout="constrained")
+    times, rates = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    for number, each in enumerate(run.episodes):
+        for axes in (times, rates):
+            axes.axvspan(
+                each.started - zero, each.ended - zero, color=_MOVE if each.loss is None else _LOSS, alpha=0.4, lw=0
+            )
+        height = (0.985, 0.94, 0.895)[number % 3]
+        times.text(
+            each.started - zero, height, f" {each.name}", fontsize=7, va="top", transform=times.get_xaxis_transform()
+        )
+    shown = [each for each in run.outcomes if each.outcome == WHOLE and each.stream]
+    step = max(1, len(shown) // _MOST_POINTS)
+    for name in sorted({each.served_name for each in shown}):
+        mine = [each for each in shown[::step] if each.served_name == name]
+        times.plot(
+            [each.started - zero for each in mine], [each.first for each in mine], ".", ms=2, label=f"{name}: TTFT"
+        )
+    failed = [each for each in run.outcomes if each.outcome != WHOLE]
+    label = f"failed: {len(failed)} of {len(run.outcomes):,}"
+    times.plot([each.started - zero for each in failed], [_lowest(shown)] * len(failed), "rx", ms=6, label=label)
+    times.set_yscale("log")
+    times.set_ylabel("seconds")
+    times.legend(loc="lower right", fontsize=8, markerscale=2)
+    times.set_title("Requests through the router while the fleet moves (blue) and loses nodes (orange)", fontsize=11)
+    _rates(rates, run.outcomes, run.episodes, zero)
+    path = folder / NAME
+    figure.savefig(path, metadata={"Date": None})
+    return path
+
+
+def _rates(axes: Axes, outcomes: Sequence[Outcome], episodes: Sequence[Episode], zero: float) -> None:
+    end = max([each.started for each in outcomes] + [each.ended for each in episodes]) - zero
+    width = max(1.0, end / 200.0)
+    counts = [0] * (int(end / width) + 1)
+    for each in outcomes:
+        counts[int((each.started - zero) / width)] += 1
+    axes.step(
+        [number * width for number in range(len(counts))], [count / width for count in counts], where="post", lw=1
+    )
+    axes.set_ylabel("requests/s sent")
+    axes.set_xlabel("seconds")
+    axes.set_ylim(bottom=0)
+
+
+def _lowest(shown: Sequence[Outcome]) -> float:
+    return min([each.first for each in shown if each.first > 0.0], default=0.001)

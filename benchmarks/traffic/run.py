@@ -1,0 +1,132 @@
+"""One run: load, moves, losses and measurements, and what came of every request."""
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import cycle, islice
+from typing import TypeVar
+
+from benchmarks.traffic.bed import Bed
+from benchmarks.traffic.losses import LOSSES, Loss
+from benchmarks.traffic.moves import MOVES, Move, restore
+from benchmarks.traffic.request import Outcome
+from benchmarks.traffic.split import Split, split_by_capacity
+from benchmarks.traffic.ttft import Added, added_by_router
+from benchmarks.traffic.utilisation import Utilisation, utilisation
+
+T = TypeVar("T")
+
+logger = logging.getLogger("benchmarks.traffic")
+
+_POLL_SECONDS = 0.5
+_WARM_UP_SECONDS = 3.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Episode:
+    """Something that happened to the fleet.
+
+    Attributes:
+        name: which move or loss.
+        started: Unix time.
+        ended: Unix time; the fleet was settled again.
+        loss: what it did; None for a planned move.
+    """
+
+    name: str
+    started: float
+    ended: float
+    loss: Loss | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """All that was seen.
+
+    Attributes:
+        outcomes: of all requests, by the time they were sent.
+        episodes: moves and losses, in order.
+        acknowledgements: from files to acknowledged, seconds.
+        router_ends: routers whose Envoy ended by itself.
+        added: what the router adds to TTFT; None where not measured.
+        split: shares of strategies by static weights; None where not measured.
+        utilisation: of templates as shipped; None where not measured.
+    """
+
+    outcomes: list[Outcome] = field(default_factory=list)
+    episodes: list[Episode] = field(default_factory=list)
+    acknowledgements: list[float] = field(default_factory=list)
+    router_ends: list[tuple[str, int]] = field(default_factory=list)
+    added: Added | None = None
+    split: Split | None = None
+    utilisation: Utilisation | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How much is done.
+
+    Attributes:
+        requests: at least, through the moves.
+        moves: planned ones.
+        losses: of each kind.
+        split_requests: for the measurement of shares; 0 leaves shares and utilisation out.
+        ttft_pairs: of a direct and a routed request; 0 leaves it out.
+    """
+
+    requests: int
+    moves: int
+    losses: int
+    split_requests: int
+    ttft_pairs: int
+
+
+def run(bed: Bed, size: Size, *, wanted: Iterable[str] = ()) -> Run:
+    """Do everything in turn, with load all the while; failures are told, not raised.
+
+    Args:
+        bed: that serves.
+        size: how much.
+        wanted: names of moves, in their order; all, in the shipped order, where none is named.
+    """
+    found = Run()
+    if size.ttft_pairs:
+        found.added = _step("TTFT through the router and direct", lambda: added_by_router(bed, size.ttft_pairs))
+    bed.send()
+    time.sleep(_WARM_UP_SECONDS)
+    for move in _moves(size.moves, tuple(wanted)):
+        found.episodes.append(_episode(bed, move.name, partial(move.make, bed)))
+    while bed.load.counts()["sent"] < size.requests:
+        time.sleep(_POLL_SECONDS)
+    if size.losses:
+        restore(bed)
+        for name, lose in islice(cycle(LOSSES.items()), size.losses * len(LOSSES)):
+            found.episodes.append(_episode(bed, name, partial(lose, bed)))
+    if size.split_requests:
+        found.utilisation = _step("utilisation of templates", lambda: utilisation(bed))
+    found.outcomes = bed.load.finish()
+    if size.split_requests:
+        found.split = _step("shares by static weights", lambda: split_by_capacity(bed, size.split_requests))
+    found.acknowledgements = [each.seconds for each in bed.path.router_pods.acknowledgements]
+    found.router_ends = list(bed.path.router_pods.ends)
+    return found
+
+
+def _moves(count: int, wanted: tuple[str, ...]) -> Iterable[Move]:
+    chosen = [move for name in wanted for move in MOVES if move.name == name] if wanted else list(MOVES)
+    return islice(cycle(chosen), count)
+
+
+def _episode(bed: Bed, name: str, make: Callable[[], Loss | None]) -> Episode:
+    started = time.time()
+    loss = _step(name, make)
+    counted = bed.load.counts()
+    logger.info("%s: %d requests so far, %d failed", name, counted["ended"], counted["failed"])
+    return Episode(name=name, started=started, ended=time.time(), loss=loss)
+
+
+def _step(what: str, make: Callable[[], T]) -> T:
+    logger.info("%s …", what)
+    return make()
