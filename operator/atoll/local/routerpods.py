@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -45,14 +45,14 @@ class RouterPod:
         address: of the pod.
         loopback: that its admin listens on.
         folder: where its files are.
-        kubelet: that delivers them.
+        kubelet: that delivers them; None before.
     """
 
     name: str
     address: str
     loopback: str
     folder: Path
-    kubelet: StandInKubelet
+    kubelet: StandInKubelet | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -99,7 +99,8 @@ class RouterPods:
             self._loop.call_soon_threadsafe(self._following.cancel)
             self._thread.join()
         for pod in self._pods.values():
-            pod.kubelet.close()
+            if pod.kubelet is not None:
+                pod.kubelet.close()
 
     @property
     def running(self) -> tuple[RouterPod, ...]:
@@ -129,13 +130,15 @@ class RouterPods:
     def _meet(self, uid: str, pod: Mapping[str, Any]) -> None:
         name, address = pod["metadata"]["name"], pod["status"]["podIP"]
         folder = self.plane.state.router / name
+        item = RouterPod(name=name, address=address, loopback=loopback_of(address), folder=folder)
         container = pod["spec"]["containers"][0]
 
         def deliver() -> None:
             bootstrap = folder / BOOTSTRAP_FILE
             if not self.plane.processes.has(name):
                 own = folder.with_name(f"{name}.{BOOTSTRAP_FILE}")
-                own.write_text(self._localised(bootstrap.read_text(encoding="utf-8"), item), encoding="utf-8")
+                text = localised(bootstrap.read_text(encoding="utf-8"), self.settings, item, dns_port=self.dns_port)
+                own.write_text(text, encoding="utf-8")
                 self._start_envoy(item, container["args"], own)
             else:
                 self._time_acknowledgement(item)
@@ -148,8 +151,7 @@ class RouterPods:
             on_sync=deliver,
             delay_seconds=self.delay_seconds,
         )
-        item = RouterPod(name=name, address=address, loopback=loopback_of(address), folder=folder, kubelet=kubelet)
-        self._pods[uid] = item
+        self._pods[uid] = replace(item, kubelet=kubelet)
         kubelet.start()
 
     def _start_envoy(self, item: RouterPod, arguments: list[str], bootstrap: Path) -> None:
@@ -157,16 +159,6 @@ class RouterPods:
         own = [str(bootstrap) if each == said else each for each in arguments]
         command = Command(name=item.name, arguments=(str(envoy_path()), *own), environment={}, kept=True)
         self.plane.processes.start(command)
-
-    def _localised(self, bootstrap: str, item: RouterPod) -> str:
-        """The ConfigMap's own bootstrap with this machine's addresses and folder."""
-        text = bootstrap.replace(self.settings.config_directory, str(item.folder))
-        text = text.replace(LOOPBACK, item.loopback)
-        text = text.replace(self.settings.address, item.address).replace(self.settings.status_address, item.address)
-        content = msgspec.json.decode(text)
-        servers = [{"socket_address": {"address": LOOPBACK, "port_value": self.dns_port}}]
-        content["typed_dns_resolver_config"]["typed_config"]["resolvers"] = servers
-        return msgspec.json.encode(content).decode()
 
     def _time_acknowledgement(self, item: RouterPod) -> None:
         """Measure from the swap that has just happened; the thread is the kubelet's, which has nothing else to do."""
@@ -206,7 +198,8 @@ class RouterPods:
         item = self._pods.pop(uid, None)
         self._stopping.pop(uid, None)
         if item is not None:
-            await asyncio.to_thread(item.kubelet.close)
+            if item.kubelet is not None:
+                await asyncio.to_thread(item.kubelet.close)
             await asyncio.to_thread(self._end_envoy, item)
 
     def _end_envoy(self, item: RouterPod) -> None:
@@ -216,6 +209,16 @@ class RouterPods:
         if status is not None:
             self.ends.append((item.name, status))
         self.plane.processes.end(item.name, patience_seconds=_END_SECONDS)
+
+
+def localised(bootstrap: str, settings: RouterSettings, pod: RouterPod, *, dns_port: int) -> str:
+    """A ConfigMap's own bootstrap with a pod's addresses and folder, and the local name server."""
+    text = bootstrap.replace(settings.config_directory, str(pod.folder)).replace(LOOPBACK, pod.loopback)
+    text = text.replace(settings.address, pod.address).replace(settings.status_address, pod.address)
+    content = msgspec.json.decode(text)
+    servers = [{"socket_address": {"address": LOOPBACK, "port_value": dns_port}}]
+    content["typed_dns_resolver_config"]["typed_config"]["resolvers"] = servers
+    return msgspec.json.encode(content).decode()
 
 
 def loopback_of(pod_address: str) -> str:

@@ -1,0 +1,64 @@
+from typing import Any
+
+from benchmarks.traffic.figures import percentile, rows_of
+from benchmarks.traffic.losses import Loss
+from benchmarks.traffic.request import WHOLE, Outcome
+from benchmarks.traffic.run import Episode, Run
+
+
+def outcome(tag: str, at: float, *, seconds: float = 1.0, said: str = WHOLE, stream: bool = True) -> Outcome:
+    return Outcome(
+        tag=tag, served_name="m", stream=stream, started=at, router="r", seconds=seconds, outcome=said, status=200
+    )
+
+
+def lost(started: float, ended: float, *tags: str) -> Episode:
+    loss = Loss(in_flight=list(tags), noticed=started, off_seconds=0.5, replaced_seconds=1.5)
+    return Episode(name="node lost", started=started, ended=ended, loss=loss)
+
+
+def figures(run: Run) -> dict[str, dict[str, Any]]:
+    return {row["figure"]: row for row in rows_of(run)}
+
+
+def test_a_failure_through_a_planned_move_counts_against_its_aim() -> None:
+    run = Run(
+        outcomes=[outcome("a", 0.0), outcome("b", 1.0, said="cut stream"), outcome("c", 2.0, said="status 503")],
+        episodes=[Episode(name="more demand", started=0.5, ended=1.5)],
+    )
+    found = figures(run)
+    assert found["failed through planned moves"]["value"] == 2
+    assert not found["failed through planned moves"]["met"]
+    assert (
+        found["failed through planned moves"]["detail"] == "1 x between moves: status 503, 1 x more demand: cut stream"
+    )
+    assert found["truncated through planned moves"]["value"] == 1
+
+
+def test_what_was_in_flight_on_a_lost_node_may_fail_where_it_streamed() -> None:
+    run = Run(
+        outcomes=[outcome("a", 9.5, said="cut stream"), outcome("b", 9.5, stream=False)],
+        episodes=[lost(10.0, 20.0, "a", "b")],
+    )
+    found = figures(run)
+    assert found["failed through planned moves"]["value"] == 0
+    assert found["in flight on what was lost"]["value"] == 2
+    assert found["of these failed"]["value"] == 1
+    assert found["not streamed, nothing sent, yet not retried"]["met"]
+    assert found["failed elsewhere during losses"]["met"]
+    assert found["loss to traffic off it, p99"]["met"]
+
+
+def test_a_failure_beside_a_lost_node_and_one_that_was_not_retried_are_told() -> None:
+    run = Run(
+        outcomes=[outcome("a", 12.0, said="status 503"), outcome("b", 9.5, said="cut answer", stream=False)],
+        episodes=[lost(10.0, 20.0, "b")],
+    )
+    found = figures(run)
+    assert found["failed elsewhere during losses"]["value"] == 1
+    assert not found["not streamed, nothing sent, yet not retried"]["met"]
+
+
+def test_a_percentile_is_a_value_that_was_seen() -> None:
+    values = [float(number) for number in range(1, 101)]
+    assert (percentile(values, 0.99), percentile(values, 0.5), percentile([3.0], 0.99)) == (99.0, 50.0, 3.0)
