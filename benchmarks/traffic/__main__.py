@@ -59,6 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         losses=options.losses,
         split_requests=options.split,
         ttft_pairs=options.ttft,
+        locust=options.locust,
     )
     try:
         with bed(binaries, coredns, state, speed=options.speed, delivery_delay=options.delay) as made:
@@ -102,6 +103,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="*", choices=names, default=(), metavar="MOVE", help=f"of: {', '.join(names)}")
     parser.add_argument("--split", type=int, default=10000, help="requests for shares; 0: no shares (10000)")
     parser.add_argument("--ttft", type=int, default=400, help="pairs of requests for TTFT; 0: none (400)")
+    parser.add_argument("--locust", action="store_true", help="let Locust send too, through the first move")
     parser.add_argument("--speed", type=float, default=4.0, help="simulated seconds per second of the engines (4)")
     parser.add_argument(
         "--delay", type=float, default=0.5, help="from a change of the ConfigMap to its files, seconds (0.5)"

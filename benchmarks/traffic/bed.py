@@ -27,12 +27,16 @@ POD_CIDR = Profile().pod_cidr
 SHARE = 0.75
 """Of the demand that is sent: what the plan promises is what engines can do just so."""
 
-TRACES = {"phi-4": "conv", "gpt-oss-20b": "code"}
+EXTRA = "extra"
+"""A demand that comes and goes."""
+
+TRACES = {"phi-4": "conv", "gpt-oss-20b": "code", EXTRA: "conv"}
+"""Kind of trace by served name."""
 
 _NEVER = 100_000
 """Seconds: KWOK ends pods at their grace period only; before, stand-ins do, which know when they have finished."""
 
-PACE = Pace(pod_start_seconds=1.0, pod_stop_seconds=_NEVER, node_start_seconds=1)
+PACE = Pace(pod_start_seconds=2.5, pod_stop_seconds=_NEVER, node_start_seconds=1)
 
 
 class LoadProcess:

@@ -34,6 +34,10 @@ def rows_of(run: Run) -> list[Row]:
         ),
         _row("Envoys that ended by themselves", len(run.router_ends), "", 0, samples=len(run.acknowledgements)),
     ]
+    if run.locusts is not None:
+        found.append(
+            _row("failed by Locust's count", run.locusts.failures, "requests", 0, samples=run.locusts.requests)
+        )
     if run.acknowledgements:
         found.append(_times("files to acknowledged", run.acknowledgements, aim=1.0))
     if losses:

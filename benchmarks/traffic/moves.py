@@ -9,10 +9,9 @@ from functools import partial
 from e2e.world import DEPLOYMENTS, PLANS, Object, World, is_serving
 
 from atoll.local.fleet import resource_path
-from benchmarks.traffic.bed import Bed
+from benchmarks.traffic.bed import EXTRA, Bed
 
 _ROUTER = "app.kubernetes.io/component=router"
-_EXTRA = "extra"
 _SOON = 40.0
 
 
@@ -166,15 +165,15 @@ def stop_of_a_demand(bed: Bed) -> None:
     """A demand comes, is used, and is deleted while answers of it are in flight."""
     world = bed.world
     extra = world.manifest("ModelDemand", "gpt-oss-20b")
-    extra["metadata"]["name"] = extra["spec"]["model"]["servedName"] = _EXTRA
+    extra["metadata"]["name"] = extra["spec"]["model"]["servedName"] = EXTRA
     extra["spec"]["demand"]["requestsPerSecond"] = 2
     world.apply(extra)
     world.settle("the further demand is served")
     bed.send()
-    world.wait(lambda: in_flight(bed, _EXTRA) > 0, "answers of it are in flight", _SOON)
+    world.wait(lambda: in_flight(bed, EXTRA) > 0, "answers of it are in flight", _SOON)
     bed.send(extra=0.0)
     world.api.delete(resource_path(extra))
-    world.wait(lambda: not world.pods(_EXTRA), "it is gone")
+    world.wait(lambda: not world.pods(EXTRA), "it is gone")
     world.settle()
 
 

@@ -9,6 +9,7 @@ from itertools import cycle, islice
 from typing import TypeVar
 
 from benchmarks.traffic.bed import Bed
+from benchmarks.traffic.locust_run import Locusts, beside
 from benchmarks.traffic.losses import LOSSES, Loss
 from benchmarks.traffic.moves import MOVES, Move, restore
 from benchmarks.traffic.request import Outcome
@@ -53,6 +54,7 @@ class Run:
         added: what the router adds to TTFT; None where not measured.
         split: shares of strategies by static weights; None where not measured.
         utilisation: of templates as shipped; None where not measured.
+        locusts: what Locust counted; None where it did not run.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
@@ -62,6 +64,7 @@ class Run:
     added: Added | None = None
     split: Split | None = None
     utilisation: Utilisation | None = None
+    locusts: Locusts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +77,7 @@ class Size:
         losses: of each kind.
         split_requests: for the measurement of shares; 0 leaves shares and utilisation out.
         ttft_pairs: of a direct and a routed request; 0 leaves it out.
+        locust: a load client that is not ours sends beside ours through the first move.
     """
 
     requests: int
@@ -81,6 +85,7 @@ class Size:
     losses: int
     split_requests: int
     ttft_pairs: int
+    locust: bool = False
 
 
 def run(bed: Bed, size: Size, *, wanted: Iterable[str] = ()) -> Run:
@@ -96,7 +101,10 @@ def run(bed: Bed, size: Size, *, wanted: Iterable[str] = ()) -> Run:
         found.added = _step("TTFT through the router and direct", lambda: added_by_router(bed, size.ttft_pairs))
     bed.send()
     time.sleep(_WARM_UP_SECONDS)
-    for move in _moves(size.moves, tuple(wanted)):
+    for number, move in enumerate(_moves(size.moves, tuple(wanted))):
+        if size.locust and number == 0:
+            found.episodes.append(_episode(bed, move.name, partial(_beside_locust, found, bed, move)))
+            continue
         found.episodes.append(_episode(bed, move.name, partial(move.make, bed)))
     while bed.load.counts()["sent"] < size.requests:
         time.sleep(_POLL_SECONDS)
@@ -117,6 +125,10 @@ def run(bed: Bed, size: Size, *, wanted: Iterable[str] = ()) -> Run:
 def _moves(count: int, wanted: tuple[str, ...]) -> Iterable[Move]:
     chosen = [move for name in wanted for move in MOVES if move.name == name] if wanted else list(MOVES)
     return islice(cycle(chosen), count)
+
+
+def _beside_locust(found: Run, bed: Bed, move: Move) -> None:
+    found.locusts = beside(bed, move.make)
 
 
 def _episode(bed: Bed, name: str, make: Callable[[], Loss | None]) -> Episode:

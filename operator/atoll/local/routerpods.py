@@ -101,6 +101,7 @@ class RouterPods:
         for pod in self._pods.values():
             if pod.kubelet is not None:
                 pod.kubelet.close()
+            self._end_envoy(pod)
 
     @property
     def running(self) -> tuple[RouterPod, ...]:

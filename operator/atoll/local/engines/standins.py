@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,7 +51,7 @@ class StandIns:
     chunk_tokens: int
     _pods: dict[str, StandIn] = field(default_factory=dict)
     _tempos: dict[tuple[str, str, str], Tempo] = field(default_factory=dict)
-    _starting: set[asyncio.Task[None]] = field(default_factory=set)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def run(self) -> None:
         """Follow the pods for ever."""
@@ -61,11 +62,11 @@ class StandIns:
                 if known is not None:
                     await self._end(uid, known)
             elif known is None:
-                self._meet(uid, pod)
+                await self._meet(uid, pod)
             else:
                 known.pod = pod
                 if "deletionTimestamp" in pod["metadata"] and known.stopping is None and not known.dead:
-                    known.stopping = asyncio.create_task(self._stop(known))
+                    known.stopping = self._spawn(self._stop(known))
 
     def state(self) -> list[dict[str, Any]]:
         """Each stand-in as a row."""
@@ -81,21 +82,28 @@ class StandIns:
         lost = await self._kill(hit)
         for each in hit:
             await self._tell_not_ready(each.pod)
-            task = asyncio.create_task(self._come_back(each, back_seconds))
-            self._starting.add(task)
-            task.add_done_callback(self._starting.discard)
+            self._spawn(self._come_back(each, back_seconds))
         return lost
 
-    def _meet(self, uid: str, pod: Pod) -> None:
-        if pod.get("status", {}).get("phase") != "Running" or not pod["status"].get("podIP"):
-            return
+    async def _meet(self, uid: str, pod: Pod) -> None:
         if "deletionTimestamp" in pod["metadata"]:
-            return
-        self._pods[uid] = item = StandIn(pod=pod, engine=None)
-        if pod["metadata"]["labels"].get(names.STAGE, "0") == "0":
-            task = asyncio.create_task(self._start(item))
-            self._starting.add(task)
-            task.add_done_callback(self._starting.discard)
+            await self._remove(pod)  # nothing runs in it yet
+        elif pod.get("status", {}).get("phase") == "Running" and pod["status"].get("podIP"):
+            self._pods[uid] = item = StandIn(pod=pod, engine=None)
+            if pod["metadata"]["labels"].get(names.STAGE, "0") == "0":
+                self._spawn(self._start(item))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task of its own; what it fails of is logged."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a stand-in failed", exc_info=error)
 
     async def _start(self, item: StandIn) -> None:
         tempo = await self._tempo(item.pod)
@@ -109,7 +117,12 @@ class StandIns:
         await asyncio.sleep(pre_stop_seconds(item.pod))
         if item.engine is not None:
             await item.engine.stop()
-        metadata = item.pod["metadata"]
+        await self._remove(item.pod)
+
+    async def _remove(self, pod: Pod) -> None:
+        metadata = pod["metadata"]
+        if not pod["spec"].get("nodeName"):
+            return  # no kubelet has it; the API server removes it by itself
         path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
         body = {"gracePeriodSeconds": 0, "preconditions": {"uid": metadata["uid"]}}
         answer = await self.client.request("DELETE", path, json=body)
