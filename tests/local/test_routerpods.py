@@ -4,6 +4,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
+from atoll.domain.fleet import RouterPolicy
 from atoll.local.coredns import corefile
 from atoll.local.routerpods import RouterPod, localised, loopback_of
 from atoll.render.router.configuration import router_configuration
@@ -20,7 +21,7 @@ def test_router_pods_have_loopbacks_of_their_own(one: str, other: str) -> None:
 
 def test_a_bootstrap_binds_its_pods_addresses_only_and_asks_the_local_dns(tmp_path: Path) -> None:
     settings = RouterSettings()
-    text = router_configuration((), settings).files["bootstrap.yaml"]
+    text = router_configuration((), settings, RouterPolicy()).files["bootstrap.yaml"]
     pod = RouterPod(name="atoll-router-0", address="10.244.1.7", loopback="127.244.1.7", folder=tmp_path)
     found = localised(text, settings, pod, dns_port=5353)
     content = json.loads(found)
