@@ -187,6 +187,22 @@ CASES = (
         summary="Looks of the planner end with unexpected errors",
         never={'atoll_loop_errors_total{loop="planner"}': "0x4 1x30"},
     ),
+    Case(
+        alert="AtollRequestsFail",
+        series={
+            'envoy_atoll_router_requests{demand="team-a/chat", status="200"}': "0+90x40",
+            'envoy_atoll_router_requests{demand="team-a/chat", status="503"}': "0+10x40",
+        },
+        silent=9,
+        fires=12,
+        labels={"demand": "team-a/chat"},
+        summary="10% of the requests for team-a/chat fail",
+        never={
+            'envoy_atoll_router_requests{demand="team-a/chat", status="200"}': "0+90x40",
+            'envoy_atoll_router_requests{demand="team-a/chat", status="404"}': "0+90x40",
+            'envoy_atoll_router_requests{demand="unknown", status="503"}': "0+90x40",
+        },
+    ),
 )
 
 

@@ -351,14 +351,48 @@ OPERATOR = Dashboard(
                     ),
                 ),
                 Panel(
-                    title="Requests by served model",
+                    title="Requests by demand",
                     unit=_RATE,
                     stacked=True,
                     queries=(
                         Query(
-                            expr="sum by (envoy_cluster_name) "
-                            f"(rate(envoy_cluster_upstream_rq_total{{{_SERVED}}}[$__rate_interval]))",
-                            legend="{{envoy_cluster_name}}",
+                            expr="sum by (demand) (rate(envoy_atoll_router_requests[$__rate_interval]))",
+                            legend="{{demand}}",
+                        ),
+                    ),
+                ),
+                Panel(
+                    title="Share of requests that fail",
+                    unit=_SHARE,
+                    about="Answers of 500 and above, the router's own ones too.",
+                    queries=(
+                        Query(
+                            expr='sum by (demand) (rate(envoy_atoll_router_requests{status=~"5.."}[$__rate_interval]))'
+                            " / sum by (demand) (rate(envoy_atoll_router_requests[$__rate_interval]))",
+                            legend="{{demand}}",
+                        ),
+                    ),
+                ),
+                Panel(
+                    title="Time to the first byte, 95th percentile",
+                    unit="ms",
+                    about="From the whole request to the first byte of an engine's answer: of a stream about the TTFT.",
+                    queries=(
+                        Query(
+                            expr="histogram_quantile(0.95, sum by (le, demand) "
+                            "(rate(envoy_atoll_router_first_byte_ms_bucket[$__rate_interval])))",
+                            legend="{{demand}}",
+                        ),
+                    ),
+                ),
+                Panel(
+                    title="Tokens of answers",
+                    unit="short",
+                    about="Per second; counted where the Fleet's router is told to count tokens.",
+                    queries=(
+                        Query(
+                            expr="sum by (demand) (rate(envoy_atoll_router_completion_tokens[$__rate_interval]))",
+                            legend="{{demand}}",
                         ),
                     ),
                 ),
