@@ -67,10 +67,11 @@ format: $(INSTALLED) ## format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
 
 .PHONY: crds
-crds: $(INSTALLED) ## write crds/ and the reference pages: kinds, commands, metrics, the program; dashboards and rules
+crds: $(INSTALLED) ## write crds/ and the reference pages: kinds, commands, metrics, the program; dashboards, rules, chart
 	$(BIN)/python -m atoll.api.crd crds/
 	for part in api cli handlers optimize.program; do $(BIN)/python -m atoll.$$part.reference docs/reference/; done
 	$(BIN)/python -m atoll.report.monitoring charts/atoll docs
+	$(BIN)/python -m atoll.local.chart charts/atoll docs
 
 .PHONY: docs
 docs: $(INSTALLED) ## the documentation site in build/site; links and anchors are checked
@@ -80,6 +81,10 @@ docs: $(INSTALLED) ## the documentation site in build/site; links and anchors ar
 .PHONY: golden
 golden: crds ## rewrite all golden files; read the diff before you commit it
 	ATOLL_GOLDEN=write $(BIN)/pytest tests
+
+.PHONY: chart
+chart: crds tools ## rewrite what the chart renders for e2e/chart/values; read the diff before you commit it
+	ATOLL_GOLDEN=write $(BIN)/pytest e2e/test_chart.py
 
 .PHONY: lock
 lock: $(INSTALLED) ## write requirements*.txt from pyproject.toml; UPGRADE=1: to the newest versions

@@ -62,6 +62,7 @@ class World:
         self.fleet = fleet
         self.api = plane.api()
         self.manifests = documents(folder)
+        self.operator_user = OPERATOR
 
     # What users do.
 
@@ -184,12 +185,13 @@ class World:
 
     def writes(self) -> list[audit.Write]:
         """The operator's writes so far, but for its Lease and for reviews, which ask and store nothing."""
-        return [w for w in audit.writes(self.plane.audit_log, user=OPERATOR) if w.resource not in _NO_CHANGE]
+        return [w for w in audit.writes(self.plane.audit_log, user=self.operator_user) if w.resource not in _NO_CHANGE]
 
     def renewals(self) -> int:
         """How often the operator renewed its Lease so far."""
         return sum(
-            w.resource == "leases" and w.status == 200 for w in audit.writes(self.plane.audit_log, user=OPERATOR)
+            w.resource == "leases" and w.status == 200
+            for w in audit.writes(self.plane.audit_log, user=self.operator_user)
         )
 
     # What users wait for.

@@ -56,6 +56,7 @@ async def operate(settings: Settings) -> None:
             cache=cache,
             fleet=settings.fleet,
             router=settings.router,
+            scheduler=settings.scheduler,
             http=httpx.AsyncClient(trust_env=False),
             client=client,
         ),

@@ -5,7 +5,12 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import msgspec
+
+from atoll.domain.fleet import SCHEDULER
+from atoll.render.router.pods import RouterPods
 from atoll.render.router.routing import RouterSettings
 
 
@@ -22,6 +27,7 @@ class Settings:
         probe_port: of metrics and probes; 0 for any free port.
         probe_host: address they listen on; empty for all.
         router: where the router runs and listens.
+        scheduler: kube-scheduler profile of engine pods.
         debounce_seconds: from a change to the look at it, seconds.
         tick_seconds: between two looks while nothing changes, seconds.
         solver_memory_mib: most memory of the solver's process, MiB.
@@ -37,6 +43,7 @@ class Settings:
     probe_port: int = 8081
     probe_host: str = ""
     router: RouterSettings = field(default_factory=RouterSettings)
+    scheduler: str = SCHEDULER
     debounce_seconds: float = 0.3
     tick_seconds: float = 5.0
     solver_memory_mib: int = 4096
@@ -60,13 +67,40 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         identity=environment.get("ATOLL_IDENTITY", defaults.identity),
         probe_port=int(_number(environment, "ATOLL_PROBE_PORT", defaults.probe_port)),
         probe_host=environment.get("ATOLL_PROBE_HOST", defaults.probe_host),
-        router=RouterSettings(namespace=namespace),
+        router=RouterSettings(namespace=namespace, pods=_router_pods(environment)),
+        scheduler=environment.get("ATOLL_SCHEDULER", defaults.scheduler),
         debounce_seconds=_number(environment, "ATOLL_DEBOUNCE_SECONDS", defaults.debounce_seconds),
         tick_seconds=_number(environment, "ATOLL_TICK_SECONDS", defaults.tick_seconds),
         solver_memory_mib=int(_number(environment, "ATOLL_SOLVER_MEMORY_MIB", defaults.solver_memory_mib)),
         log_level=environment.get("ATOLL_LOG_LEVEL", defaults.log_level),
         log_json=environment.get("ATOLL_LOG_JSON", "true") == "true",
     )
+
+
+class _RouterWorkload(msgspec.Struct, forbid_unknown_fields=True, rename="camel", kw_only=True):
+    """:class:`RouterPods` as the chart writes it, in Kubernetes' words; what is left out has its default."""
+
+    image: str | msgspec.UnsetType = msgspec.UNSET
+    replicas: int | msgspec.UnsetType = msgspec.UNSET
+    autoscaled: bool | msgspec.UnsetType = msgspec.UNSET
+    image_pull_secrets: tuple[dict[str, str], ...] | msgspec.UnsetType = msgspec.UNSET
+    pod_annotations: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    pod_labels: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    node_selector: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    tolerations: tuple[dict[str, Any], ...] | msgspec.UnsetType = msgspec.UNSET
+    affinity: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    priority_class_name: str | msgspec.UnsetType = msgspec.UNSET
+    service_type: str | msgspec.UnsetType = msgspec.UNSET
+    service_annotations: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+
+
+def _router_pods(environment: Mapping[str, str]) -> RouterPods:
+    text = environment.get("ATOLL_ROUTER_WORKLOAD", "{}")
+    try:
+        found = msgspec.json.decode(text, type=_RouterWorkload)
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"ATOLL_ROUTER_WORKLOAD={text!r}: {error}; the chart writes it from its values") from error
+    return RouterPods(**{k: v for k, v in msgspec.structs.asdict(found).items() if v is not msgspec.UNSET})
 
 
 def _number(environment: Mapping[str, str], name: str, default: float) -> float:

@@ -82,7 +82,7 @@ def test_every_optional_spec_field_has_a_default_or_means_something_when_absent(
             ".spec.model.architecture.name",
         },
         "GPUNodePool": {".spec.allocatable", ".spec.offerings[].price", ".spec.tolerations[].tolerationSeconds"},
-        "Fleet": {".spec.budgetPerHour"},
+        "Fleet": {".spec.budgetPerHour", ".spec.router.image", ".spec.router.replicas"},
         "FleetPlan": {
             ".spec.demands[].alternatives[].winsBelow",
             ".spec.demands[].bindings[].savesPerHour",

@@ -41,7 +41,13 @@ def _gatherer(*objects: Any) -> Gatherer:
     for item in objects:
         for obj in item if isinstance(item, list) else [item]:
             cache.upsert(KINDS[obj["kind"]], obj)
-    return Gatherer(cache=cache, fleet="default", router=ROUTER, http=httpx.AsyncClient(), client=Client(Access()))
+    return Gatherer(
+        cache=cache,
+        fleet="default",
+        router=ROUTER,
+        http=httpx.AsyncClient(),
+        client=Client(Access()),
+    )
 
 
 @pytest.fixture

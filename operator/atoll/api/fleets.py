@@ -75,7 +75,7 @@ def _router(router: RouterSettings) -> RouterPolicy:
             request_timeout=router.gateway.request_timeout,
         ),
         replicas=router.replicas,
-        image=router.image,
+        image=router.image or "",
         workers=router.workers,
         cpu_millicores=millicores(router.cpu),
         memory_mebibytes=memory,

@@ -5,6 +5,9 @@ from enum import StrEnum
 
 from atoll.domain.problem import SolvePolicy
 
+SCHEDULER = "atoll-binpack"
+"""kube-scheduler profile that fills GPU nodes one after another (scenario R23)."""
+
 
 class Mode(StrEnum):
     """Who moves the fleet."""
@@ -94,8 +97,8 @@ class RouterPolicy:
     Attributes:
         target: what carries requests.
         gateway: how HTTPRoutes are written, where Gateways carry requests.
-        replicas: router pods.
-        image: Envoy image.
+        replicas: router pods; None for as many as the operator's settings say.
+        image: Envoy image; empty for that of the operator's settings.
         workers: threads of a router pod that carry requests.
         cpu_millicores: that a router pod asks for, thousandths of a core.
         memory_mebibytes: that a router pod may use, MiB; near it new requests are turned away.
@@ -118,8 +121,8 @@ class RouterPolicy:
 
     target: RouterTarget = RouterTarget.ENVOY
     gateway: GatewayPolicy = field(default_factory=GatewayPolicy)
-    replicas: int = 2
-    image: str = "envoyproxy/envoy:v1.40.0"
+    replicas: int | None = None
+    image: str = ""
     workers: int = 2
     cpu_millicores: int = 500
     memory_mebibytes: int = 2048
@@ -154,6 +157,7 @@ class Fleet:
         max_moves: most replicas started or drained at one time.
         plan_history: FleetPlans kept.
         explain: plans tell alternatives and shadow prices, for up to a fifth of the deadline more.
+        scheduler: kube-scheduler profile of engine pods; the operator's setting.
         generation: ``metadata.generation`` that was read.
         uid: ``metadata.uid``; empty where the Fleet is not declared.
     """
@@ -167,5 +171,6 @@ class Fleet:
     max_moves: int = 50
     plan_history: int = 10
     explain: bool = True
+    scheduler: str = SCHEDULER
     generation: int = 0
     uid: str = ""

@@ -7,7 +7,7 @@ import httpx
 
 from atoll.cluster.client import Client
 from atoll.cluster.errors import ForbiddenError, NotFoundError
-from atoll.domain.fleet import Acknowledgement
+from atoll.domain.fleet import SCHEDULER, Acknowledgement
 from atoll.domain.objects import HTTP_ROUTE, KINDS, reference
 from atoll.domain.reason import Fault, Reason
 from atoll.domain.snapshot import Snapshot
@@ -32,6 +32,7 @@ class Gatherer:
         cache: objects as last seen.
         fleet: name of the Fleet looked after.
         router: where router pods listen.
+        scheduler: kube-scheduler profile of engine pods.
         http: to ask routers with.
         client: to list HTTPRoutes with.
     """
@@ -39,6 +40,7 @@ class Gatherer:
     cache: Cache
     fleet: str
     router: RouterSettings
+    scheduler: str = SCHEDULER
     http: httpx.AsyncClient
     client: Client
     _unheard: Unheard = field(default_factory=Unheard)
@@ -47,7 +49,8 @@ class Gatherer:
         """What is known now, without the routers."""
         objects = {KINDS[name]: items.values() for name, items in self.cache.view().items() if name in KINDS}
         seen = observe(objects, fleet=self.fleet, router_versions={}, now=now)
-        return replace(seen, masks=next_masks(seen, now), unheard=self._unheard.of(seen, now))
+        policy = replace(seen.fleet, scheduler=self.scheduler)
+        return replace(seen, fleet=policy, masks=next_masks(seen, now), unheard=self._unheard.of(seen, now))
 
     async def with_routers(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot with what those that carry requests have taken: routers' versions, and HTTPRoutes' status."""

@@ -82,8 +82,7 @@ class LocalFleet:
             for path in sorted(_CRDS.glob("*.yaml")):
                 _apply_definition(api, path)
             api.apply(f"/api/v1/namespaces/{NAMESPACE}", _namespace())
-            node = _system_node()
-            api.apply(f"/api/v1/nodes/{node['metadata']['name']}", node)
+            install_system_node(api)
             self._plane.wait_until(
                 lambda: all(_served(api, kind) for kind in OUR_KINDS),
                 what="Atoll's custom resource definitions served",
@@ -157,6 +156,12 @@ def custom_resource_folder() -> Path:
     return _CRDS
 
 
+def install_system_node(api: Api) -> None:
+    """Make a node for pods without GPUs, such as the router's."""
+    node = _system_node()
+    api.apply(f"/api/v1/nodes/{node['metadata']['name']}", node)
+
+
 def resource_path(obj: Mapping[str, Any]) -> str:
     """REST path of one of our objects; LocalEnvironmentError for any other kind."""
     kind = KINDS.get(str(obj.get("kind")))
@@ -197,6 +202,6 @@ def _system_node() -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Node",
-        "metadata": {"name": "system-0", "labels": {"kubernetes.io/hostname": "system-0"}},
+        "metadata": {"name": "system-0", "labels": {"kubernetes.io/hostname": "system-0", "kubernetes.io/os": "linux"}},
         "status": {"capacity": size, "allocatable": size},
     }

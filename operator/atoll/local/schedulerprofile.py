@@ -8,7 +8,9 @@ eight 1-GPU and then three 8-GPU pods: default 0 of 3 scheduled, `atoll-binpack`
 from pathlib import Path
 from typing import Any
 
-BINPACK_SCHEDULER = "atoll-binpack"
+from atoll.domain.fleet import SCHEDULER
+
+BINPACK_SCHEDULER = SCHEDULER
 """`schedulerName` of engine pods."""
 
 _GPU = "nvidia.com/gpu"

@@ -11,7 +11,6 @@ from atoll.domain.problem import ReplicaSite
 from atoll.domain.reason import Fault, InvalidObjectError, Reason
 from atoll.domain.strategy import Strategy
 from atoll.render import names
-from atoll.render.placement import SCHEDULER
 from atoll.render.pod import StagePod, pod_template, start_budget_seconds
 
 _PROGRESS_MARGIN_SECONDS = 60
@@ -26,7 +25,6 @@ def single_stage_deployment(
     count: int,
     startup_seconds: float,
     fleet: Fleet,
-    scheduler: str = SCHEDULER,
 ) -> dict[str, Any]:
     """All replicas of a one-stage strategy in one offering.
 
@@ -39,8 +37,7 @@ def single_stage_deployment(
         pools: by name; holds the offering's.
         count: replicas, 0 or more.
         startup_seconds: image, weights and engine start as expected, without the node's, seconds.
-        fleet: drain and grace times.
-        scheduler: kube-scheduler profile.
+        fleet: drain and grace times, scheduler.
 
     Raises InvalidObjectError where it cannot be rendered.
     """
@@ -58,7 +55,7 @@ def single_stage_deployment(
                 start_budget=budget,
                 router=fleet.router,
                 labels=labels,
-                scheduler=scheduler,
+                scheduler=fleet.scheduler,
             )
         )
 
@@ -85,7 +82,6 @@ def replica_deployments(
     pools: Mapping[str, NodePool],
     startup_seconds: float,
     fleet: Fleet,
-    scheduler: str = SCHEDULER,
 ) -> tuple[dict[str, Any], ...]:
     """The Deployments of one replica of several stages, in the order of its stages.
 
@@ -96,8 +92,7 @@ def replica_deployments(
         replica: index, unique among the demand's replicas of this strategy and site.
         pools: by name; holds the offerings'.
         startup_seconds: image, weights and engine start as expected, without the node's, seconds.
-        fleet: drain and grace times.
-        scheduler: kube-scheduler profile.
+        fleet: drain and grace times, scheduler.
 
     Raises InvalidObjectError where it cannot be rendered.
     """
@@ -118,7 +113,7 @@ def replica_deployments(
                 router=fleet.router,
                 leader=leader,
                 labels=labels,
-                scheduler=scheduler,
+                scheduler=fleet.scheduler,
             )
         )
 

@@ -7,9 +7,6 @@ from atoll.domain.pool import NodePool, OfferingKey, Provisioning
 from atoll.domain.reason import Fault, InvalidObjectError, Reason
 from atoll.render.requests import GPU_RESOURCE
 
-SCHEDULER = "atoll-binpack"
-"""kube-scheduler profile that fills GPU nodes one after another (scenario R23)."""
-
 INSTANCE_TYPE = "node.kubernetes.io/instance-type"
 ZONE = "topology.kubernetes.io/zone"
 CAPACITY_TYPE = "karpenter.sh/capacity-type"

@@ -13,7 +13,7 @@ from atoll.render import names
 from atoll.render.engines import stage_process
 from atoll.render.engines.stage import HTTP_PORT, RENDEZVOUS_PORT, StageContext
 from atoll.render.overlay import Overlay, merge_named
-from atoll.render.placement import SCHEDULER, node_selector, tolerations
+from atoll.render.placement import node_selector, tolerations
 from atoll.render.quantities import mebibytes
 from atoll.render.requests import StageShare, stage_share
 from atoll.render.weights import weights
@@ -71,7 +71,7 @@ class StagePod:
     router: RouterPolicy
     leader: str = ""
     labels: Mapping[str, str]
-    scheduler: str = SCHEDULER
+    scheduler: str
 
     @property
     def offering(self) -> OfferingKey:

@@ -148,10 +148,14 @@ class RouterSettings(Schema, frozen=True, kw_only=True):
     gateway: Annotated[GatewaySettings, describe("How HTTPRoutes are written, for GatewayAPI and Both.")] = (
         GatewaySettings()
     )
-    replicas: Annotated[Annotated[int, Meta(ge=0, le=100)], describe("Router pods; 0 where Atoll runs none.")] = 2
-    image: Annotated[Annotated[str, Meta(min_length=1, max_length=512)], describe("Envoy image.")] = (
-        "envoyproxy/envoy:v1.40.0"
-    )
+    replicas: Annotated[
+        Annotated[int, Meta(ge=0, le=100)] | None,
+        describe("Router pods; 0 where Atoll runs none; absent: the chart's router.replicas."),
+    ] = None
+    image: Annotated[
+        Annotated[str, Meta(min_length=1, max_length=512)] | None,
+        describe("Envoy image; absent: the chart's router.image."),
+    ] = None
     workers: Annotated[Annotated[int, Meta(ge=1, le=256)], describe("Threads of a router pod that carry requests.")] = 2
     cpu: Annotated[Quantity, describe("CPU that a router pod asks for.")] = "500m"
     memory: Annotated[

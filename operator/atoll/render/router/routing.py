@@ -1,10 +1,11 @@
 """What the router is to do, as values: served models, the Services behind them, and where it listens."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from atoll.domain.demand import DemandKey
 from atoll.render import names
 from atoll.render.engines.stage import HTTP_PORT
+from atoll.render.router.pods import RouterPods
 
 _WEIGHT_PER_RATE = 1000
 _LARGEST_WEIGHT = 1_000_000
@@ -63,6 +64,7 @@ class RouterSettings:
         status_address: that the read-only listener (``/ready``, ``/stats``) binds.
         status_port: of that listener.
         admin_port: of Envoy's admin, always on loopback.
+        pods: what its workload is to be in this cluster.
     """
 
     namespace: str = "atoll-system"
@@ -73,6 +75,7 @@ class RouterSettings:
     status_address: str = "0.0.0.0"  # noqa: S104  # probes and the operator read it; nothing can be changed through it
     status_port: int = 9901
     admin_port: int = 9902
+    pods: RouterPods = field(default_factory=RouterPods)
 
 
 def endpoint_weight(rate: float) -> int:

@@ -22,8 +22,8 @@ _LEAVE_SECONDS = 5
 def router_objects(
     configuration: RouterConfiguration, settings: RouterSettings, policy: RouterPolicy
 ) -> tuple[dict[str, Any], ...]:
-    """All objects of the router but its ConfigMap; none where the policy wants no replicas."""
-    if policy.replicas == 0:
+    """All objects of the router but its ConfigMap; none where no replicas are wanted."""
+    if _replicas(settings, policy) == 0:
         return ()
     return (
         router_deployment(configuration, settings, policy),
@@ -43,16 +43,20 @@ def router_deployment(
         "kind": DEPLOYMENT.name,
         "metadata": _metadata(settings),
         "spec": {
-            "replicas": policy.replicas,
+            **({} if settings.pods.autoscaled else {"replicas": _replicas(settings, policy)}),
             "revisionHistoryLimit": 1,
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "selector": {"matchLabels": labels},
             "template": {
                 "metadata": {
-                    "labels": labels,
-                    "annotations": {_BOOTSTRAP_HASH: names.content_hash(configuration.files[BOOTSTRAP_FILE])},
+                    "labels": {**settings.pods.pod_labels, **labels},
+                    "annotations": {
+                        **settings.pods.pod_annotations,
+                        _BOOTSTRAP_HASH: names.content_hash(configuration.files[BOOTSTRAP_FILE]),
+                    },
                 },
                 "spec": {
+                    **settings.pods.placement(),
                     "automountServiceAccountToken": False,
                     "enableServiceLinks": False,
                     "securityContext": {
@@ -83,7 +87,7 @@ def _envoy(settings: RouterSettings, policy: RouterPolicy, drain_seconds: int) -
     ready = {"httpGet": {"path": "/ready", "port": "status"}, "timeoutSeconds": 2}
     return {
         "name": "envoy",
-        "image": policy.image,
+        "image": policy.image or settings.pods.image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["envoy"],
         "args": envoy_arguments(settings, policy),
@@ -146,12 +150,15 @@ def drain_script(settings: RouterSettings, seconds: int) -> str:
 
 def router_service(settings: RouterSettings) -> dict[str, Any]:
     """Where clients send requests."""
+    metadata = _metadata(settings)
+    if settings.pods.service_annotations:
+        metadata["annotations"] = dict(settings.pods.service_annotations)
     return {
         "apiVersion": SERVICE.api_version,
         "kind": SERVICE.name,
-        "metadata": _metadata(settings),
+        "metadata": metadata,
         "spec": {
-            "type": "ClusterIP",
+            "type": settings.pods.service_type,
             "selector": router_labels(),
             "ports": [{"name": "http", "port": 80, "targetPort": "http", "protocol": "TCP"}],
         },
@@ -170,6 +177,10 @@ def router_disruption_budget(settings: RouterSettings) -> dict[str, Any]:
             "selector": {"matchLabels": router_labels()},
         },
     }
+
+
+def _replicas(settings: RouterSettings, policy: RouterPolicy) -> int:
+    return settings.pods.replicas if policy.replicas is None else policy.replicas
 
 
 def _metadata(settings: RouterSettings) -> dict[str, Any]:

@@ -1,0 +1,66 @@
+from atoll.domain.fleet import RouterPolicy
+from atoll.render.router.configuration import router_configuration
+from atoll.render.router.pods import RouterPods
+from atoll.render.router.routing import RouterSettings
+from atoll.render.router.workload import router_objects
+
+
+def rendered(pods: RouterPods, policy: RouterPolicy | None = None) -> dict[str, dict]:
+    settings, policy = RouterSettings(pods=pods), policy or RouterPolicy()
+    objects = router_objects(router_configuration((), settings, policy), settings, policy)
+    return {obj["kind"]: obj for obj in objects}
+
+
+def test_where_the_fleet_is_silent_the_operators_settings_count() -> None:
+    spec = rendered(RouterPods(image="mirror/envoy@sha256:1", replicas=4))["Deployment"]["spec"]
+
+    assert spec["replicas"] == 4
+    assert spec["template"]["spec"]["containers"][0]["image"] == "mirror/envoy@sha256:1"
+
+
+def test_what_the_fleet_names_wins() -> None:
+    policy = RouterPolicy(replicas=1, image="own")
+    spec = rendered(RouterPods(image="mirror", replicas=4), policy)["Deployment"]["spec"]
+
+    assert spec["replicas"] == 1
+    assert spec["template"]["spec"]["containers"][0]["image"] == "own"
+    assert rendered(RouterPods(replicas=4), RouterPolicy(replicas=0)) == {}
+
+
+def test_an_autoscaled_router_leaves_its_number_to_the_autoscaler() -> None:
+    assert "replicas" not in rendered(RouterPods(autoscaled=True))["Deployment"]["spec"]
+
+
+def test_pods_are_placed_as_the_cluster_wants_them() -> None:
+    pods = RouterPods(
+        image_pull_secrets=({"name": "mirror"},),
+        node_selector={"pool": "system"},
+        tolerations=({"key": "system", "operator": "Exists"},),
+        affinity={"nodeAffinity": {}},
+        priority_class_name="system-cluster-critical",
+    )
+    spec = rendered(pods)["Deployment"]["spec"]["template"]["spec"]
+
+    assert spec["imagePullSecrets"] == [{"name": "mirror"}]
+    assert spec["nodeSelector"] == {"pool": "system"}
+    assert spec["tolerations"] == [{"key": "system", "operator": "Exists"}]
+    assert spec["affinity"] == {"nodeAffinity": {}}
+    assert spec["priorityClassName"] == "system-cluster-critical"
+    unset = rendered(RouterPods())["Deployment"]["spec"]["template"]["spec"]
+    assert not {"imagePullSecrets", "nodeSelector", "tolerations", "affinity", "priorityClassName"} & unset.keys()
+
+
+def test_labels_by_which_pods_are_found_cannot_be_replaced() -> None:
+    pods = RouterPods(pod_labels={"app.kubernetes.io/component": "x", "team": "a"}, pod_annotations={"note": "b"})
+    metadata = rendered(pods)["Deployment"]["spec"]["template"]["metadata"]
+
+    assert metadata["labels"]["app.kubernetes.io/component"] == "router"
+    assert metadata["labels"]["team"] == "a"
+    assert metadata["annotations"]["note"] == "b"
+
+
+def test_the_service_can_be_a_load_balancer() -> None:
+    service = rendered(RouterPods(service_type="LoadBalancer", service_annotations={"internal": "true"}))["Service"]
+
+    assert service["spec"]["type"] == "LoadBalancer"
+    assert service["metadata"]["annotations"] == {"internal": "true"}
