@@ -7,15 +7,6 @@ from atoll.domain.problem import ReplicaGroup
 from atoll.optimize.space import Choice, Domain
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Group:
-    """Where stage pods of one GPU kind are interchangeable: nodes of one domain and capacity class."""
-
-    gpu_kind: str
-    domain: Domain
-    capacity_type: CapacityType
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
     """One x[m,t,z,a]: replicas of a template in a domain and capacity class.

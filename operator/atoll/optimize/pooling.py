@@ -9,8 +9,8 @@ from dataclasses import replace
 from atoll.domain.demand import Loss, Placement
 from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import Supply
-from atoll.optimize.sets import Column, Group, Sets
-from atoll.optimize.space import EVERYWHERE
+from atoll.optimize.sets import Column, Sets
+from atoll.optimize.space import EVERYWHERE, Group
 
 
 def pooled(sets: Sets) -> Sets:

@@ -10,8 +10,8 @@ from atoll.domain.demand import Loss
 from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import OfferingKey, Supply
 from atoll.domain.problem import ReplicaGroup
-from atoll.optimize.columns import Column, Group, Running, Size, View
-from atoll.optimize.space import Bools, Domain, Floats, Ints, Wanted
+from atoll.optimize.columns import Column, Running, Size, View
+from atoll.optimize.space import Bools, Domain, Floats, Group, Ints, Wanted
 
 __all__ = [
     "Column",

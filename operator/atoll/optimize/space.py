@@ -46,6 +46,15 @@ class Place:
     capacity_type: CapacityType
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Group:
+    """Where stage pods of one GPU kind are interchangeable: nodes of one domain and capacity class."""
+
+    gpu_kind: str
+    domain: Domain
+    capacity_type: CapacityType
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
     """A demand above zero.
@@ -146,6 +155,17 @@ class Space:
     def class_of(self) -> Ints:
         """(Q,) number of each place's capacity type."""
         return np.array([self.classes.index(place.capacity_type) for place in self.places], dtype=np.int64)
+
+    @cached_property
+    def groups(self) -> tuple[Group, ...]:
+        """Packing groups of the supplies, in order."""
+        return tuple(sorted({_group_of(supply) for supply in self.supplies}))
+
+    @cached_property
+    def group_of(self) -> Ints:
+        """(P,) number of each supply's packing group."""
+        number_of = {group: number for number, group in enumerate(self.groups)}
+        return np.array([number_of[_group_of(supply)] for supply in self.supplies], dtype=np.int64)
 
     @cached_property
     def size(self) -> int:
@@ -254,6 +274,11 @@ def space_of(problem: Problem, *, prune: bool = True) -> Space:
 def place_of(supply: Supply) -> Place:
     """The place of a supply's nodes."""
     return Place(domain=Domain(region=supply.region, zone=supply.zone), capacity_type=supply.capacity_type)
+
+
+def _group_of(supply: Supply) -> Group:
+    place = place_of(supply)
+    return Group(gpu_kind=supply.gpu_kind, domain=place.domain, capacity_type=place.capacity_type)
 
 
 def _wanted(row: DemandRow) -> Wanted:
