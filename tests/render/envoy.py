@@ -21,6 +21,7 @@ import envoy as envoy_package
 
 from atoll.domain.fleet import RouterPolicy
 from atoll.local.ports import free_ports
+from atoll.render import names
 from atoll.render.router.bootstrap import BOOTSTRAP_FILE
 from atoll.render.router.configuration import RouterConfiguration, router_configuration
 from atoll.render.router.routing import RoutedModel, RouterEndpoint, RouterSettings
@@ -298,7 +299,7 @@ def endpoint(engine: Engine, weight: int = 1000, *, draining: bool = False) -> R
 def validate(folder: Path, configuration: object) -> subprocess.CompletedProcess[str]:
     """What Envoy's validation says of a whole static configuration."""
     path = folder / BOOTSTRAP_FILE
-    path.write_text(json.dumps(configuration))
+    path.write_text(names.compact_json(configuration))  # as the files are written
     arguments = [ENVOY, "--mode", "validate", "--config-path", str(path), "--reject-unknown-dynamic-fields"]
     return subprocess.run(arguments, capture_output=True, text=True, timeout=60, check=False)  # noqa: S603  # as above
 

@@ -1,4 +1,4 @@
-"""``bootstrap.yaml``: listeners and where the moving part is read from; the same for every allocation."""
+"""``bootstrap.json``: listeners and where the moving part is read from; the same for every allocation."""
 
 from typing import Any
 
@@ -10,9 +10,9 @@ from atoll.render.router.replies import local_replies
 from atoll.render.router.routes import ROUTE_CONFIGURATION
 from atoll.render.router.routing import RouterSettings
 
-CLUSTERS_FILE = "cds.yaml"
-ROUTES_FILE = "rds.yaml"
-BOOTSTRAP_FILE = "bootstrap.yaml"
+CLUSTERS_FILE = "cds.json"
+ROUTES_FILE = "rds.json"
+BOOTSTRAP_FILE = "bootstrap.json"
 
 _MOST_CONNECTIONS = 50_000
 """Of clients, per router pod."""
@@ -38,7 +38,7 @@ _MANAGER = "filters.network.http_connection_manager.v3.HttpConnectionManager"
 
 
 def bootstrap_text(settings: RouterSettings, policy: RouterPolicy) -> str:
-    """The content of ``bootstrap.yaml``."""
+    """The content of ``bootstrap.json``."""
     return names.compact_json(bootstrap(settings, policy))
 
 

@@ -1,4 +1,4 @@
-"""``cds.yaml``: one Envoy cluster per served model, with one weighted endpoint per Service behind it."""
+"""``cds.json``: one Envoy cluster per served model, with one weighted endpoint per Service behind it."""
 
 from typing import Any
 

@@ -46,7 +46,7 @@ _LISTED = 50
 def unknown(served: Sequence[str], key: str) -> dict[str, Any]:
     """The answer to a name that is not served, from dynamic metadata under a key, with the names that are."""
     named = f"%DYNAMIC_METADATA({METADATA_NAMESPACE}:{key}):128%"
-    shown = ", ".join(served[:_LISTED]) or "none"
+    shown = ", ".join(served[:_LISTED]).replace("%", "%%") or "none"
     more = f" and {len(served) - _LISTED} more, see GET {MODELS_PATH}" if len(served) > _LISTED else ""
     return error_body(
         f"The model '{named}' is not served here. Served models: {shown}{more}.",

@@ -1,4 +1,4 @@
-"""``rds.yaml``: which served model a request asks for, and so which cluster it goes to."""
+"""``rds.json``: which served model a request asks for, and so which cluster it goes to."""
 
 from collections.abc import Iterable
 from typing import Any
