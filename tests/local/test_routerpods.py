@@ -21,7 +21,7 @@ def test_router_pods_have_loopbacks_of_their_own(one: str, other: str) -> None:
 
 def test_a_bootstrap_binds_its_pods_addresses_only_and_asks_the_local_dns(tmp_path: Path) -> None:
     settings = RouterSettings()
-    text = router_configuration((), settings, RouterPolicy()).files["bootstrap.yaml"]
+    text = router_configuration((), settings, RouterPolicy()).files["bootstrap.json"]
     pod = RouterPod(name="atoll-router-0", address="10.244.1.7", loopback="127.244.1.7", folder=tmp_path)
     found = localised(text, settings, pod, dns_port=5353)
     content = json.loads(found)
@@ -32,7 +32,7 @@ def test_a_bootstrap_binds_its_pods_addresses_only_and_asks_the_local_dns(tmp_pa
     assert resolver == [{"socket_address": {"address": "127.0.0.1", "port_value": 5353}}]
     assert settings.config_directory not in found
     assert "0.0.0.0" not in found  # noqa: S104  # what must not be there
-    assert content["dynamic_resources"]["cds_config"]["path_config_source"]["path"] == f"{tmp_path}/cds.yaml"
+    assert content["dynamic_resources"]["cds_config"]["path_config_source"]["path"] == f"{tmp_path}/cds.json"
 
 
 def test_cluster_dns_answers_on_loopback_and_keeps_answers_for_a_second() -> None:

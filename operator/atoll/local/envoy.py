@@ -120,7 +120,7 @@ class LocalRouter:
 
     @property
     def _bootstrap_path(self) -> Path:
-        return self._plane.state.router / "bootstrap.yaml"
+        return self._plane.state.router / "bootstrap.json"
 
     def _start_envoy_once(self) -> None:
         if self._started:
