@@ -67,7 +67,7 @@ def read_setting(path: Path) -> Setting:
         raise FileError(path, wrong, "see the files in benchmarks/data/coral") from error
     if not demands or not supplies:
         raise FileError(path, "no demands, or no nodes", "give at least one of each")
-    case = Case(demands=demands, supplies=supplies, running=(), policy=SolvePolicy())
+    case = Case(demands=demands, supplies=supplies, running=(), policy=SolvePolicy(rate_confidence=0.5))
     problem, faults = pose(case, ShippedPerformance())
     for key, fault in faults.items():
         raise FileError(path, f"{key.name} cannot be served", fault.message)

@@ -1,4 +1,4 @@
-"""Factors by which estimates are corrected, fitted to measurements and never to the rows that they are judged by.
+"""Factors by which kernels' times are corrected, fitted to measurements and never to the rows that they are judged by.
 
 A GPU kind has a factor for decode and one for prompts: what its kernels reach. An engine has seconds that it adds to
 each layer of each step: launches without graphs, say. Engines that Atoll does not render so calibrate hardware only.
@@ -44,13 +44,15 @@ class Evidence:
 
     Attributes:
         served: rows of served LLMs.
-        predicted: of them.
+        predicted: of them, kernels alone.
+        shipped: of them, as the product has it.
         layers: rows of single layers.
         layer_seconds: estimates of them.
     """
 
     served: Sequence[Served]
     predicted: Predicted
+    shipped: Predicted
     layers: Sequence[Layer]
     layer_seconds: Array
 

@@ -12,9 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atoll.catalogue.gpus import gpu_kind
-from atoll.domain.architecture import Architecture, Quantisation
+from atoll.domain.architecture import Quantisation
+from atoll.domain.strategy import EngineName
 from atoll.optimize.templates.hops import STEP_SECONDS
-from atoll.performance.estimate import Performance, StepCosts
+from atoll.performance.estimate import Performance
+from atoll.performance.steps import StepCosts
 from benchmarks.performance.measurements import Layer, Served, architecture
 
 Array = NDArray[np.float64]
@@ -34,6 +36,7 @@ class Predicted:
         users: in flight.
         steps: decode steps of a request.
         together: requests start together.
+        error: expected error of the steps.
     """
 
     decode: Array
@@ -42,6 +45,7 @@ class Predicted:
     users: Array
     steps: Array
     together: NDArray[np.bool_]
+    error: Array
 
     def tpot_and_rate(self, decode: Array, prompt: Array, overhead: Array) -> tuple[Array, Array]:
         """TPOT, seconds, and requests/s, with factors of decode and prompt and seconds more for each layer and step."""
@@ -64,6 +68,7 @@ def predict(rows: Sequence[Served], performance: Performance) -> Predicted:
         users=np.array([row.users for row in rows]),
         steps=np.array([_steps(row) for row in rows]),
         together=np.array([row.together for row in rows]),
+        error=np.array([_served_costs(row, performance).expected_error for row in rows]),
     )
 
 
@@ -73,7 +78,7 @@ def layer_seconds(rows: Sequence[Layer], performance: Performance) -> Array:
 
 
 def _layer(row: Layer, performance: Performance) -> float:
-    costs = _costs(architecture(row.model), row.gpu_kind, row.tp, Quantisation.BF16, performance)
+    costs = performance.costs(architecture(row.model), gpu_kind(row.gpu_kind), row.tp, Quantisation.BF16)
     if row.decode:
         return float(costs.decode_layer(np.array([row.tokens]), PROMPT)[0])
     prompt = min(row.tokens, PROMPT)
@@ -82,7 +87,7 @@ def _layer(row: Layer, performance: Performance) -> float:
 
 def _parts(row: Served, performance: Performance) -> tuple[float, float]:
     served = architecture(row.model)
-    costs = _costs(served, row.gpu_kind, row.tp, row.quantisation, performance)
+    costs = _served_costs(row, performance)
     context, tokens, batch = row.input_tokens + row.output_tokens / 2.0, np.array([row.input_tokens]), row.users
     decode = prompt = 0.0
     for _ in range(ROUNDS):
@@ -101,5 +106,6 @@ def _steps(row: Served) -> float:
     return max(row.output_tokens - 1.0, 1.0)
 
 
-def _costs(served: Architecture, kind: str, tp: int, quantisation: Quantisation, performance: Performance) -> StepCosts:
-    return performance.costs(served, gpu_kind(kind), tp, quantisation)
+def _served_costs(row: Served, performance: Performance) -> StepCosts:
+    engine = EngineName(row.engine) if row.rendered else EngineName.VLLM
+    return performance.costs(architecture(row.model), gpu_kind(row.gpu_kind), row.tp, row.quantisation, engine)

@@ -1,4 +1,4 @@
-"""Errors by GPU kind: as shipped, with one LLM left out of the calibration, and with one GPU kind left out."""
+"""Errors by GPU kind: kernels alone, as shipped, and with one LLM or one GPU kind left out of the calibration."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,39 +7,62 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from atoll.domain.problem import SolvePolicy
+from atoll.performance.engine import EngineShare
 from atoll.performance.estimate import Performance
+from atoll.performance.margin import margin
 from benchmarks.performance.calibration import AS_SHIPPED, Calibration, Evidence, calibrate
+from benchmarks.performance.engineshare import fit_share, share_errors
 from benchmarks.performance.measurements import layers, served
-from benchmarks.performance.prediction import layer_seconds, predict
+from benchmarks.performance.prediction import Predicted, layer_seconds, predict
 
 Array = NDArray[np.float64]
 ALL = "all"
+CONFIDENCE = SolvePolicy().rate_confidence
+"""Probability with which the product promises rates, unless a Fleet says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Errors:
-    """Logarithms of estimate over measurement, by calibration: TPOT and rate of served rows, seconds of layers."""
+    """Logarithms of estimate over measurement, by calibration: TPOT and rate of served rows, seconds of layers.
+
+    Attributes:
+        tpot: of served rows.
+        rate: of served rows.
+        layer: of single layers.
+        promised: rate of served rows with the margin of ``CONFIDENCE``.
+    """
 
     tpot: Array
     rate: Array
     layer: Array
+    promised: Array
 
 
-def evidence(performance: Performance) -> Evidence:
-    """All measurements beside what a source of performance says of them."""
+def evidence(kernels: Performance, shipped: Performance) -> Evidence:
+    """All measurements beside what is said of them.
+
+    Args:
+        kernels: what kernels take.
+        shipped: what the product takes steps for, engines' share included.
+    """
     rows, single = served(), layers()
     return Evidence(
         served=rows,
-        predicted=predict(rows, performance),
+        predicted=predict(rows, kernels),
+        shipped=predict(rows, shipped),
         layers=single,
-        layer_seconds=layer_seconds(single, performance),
+        layer_seconds=layer_seconds(single, kernels),
     )
 
 
 def all_errors(known: Evidence) -> dict[str, Errors]:
-    """Errors as shipped, and as calibrated without the row's own LLM or GPU kind."""
+    """Errors of kernels alone, as shipped, and as fitted without the row's own LLM or GPU kind."""
+    rows, single = len(known.served), len(known.layers)
+    alone = EngineShare(decode=1.0, prompt=1.0, blocks=1.0)
     return {
-        "shipped": _judged(known, {"": AS_SHIPPED}, [""] * len(known.served), [""] * len(known.layers)),
+        "kernels": _judged(known, {"": AS_SHIPPED}, {"": alone}, [""] * rows, [""] * single),
+        "shipped": _as_shipped(known),
         "modelLeftOut": _left_out(
             known, [family(row.model) for row in known.served], [family(row.model) for row in known.layers]
         ),
@@ -57,7 +80,7 @@ def family(model: str) -> str:
 
 
 def table(known: Evidence, errors: Mapping[str, Errors]) -> list[dict[str, Any]]:
-    """Rows for people and programs: median and 90th percentile of the relative error.
+    """Rows for people and programs: median and 90th percentile of the relative error, bias, share of promises kept.
 
     By calibration, by what was measured (engines that Atoll renders, other engines, single layers) and by GPU kind.
     """
@@ -78,6 +101,7 @@ def table(known: Evidence, errors: Mapping[str, Errors]) -> list[dict[str, Any]]
                         **_figures("tpot", found.tpot[mine]),
                         **_figures("rate", found.rate[mine]),
                         **_figures("layer", np.array([])),
+                        "rateReached": _reached(found.promised[mine]) if engines == "rendered" else None,
                     }
                 )
         for kind in (*sorted(set(layer_kinds)), ALL):
@@ -91,6 +115,7 @@ def table(known: Evidence, errors: Mapping[str, Errors]) -> list[dict[str, Any]]
                     **_figures("tpot", np.array([])),
                     **_figures("rate", np.array([])),
                     **_figures("layer", found.layer[mine]),
+                    "rateReached": None,
                 }
             )
     return rows
@@ -107,16 +132,53 @@ def _figures(name: str, logs: Array) -> dict[str, float | None]:
     }
 
 
-def _left_out(known: Evidence, groups: list[str], layer_groups: list[str]) -> Errors:
-    of, of_layers = np.array(groups), np.array(layer_groups)
-    fitted = {name: calibrate(known, of != name, of_layers != name) for name in sorted({*groups, *layer_groups})}
-    return _judged(known, fitted, groups, layer_groups)
+def _reached(promised: Array) -> float | None:
+    return round(float((promised <= 0.0).mean()), 3) if len(promised) else None
 
 
-def _judged(known: Evidence, by: Mapping[str, Calibration], groups: list[str], layer_groups: list[str]) -> Errors:
-    errors = {name: known.errors(each) for name, each in by.items()}
+def _margins(predicted: Predicted) -> Array:
+    return np.array([margin(error, CONFIDENCE) for error in predicted.error])
+
+
+def _as_shipped(known: Evidence) -> Errors:
+    tpot_of, rate_of = (np.array([getattr(row, name) for row in known.served]) for name in ("tpot_seconds", "rate"))
+    ones, none, slower = np.ones(len(known.served)), np.zeros(len(known.served)), _margins(known.shipped)
+    tpot, rate = known.shipped.tpot_and_rate(ones, ones, none)
     return Errors(
-        tpot=np.array([errors[name][0][row] for row, name in enumerate(groups)]),
-        rate=np.array([errors[name][1][row] for row, name in enumerate(groups)]),
-        layer=np.array([errors[name][2][row] for row, name in enumerate(layer_groups)]),
+        tpot=np.log(tpot / tpot_of),
+        rate=np.log(rate / rate_of),
+        layer=known.errors(AS_SHIPPED)[2],
+        promised=np.log(known.shipped.tpot_and_rate(slower, slower, none)[1] / rate_of),
+    )
+
+
+def _left_out(known: Evidence, groups: list[str], layer_groups: list[str]) -> Errors:
+    """Engines that are rendered are judged by the share of engines, all others by the kinds' factors."""
+    of, of_layers = np.array(groups), np.array(layer_groups)
+    others = ~np.array([row.rendered for row in known.served])
+    names = sorted({*groups, *layer_groups})
+    hardware = {name: calibrate(known, others & (of != name), of_layers != name) for name in names}
+    shares = {name: fit_share(known, of != name) for name in names}
+    return _judged(known, hardware, shares, groups, layer_groups)
+
+
+def _judged(
+    known: Evidence,
+    hardware: Mapping[str, Calibration],
+    shares: Mapping[str, EngineShare],
+    groups: list[str],
+    layer_groups: list[str],
+) -> Errors:
+    by_kind = {name: known.errors(each) for name, each in hardware.items()}
+    slower = _margins(known.predicted)
+    by_share = {
+        name: (*share_errors(known, each), share_errors(known, each, slower)[1]) for name, each in shares.items()
+    }
+    rendered = [row.rendered for row in known.served]
+    rows = list(enumerate(groups))
+    return Errors(
+        tpot=np.array([(by_share if rendered[row] else by_kind)[name][0][row] for row, name in rows]),
+        rate=np.array([(by_share if rendered[row] else by_kind)[name][1][row] for row, name in rows]),
+        layer=np.array([by_kind[name][2][row] for row, name in enumerate(layer_groups)]),
+        promised=np.array([by_share[name][2][row] for row, name in rows]),
     )

@@ -233,6 +233,7 @@ def fleet() -> dict[str, Any]:
                 "workBudget": 1000,
                 "savingTolerance": 0.05,
                 "acceptGap": 0.01,
+                "rateConfidence": 0.9,
                 "horizon": "2h",
                 "explain": False,
             },

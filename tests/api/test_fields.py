@@ -83,6 +83,7 @@ PASS_THROUGH = {
 }
 
 OTHERS: dict[str, Any] = {
+    "spec.solve.rateConfidence": 0.7,
     "spec.model.architecture.name": "Qwen/Qwen3-8B",
     "spec.model.architecture.config.numAttentionHeads": 64,
     "spec.model.architecture.config.numKeyValueHeads": 8,

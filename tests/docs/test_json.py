@@ -152,6 +152,7 @@ def strategies() -> StrategiesReport:
     return StrategiesReport(
         demands=(DemandStrategies(demand=demand, strategies=with_frontier([rated])),),
         faults={"pools.yaml": Fault(reason=Reason.PRICE_MISSING, field="spec.offerings[0].price", message="set it")},
+        rate_confidence=0.8,
     )
 
 

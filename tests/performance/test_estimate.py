@@ -10,17 +10,17 @@ from atoll.catalogue.gpus import gpu_kind, known_gpu_kinds
 from atoll.domain.architecture import Architecture, Quantisation
 from atoll.domain.engineterms import expert_parallel
 from atoll.domain.strategy import PerformanceSource
-from atoll.performance.estimate import ShippedPerformance
+from atoll.performance.estimate import KernelPerformance
 from atoll.performance.roofline import FITTED, roofline
 from atoll.performance.silicon import silicon
 
 BATCHES = 2.0 ** np.arange(9)
-ESTIMATES = ShippedPerformance()
+KERNELS = KernelPerformance()
 
 
 def qwen_decode(batch: float, context: float) -> float:
     a = architecture("Qwen/Qwen3-32B")
-    costs = ESTIMATES.costs(a, gpu_kind("H100-80GB"), 4, Quantisation.BF16)
+    costs = KERNELS.costs(a, gpu_kind("H100-80GB"), 4, Quantisation.BF16)
     at = np.array([batch])
     return float((a.layers * costs.decode_layer(at, context) + costs.head(at))[0])
 
@@ -36,7 +36,7 @@ def test_layers_and_head_add_up_to_the_table(batch: float, context: float, milli
 
 def test_prefill_of_the_table() -> None:
     a = architecture("Qwen/Qwen3-32B")
-    costs = ESTIMATES.costs(a, gpu_kind("H100-80GB"), 4, Quantisation.BF16)
+    costs = KERNELS.costs(a, gpu_kind("H100-80GB"), 4, Quantisation.BF16)
     tokens = np.array([1024.0, 8192.0])
     seconds = a.layers * costs.prefill_layer(tokens) + costs.head(np.ones(2))
     assert seconds * 1e3 == pytest.approx(np.array([36.2497, 273.6283]), rel=0.01)
@@ -59,7 +59,7 @@ def test_between_the_points_of_the_table_lies_between() -> None:
     ],
 )
 def test_source_is_named(name: str, kind: str, quantisation: Quantisation, source: PerformanceSource) -> None:
-    costs = ESTIMATES.costs(architecture(name), gpu_kind(kind), 2, quantisation)
+    costs = KERNELS.costs(architecture(name), gpu_kind(kind), 2, quantisation)
     assert costs.source is source
     assert 0.0 < costs.expected_error < 0.5
 
@@ -97,7 +97,7 @@ def test_l4_prefill_agrees_with_helix_measurements(tokens: float, milliseconds: 
 @pytest.mark.parametrize("name", ["microsoft/phi-4", "openai/gpt-oss-120b", "Qwen/Qwen3-235B-A22B"])
 def test_more_work_never_takes_less_time(kind: str, name: str) -> None:
     a = architecture(name)
-    costs = ESTIMATES.costs(a, gpu_kind(kind), 2, a.native)
+    costs = KERNELS.costs(a, gpu_kind(kind), 2, a.native)
     tokens = 2.0 ** np.arange(7, 14)
     assert np.all(np.diff(costs.decode_layer(BATCHES, 1500.0)) >= 0.0)
     assert np.all(np.diff(costs.prefill_layer(tokens)) > 0.0)
@@ -108,7 +108,7 @@ def test_fp8_arithmetic_is_faster_where_there_are_units() -> None:
     a = architecture("microsoft/phi-4")
     tokens = np.array([2048.0])
     bf16, fp8 = (
-        ESTIMATES.costs(a, gpu_kind("H100-80GB"), 1, quantisation).prefill_layer(tokens)
+        KERNELS.costs(a, gpu_kind("H100-80GB"), 1, quantisation).prefill_layer(tokens)
         for quantisation in (Quantisation.BF16, Quantisation.FP8)
     )
     assert fp8[0] < 0.7 * bf16[0]
@@ -118,7 +118,7 @@ def test_fp8_arithmetic_is_faster_where_there_are_units() -> None:
 @pytest.mark.parametrize("kind", ["H100-80GB", "A10G-24GB"])
 def test_prompts_that_join_a_decode_step_cost_less_than_a_step_of_their_own(name: str, kind: str) -> None:
     a = architecture(name)
-    costs = ESTIMATES.costs(a, gpu_kind(kind), 2, a.native)
+    costs = KERNELS.costs(a, gpu_kind(kind), 2, a.native)
     tokens = np.array([16.0, 128.0, 2048.0])
     for batch in BATCHES:
         decode = costs.decode_layer(np.array([batch]), 1000.0)

@@ -12,8 +12,9 @@ from atoll.catalogue.gpus import gpu_kind
 from atoll.domain.architecture import Quantisation
 from atoll.domain.profile import PerformanceProfile, Phase, ProfilePoint
 from atoll.domain.strategy import EngineName, PerformanceSource
-from atoll.performance.estimate import ShippedPerformance, StepCosts
+from atoll.performance.estimate import ShippedPerformance
 from atoll.performance.profiled import EXPECTED_ERROR, with_profiles
+from atoll.performance.steps import StepCosts
 
 ESTIMATES = ShippedPerformance()
 PHI = architecture("microsoft/phi-4")

@@ -35,6 +35,7 @@ def parse_fleet(obj: object) -> Fleet:
             work_budget=spec.solve.work_budget,
             saving_tolerance=spec.solve.saving_tolerance,
             accept_gap=spec.solve.accept_gap,
+            rate_confidence=spec.solve.rate_confidence,
             horizon_hours=seconds(spec.solve.horizon) / 3600.0,
             budget_per_hour=math.inf if spec.budget_per_hour is None else spec.budget_per_hour,
             quotas=tuple(

@@ -197,4 +197,15 @@ def _premises(manifests: Manifests, snapshot: Snapshot, moment: datetime) -> tup
             f"all {counted(nodes, 'node')} of {counted(len(fixed), 'Fixed pool')} ({names}) are Ready (maxNodes); "
             "they are paid for anyway and cost nothing here"
         )
+    lines.append(_margin(snapshot.fleet.solve.rate_confidence))
     return tuple(lines)
+
+
+def _margin(confidence: float) -> str:
+    setting = "Fleet spec.solve.rateConfidence"
+    if confidence <= 1.0 / 2.0:
+        return f"rates are as estimated, without a margin for the estimates' errors ({setting})"
+    return (
+        f"rates have a margin for the estimates' errors: replicas of a strategy deliver theirs with probability "
+        f"{100 * confidence:.0f} % ({setting})"
+    )

@@ -19,10 +19,9 @@ from atoll.domain.demand import Demand
 from atoll.domain.snapshot import Snapshot
 from atoll.domain.strategy import Strategy
 from atoll.optimize.case import Case
-from atoll.optimize.decide import allowed_supplies, pose
+from atoll.optimize.decide import allowed_supplies, known_of, pose
 from atoll.optimize.templates import Candidate, candidates_for
 from atoll.performance.estimate import ShippedPerformance
-from atoll.performance.profiled import with_profiles
 from atoll.reconcile.problem import widths
 from atoll.report.numbers import counted
 from atoll.report.strategies import (
@@ -123,14 +122,17 @@ def _report(
     kept = {row.key: {template.strategy for template in row.templates} for row in problem.demands}
     found = []
     for demand in demands:
-        known = with_profiles(performance, snapshot.profiles, demand.architecture, demand.engine.name)
-        rated = candidates_for(demand, widths(allowed_supplies(demand, supplies)), known)
+        rated = candidates_for(demand, widths(allowed_supplies(demand, supplies)), known_of(demand, case, performance))
         if demand.key in faults and any(item.feasible for item in rated):
             rated = ()  # what stands in the way is none of the strategies
         prices = Prices(snapshot.pools.values(), demand)
         items = [_rated(item, kept.get(demand.key, set()), prices) for item in rated]
         found.append(DemandStrategies(demand=demand, strategies=with_frontier(items)))
-    return StrategiesReport(demands=tuple(found), faults=named_faults(manifests, snapshot, faults))
+    return StrategiesReport(
+        demands=tuple(found),
+        faults=named_faults(manifests, snapshot, faults),
+        rate_confidence=snapshot.fleet.solve.rate_confidence,
+    )
 
 
 def _rated(item: Candidate, kept: set[Strategy], prices: Prices) -> RatedStrategy:

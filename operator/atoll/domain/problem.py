@@ -86,6 +86,8 @@ class SolvePolicy:
         budget_per_hour: most that the fleet may cost, US$/h; infinity for no limit.
         accept_gap: stop when this gap is proven, as a share.
         quotas: of namespaces, each named once; one that is not named has none.
+        rate_confidence: probability with which replicas of a strategy deliver the rate that is planned with, from one
+            half, where rates are taken as estimated, to below 1.
     """
 
     deadline_seconds: float = 5.0
@@ -95,6 +97,7 @@ class SolvePolicy:
     budget_per_hour: float = float("inf")
     accept_gap: float = 1e-4
     quotas: tuple[Quota, ...] = ()
+    rate_confidence: float = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

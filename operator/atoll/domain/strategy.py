@@ -135,7 +135,8 @@ class Template:
         sequences: sequences in flight at that rate.
         limit: what stops it from delivering more.
         sources: where the latencies came from, one per GPU kind used, by kind name.
-        expected_error: expected relative error of the rate, 0.15 = 15 %.
+        expected_error: expected error of step times, the largest of its GPU kinds: standard deviation of the logarithm
+            of true over estimated, without the margin that the rate holds; 0.15 = 15 %.
         startup_seconds: image, weights and engine start, without the node's, seconds.
         class_rates: requests/s within the objectives if all were of one size class, by class of the demand; empty
             where the rate holds for every class.

@@ -14,6 +14,7 @@ from atoll.optimize.explain.explain import explain
 from atoll.optimize.solve import solve
 from atoll.optimize.templates import templates_for
 from atoll.performance.estimate import Performance, ShippedPerformance
+from atoll.performance.margin import cautious
 from atoll.performance.profiled import with_profiles
 from atoll.reconcile.problem import build_rows, widths
 
@@ -39,7 +40,7 @@ def pose(case: Case, performance: Performance) -> tuple[Problem, dict[DemandKey,
         if not allowed and demand.rate > 0.0:
             faults[demand.key] = _no_pool(demand, case.supplies)
             continue
-        known = with_profiles(performance, case.profiles, demand.architecture, demand.engine.name)
+        known = known_of(demand, case, performance)
         found = templates_for(demand, widths(allowed), known, always=tuple(running.get(demand.key, {}).values()))
         if found.fault is not None:
             faults[demand.key] = found.fault
@@ -68,6 +69,12 @@ def answer(
     if isinstance(asked, Why):
         return explain(asked.problem, asked.allocation, seconds=asked.seconds)
     return solve(asked, tell=tell)
+
+
+def known_of(demand: Demand, case: Case, performance: Performance) -> Performance:
+    """What a demand's strategies are rated by: its profiles before estimates, with the margin that the fleet wants."""
+    measured = with_profiles(performance, case.profiles, demand.architecture, demand.engine.name)
+    return cautious(measured, case.policy.rate_confidence)
 
 
 def allowed_supplies(demand: Demand, supplies: tuple[Supply, ...]) -> tuple[Supply, ...]:

@@ -17,7 +17,8 @@ from atoll.domain.architecture import Architecture, Quantisation
 from atoll.domain.gpu import GpuKind
 from atoll.domain.profile import PerformanceProfile, Phase, ProfilePoint
 from atoll.domain.strategy import EngineName, PerformanceSource
-from atoll.performance.estimate import Performance, StepCosts
+from atoll.performance.estimate import Performance
+from atoll.performance.steps import StepCosts
 
 Array = NDArray[np.float64]
 EXPECTED_ERROR = 0.1
@@ -50,16 +51,29 @@ class ProfiledPerformance:
     profiles: tuple[PerformanceProfile, ...]
     base: Performance
 
-    def costs(self, architecture: Architecture, kind: GpuKind, tp: int, quantisation: Quantisation) -> StepCosts:
+    def costs(
+        self,
+        architecture: Architecture,
+        kind: GpuKind,
+        tp: int,
+        quantisation: Quantisation,
+        engine: EngineName = EngineName.VLLM,
+    ) -> StepCosts:
         """Costs from the profiles of this GPU kind, width and quantisation, or from the base."""
-        return _costs(self, architecture, kind, tp, quantisation)
+        return _costs(self, architecture=architecture, kind=kind, tp=tp, quantisation=quantisation, engine=engine)
 
 
 @lru_cache(maxsize=256)
 def _costs(
-    known: ProfiledPerformance, architecture: Architecture, kind: GpuKind, tp: int, quantisation: Quantisation
+    known: ProfiledPerformance,
+    *,
+    architecture: Architecture,
+    kind: GpuKind,
+    tp: int,
+    quantisation: Quantisation,
+    engine: EngineName,
 ) -> StepCosts:
-    estimate = known.base.costs(architecture, kind, tp, quantisation)
+    estimate = known.base.costs(architecture, kind, tp, quantisation, engine)
     points = [
         point
         for item in known.profiles

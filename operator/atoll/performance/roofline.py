@@ -41,7 +41,7 @@ class Efficiency:
         link: of the interconnect's bandwidth, in an all-reduce.
         reduce_seconds: latency of one all-reduce.
         layer_seconds: launches, norms and the like, per layer.
-        expected_error: expected relative error of a step, 0.15 = 15 %.
+        expected_error: expected error of a step: standard deviation of the logarithm of true over estimated time.
     """
 
     memory: float
@@ -83,7 +83,8 @@ FITTED = {
         layer_seconds=26e-6,
         expected_error=0.2,
     ),
-    # Error against the silicon tables, median and 90th percentile: 0.09 and 0.26; TPOT of engines: 0.12 and 0.39.
+    # Error against the silicon tables, median and 90th percentile: 0.09 and 0.26; rate of engines, without this kind in
+    # their share: 0.09 and 0.43.
     "H200-141GB": Efficiency(
         memory=0.88,
         expert_memory=0.66,
@@ -144,8 +145,8 @@ EFFICIENCIES = {
     "V100-32GB": V100,
     "A10G-24GB": replace(FITTED["L40S-48GB"], expected_error=UNFITTED_ERROR),
     "A100-40GB": replace(FITTED["A100-80GB"], expected_error=0.2),
-    # TPOT of engines, median and 90th percentile: 0.11 and 0.31.
-    "B200-180GB": replace(FITTED["H200-141GB"], expected_error=0.3),
+    # Rate of engines, without this kind in their share, median and 90th percentile: 0.10 and 0.31.
+    "B200-180GB": replace(FITTED["H200-141GB"], expected_error=0.15),
 }
 """By name of the GPU kind."""
 

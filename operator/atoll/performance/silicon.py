@@ -25,6 +25,10 @@ from atoll.performance.roofline import RooflineCosts, roofline
 Array = NDArray[np.float64]
 EXPECTED_ERROR = 0.2
 """Between the two ranges above."""
+MEASURED = frozenset({"H100-80GB", "H200-141GB"})
+"""GPU kinds on which engines were measured that these tables tell."""
+MEASURED_ERROR = 0.15
+"""There, with the engines' share fitted without the LLM itself: 0.16 on H100, 0.07 on H200 (95 % of 209 loads)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,8 +64,8 @@ class SiliconCosts:
 
     @property
     def expected_error(self) -> float:
-        """Of the tables as a whole."""
-        return EXPECTED_ERROR
+        """Of the tables on kinds where engines were measured, or of the tables as a whole."""
+        return MEASURED_ERROR if self.shares.kind.name in MEASURED else EXPECTED_ERROR
 
     def prefill_layer(self, tokens: Array) -> Array:
         """Interpolated in logarithms; beyond the longest prompt the last slope goes on."""

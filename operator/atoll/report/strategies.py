@@ -11,6 +11,7 @@ from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import NodePool
 from atoll.domain.reason import Fault
 from atoll.domain.strategy import Strategy, Template
+from atoll.performance.margin import margin
 
 SCHEMA_VERSION = 1
 _PER_MILLION = 1e6 / 3600.0
@@ -78,16 +79,19 @@ class StrategiesReport:
     Attributes:
         demands: in the order of their names.
         faults: what is wrong with which object, by what it is called.
+        rate_confidence: probability with which replicas of a strategy deliver its rate.
     """
 
     demands: tuple[DemandStrategies, ...]
     faults: Mapping[str, Fault]
+    rate_confidence: float
 
     def as_json(self, *, everything: bool) -> dict[str, Any]:
         """The documented JSON form; without ``everything`` only what was kept."""
         return {
             "schemaVersion": SCHEMA_VERSION,
-            "demands": [_demand(item, everything=everything) for item in self.demands],
+            "rateConfidence": self.rate_confidence,
+            "demands": [_demand(item, self.rate_confidence, everything=everything) for item in self.demands],
             "faults": [
                 {"object": name, "reason": fault.reason.value, "field": fault.field, "message": fault.message}
                 for name, fault in self.faults.items()
@@ -147,7 +151,7 @@ def _order(item: RatedStrategy) -> tuple[int, float, int, str]:
     )
 
 
-def _demand(item: DemandStrategies, *, everything: bool) -> dict[str, Any]:
+def _demand(item: DemandStrategies, rate_confidence: float, *, everything: bool) -> dict[str, Any]:
     counts = {verdict: sum(each.verdict is verdict for each in item.strategies) for verdict in Verdict}
     return {
         "namespace": item.demand.key.namespace,
@@ -159,11 +163,13 @@ def _demand(item: DemandStrategies, *, everything: bool) -> dict[str, Any]:
         "kept": counts[Verdict.KEPT],
         "dominated": counts[Verdict.DOMINATED],
         "tooSlow": counts[Verdict.TOO_SLOW],
-        "strategies": [_strategy(each, item) for each in (item.strategies if everything else item.kept)],
+        "strategies": [
+            _strategy(each, item, rate_confidence) for each in (item.strategies if everything else item.kept)
+        ],
     }
 
 
-def _strategy(item: RatedStrategy, of: DemandStrategies) -> dict[str, Any]:
+def _strategy(item: RatedStrategy, of: DemandStrategies, rate_confidence: float) -> dict[str, Any]:
     template, strategy = item.template, item.template.strategy
     return {
         "strategy": str(strategy),
@@ -187,6 +193,7 @@ def _strategy(item: RatedStrategy, of: DemandStrategies) -> dict[str, Any]:
         "pricePerMillionTokens": _rounded(item.per_million(of.all_tokens)),
         "source": "+".join(sorted({source.value for source in template.sources.values()})),
         "expectedError": template.expected_error,
+        "stepMargin": round(margin(template.expected_error, rate_confidence) - 1.0, 6),
         "startupSeconds": template.startup_seconds,
     }
 

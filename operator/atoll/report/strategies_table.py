@@ -115,3 +115,13 @@ def _faults(report: Json) -> Iterator[Text]:
             "GPUs of a replica at the prices of the cheapest zone.",
             style="dim",
         )
+        yield Text(_sure(report["rateConfidence"]), style="dim")
+
+
+def _sure(confidence: float) -> str:
+    if confidence <= 1.0 / 2.0:
+        return "Rates are as estimated, without a margin (Fleet spec.solve.rateConfidence): half of them are too high."
+    return (
+        f"Replicas of a strategy deliver its rate with probability {100 * confidence:.0f} % (Fleet "
+        "spec.solve.rateConfidence): steps are taken slower than estimated, the more the larger the expected error (±)."
+    )

@@ -30,7 +30,14 @@ class Told:
 
     stages: tuple[Served, ...]
 
-    def costs(self, _: Architecture, kind: GpuKind, _tp: int, _quantisation: Quantisation) -> Device:
+    def costs(  # as the rate model asks
+        self,
+        architecture: Architecture,  # noqa: ARG002  # of the protocol
+        kind: GpuKind,
+        tp: int,  # noqa: ARG002  # of the protocol
+        quantisation: Quantisation,  # noqa: ARG002  # of the protocol
+        engine: EngineName = EngineName.VLLM,  # noqa: ARG002  # of the protocol
+    ) -> Device:
         return self.stages[int(kind.name)].device
 
 

@@ -11,7 +11,7 @@ from atoll.optimize.templates.hops import hop_seconds
 from atoll.optimize.templates.queueing import Service, Wait, log_normal_at, queueing
 from atoll.optimize.templates.rate import spread
 from atoll.optimize.templates.tails import share_beyond, tpot_at
-from atoll.performance.estimate import ShippedPerformance
+from atoll.performance.estimate import KernelPerformance
 from optimize.templates.sample import demand
 
 QWEN = architecture("Qwen/Qwen3-32B")
@@ -32,7 +32,7 @@ def one_stage(name: str, kind: str, tp: int, *, max_sequences: int = 1024, conte
 
 def rated(name: str, strategy: Strategy, workload: Workload, objectives: Objectives) -> Template:
     wanted = demand(architecture(name), objectives, workload)
-    return templates_for(wanted, {}, ShippedPerformance(), always=(strategy,)).templates[0]
+    return templates_for(wanted, {}, KernelPerformance(), always=(strategy,)).templates[0]
 
 
 # Requests/s under TPOT 50 ms and TTFT 1 s at 1024 tokens in, 256 out: PyPI aiconfigurator 0.12.0 (Apache-2.0), vLLM.
@@ -231,7 +231,7 @@ def test_extreme_workloads_are_rated_without_warnings(hits: float, arrival_cv: f
         arrival_cv=arrival_cv,
     )
     wanted = demand(QWEN, Objectives(ttft_seconds=2.0, tpot_seconds=0.1), workload)
-    found = templates_for(wanted, {"H100-80GB": 8, "L40S-48GB": 4}, ShippedPerformance())
+    found = templates_for(wanted, {"H100-80GB": 8, "L40S-48GB": 4}, KernelPerformance())
     for template in found.templates:
         assert np.isfinite([template.rate, template.ttft_seconds, template.tpot_seconds, template.sequences]).all()
 

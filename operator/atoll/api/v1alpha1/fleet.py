@@ -42,6 +42,14 @@ class SolveSettings(Schema, frozen=True, kw_only=True):
     ] = 0.02
     accept_gap: Annotated[Fraction, describe("Stop once this gap is proven, as a share.")] = 1e-4
     horizon: Annotated[Duration, describe("Over which a saving must pay for its move.", between("1m", "720h"))] = "1h"
+    rate_confidence: Annotated[
+        Annotated[float, Meta(ge=0.5, le=0.99)],
+        describe(
+            "Probability with which the replicas of a strategy deliver the rate that is planned with: steps are taken "
+            "slower than estimated by what follows from the estimate's expected error. 0.5: as estimated, without a "
+            "margin."
+        ),
+    ] = 0.8
     explain: Annotated[
         bool,
         describe(

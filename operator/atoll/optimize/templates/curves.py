@@ -16,8 +16,9 @@ from atoll.domain.strategy import PerformanceSource
 from atoll.domain.workload import Workload
 from atoll.optimize.templates.lengths import Prompts, context_limit, resident_tokens
 from atoll.optimize.templates.loads import FULL, Loads
-from atoll.performance.estimate import Performance, StepCosts
+from atoll.performance.estimate import Performance
 from atoll.performance.memory import kv_bytes, layer_bytes, room_bytes, vocabulary_bytes
+from atoll.performance.steps import StepCosts
 
 Array = NDArray[np.float64]
 CurveKey = tuple[str, int, Quantisation]
@@ -96,7 +97,9 @@ def tabulate(
     """Tabulate all curves that the strategies at hand need."""
     resident = resident_tokens(workload)
     longest = float(context_limit(workload, architecture))
-    costs = [performance.costs(architecture, kinds[kind], tp, quantisation) for kind, tp, quantisation in keys]
+    costs = [
+        performance.costs(architecture, kinds[kind], tp, quantisation, engine.name) for kind, tp, quantisation in keys
+    ]
     tps = [tp for _, tp, _ in keys]
     return Curves(
         index={key: row for row, key in enumerate(keys)},
