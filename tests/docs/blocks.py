@@ -20,7 +20,6 @@ OTHERS = {
     "docs/demand.md",
     "docs/engines.md",
     "docs/gitops.md",
-    "docs/install.md",
     "docs/kubectl.md",
     "docs/performance.md",
     "docs/reference/cli.md",  # generated: usage, and the examples of the commands' own help
