@@ -1,4 +1,4 @@
-"""`atoll plan --against` and `--check`, as pull requests and pre-commit hooks use them."""
+"""`atoll plan --against` and `atoll check`, as pull requests and pre-commit hooks use them."""
 
 import json
 from pathlib import Path
@@ -14,6 +14,10 @@ SMALL = Path(__file__).parent / "manifests" / "small.yaml"
 
 def run(*arguments: str) -> Result:
     return CliRunner(env={"COLUMNS": "80", "KUBECONFIG": ""}).invoke(app, ["plan", *arguments])
+
+
+def check(*arguments: str) -> Result:
+    return CliRunner(env={"COLUMNS": "80"}).invoke(app, ["check", *arguments])
 
 
 def small(folder: Path, *, rate: float = 12.0, budget: float | None = None, most: int = 8, **demand: object) -> str:
@@ -73,10 +77,10 @@ def test_what_was_an_empty_folder_is_compared_as_nothing(tmp_path: Path) -> None
 
 
 def test_checking_reads_objects_and_solves_nothing(tmp_path: Path) -> None:
-    good = run("-f", str(SMALL), "--check")
-    bad = run("-f", small(tmp_path, rate=-1), "--check", "--json")
+    good = check(str(SMALL))
+    bad = check(small(tmp_path, rate=-1), "--json")
 
-    assert (good.exit_code, good.stdout) == (0, "1 ModelDemand and 2 GPUNodePools of Fleet default: valid\n")
+    assert (good.exit_code, good.stdout) == (0, "4 objects of Atoll: valid\n")
     assert bad.exit_code == 1
     (fault,) = json.loads(bad.stdout)["faults"]
     assert fault["object"] == "ModelDemand default/phi"
@@ -91,14 +95,13 @@ def test_a_demand_that_is_measured_is_valid_without_a_measurement(tmp_path: Path
     path = tmp_path / "measured.yaml"
     path.write_text(yaml.safe_dump_all(documents))
 
-    assert run("-f", str(path), "--check").exit_code == 0, run("-f", str(path), "--check").output
+    assert check(str(path)).exit_code == 0, check(str(path)).output
 
 
 @pytest.mark.parametrize(
     ("arguments", "option"),
     [
         (("--against", "x"), "--against"),
-        (("--check",), "--check"),
         (("--format", "markdown"), "--format"),
         (("-f", str(SMALL), "--plan", "default-1"), "--plan"),
         (("-f", str(SMALL), "--json", "--format", "markdown"), "--json"),

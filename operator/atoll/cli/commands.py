@@ -2,7 +2,21 @@
 
 import typer
 
-from atoll.cli import change, diff, doctor, explain, local, plan, report, simulate, strategies, top, whatif, whypending
+from atoll.cli import (
+    change,
+    check,
+    diff,
+    doctor,
+    explain,
+    local,
+    plan,
+    report,
+    simulate,
+    strategies,
+    top,
+    whatif,
+    whypending,
+)
 
 app = typer.Typer(
     name="atoll",
@@ -17,6 +31,7 @@ app.command("strategies", epilog=strategies.EPILOG)(strategies.strategies)
 app.command("simulate", epilog=simulate.EPILOG)(simulate.simulate)
 app.command("explain", epilog=explain.EPILOG)(explain.explain)
 app.command("report", epilog=report.EPILOG)(report.report)
+app.command("check", epilog=check.EPILOG)(check.check)
 app.command("diff", epilog=diff.EPILOG)(diff.diff)
 app.command("approve", epilog=change.APPROVE_EPILOG)(change.approve)
 app.command("rollback", epilog=change.ROLLBACK_EPILOG)(change.rollback)

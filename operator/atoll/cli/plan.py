@@ -11,7 +11,7 @@ import typer
 from rich.console import Group
 from rich.text import Text
 
-from atoll.cli.against import checked, compared_with, read_former
+from atoll.cli.against import compared_with, read_former
 from atoll.cli.clusteroptions import Context, Kubeconfig
 from atoll.cli.clusterplan import cluster_plan
 from atoll.cli.decision import Asked, decide
@@ -41,8 +41,6 @@ EPILOG = f"""Examples:
   kustomize build fleet/ | atoll plan -f -
 
   atoll plan -f fleet/ --against main/fleet/ --format markdown   # as a comment on a pull request
-
-  atoll plan -f fleet/ --check   # are the objects valid? nothing is solved
 
   kubectl atoll plan   # the FleetPlans of a cluster, and the one that waits for approval against the one in force
 
@@ -94,9 +92,6 @@ def plan(
         list[Path] | None,
         typer.Option(metavar="PATH", help="Manifests as they were, to tell what changes and costs; may be repeated."),
     ] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Only say whether every object can be understood; nothing is solved.")
-    ] = False,
     baseline: Annotated[
         bool, typer.Option(help="Then seek the best answer with one GPU kind per served model, for comparison.")
     ] = True,
@@ -109,7 +104,7 @@ def plan(
     """Decide what runs where for manifests, and prove how good that is; without -f: tell a cluster's FleetPlans."""
     form = _form(output, as_json=as_json)
     if not files:
-        _only_with_manifests(deadline=deadline, at=at, against=against, check=check, markdown=form is Format.MARKDOWN)
+        _only_with_manifests(deadline=deadline, at=at, against=against, markdown=form is Format.MARKDOWN)
         code = cluster_plan(kubeconfig, context, fleet, plan_name, as_json=form is Format.JSON)
         raise typer.Exit(code)
     if plan_name or context:
@@ -120,8 +115,6 @@ def plan(
         deadline_seconds=parse_deadline(deadline) if deadline else None,
         baseline=baseline,
     )
-    if check:
-        raise typer.Exit(checked(files, fleet, asked.moment, as_json=form is Format.JSON))
     manifests = read_manifests(files, fleet, asked.moment)
     former = read_former(against, asked.moment) if against else None
     with told() as tell:
