@@ -208,9 +208,12 @@ def test_gateways_of_the_cluster_carry_the_requests(world: World) -> None:
     await_routed(world, "GatewayAPIMissing")
 
     with gateway_api(world):
-        await_routed(world, "RouterNotSynced")
-        world.wait(lambda: len(routes(world)) == 2, "a route for each demand")
-        assert "Gateway gateways/public has said nothing" in world.condition(world.policy(), "Routed")["message"]
+        world.wait(
+            lambda: "Gateway gateways/public has said nothing" in routed(world).get("message", ""),
+            "routes are written",
+            30,
+        )
+        assert len(routes(world)) == 2
         answer(world, accepted=False)
         await_routed(world, "RouteNotAccepted")
         assert "no listener allows this namespace" in world.condition(world.demand("phi-4"), "Routed")["message"]
@@ -234,8 +237,13 @@ def test_gateways_of_the_cluster_carry_the_requests(world: World) -> None:
         world.wait(lambda: "phi-4" not in {each["metadata"]["name"] for each in routes(world)}, "its route goes too")
 
 
+def routed(world: World) -> Object:
+    """Condition Routed of the Fleet."""
+    return world.condition(world.policy(), "Routed")
+
+
 def await_routed(world: World, reason: str) -> None:
-    world.wait(lambda: world.condition(world.policy(), "Routed").get("reason") == reason, f"the fleet is {reason}", 30)
+    world.wait(lambda: routed(world).get("reason") == reason, f"the fleet is {reason}", 30)
 
 
 def engine_of(deployment: Object) -> Object:

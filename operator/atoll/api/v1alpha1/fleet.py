@@ -193,7 +193,15 @@ class RouterSettings(Schema, frozen=True, kw_only=True):
         describe("Times that a request which got no answer at all, or 503, is sent to another replica."),
     ] = 2
     max_request_size: Annotated[
-        Quantity, describe("Largest body of a request, 1Mi to 1Gi, kept in memory while it is read; beyond it 413.")
+        Quantity,
+        describe(
+            "Largest body of a request, 1Mi to 1Gi, kept in memory while it is read; beyond it 413.",
+            Rule(
+                "quantity(string(self)).compareTo(quantity('1Mi')) >= 0"
+                " && quantity(string(self)).compareTo(quantity('1Gi')) <= 0",
+                "must be between 1Mi and 1Gi",
+            ),
+        ),
     ] = "32Mi"
     max_concurrent_requests: Annotated[
         Annotated[int, Meta(ge=1, le=1_000_000)],
