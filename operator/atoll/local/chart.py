@@ -23,15 +23,15 @@ _OPEN, _CLOSE = "{{- if .Values.crds.enabled }}\n", "{{- end }}\n"
 _METADATA = """\
   labels:
     {{- include "atoll.labels" . | nindent 4 }}
-  {{- if or .Values.crds.keep .Values.crds.annotations }}
   annotations:
     {{- if .Values.crds.keep }}
     helm.sh/resource-policy: keep
+    {{- else }}
+    atoll.dev/allow-deletion: "true"
     {{- end }}
     {{- with .Values.crds.annotations }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
-  {{- end }}
 """
 
 
