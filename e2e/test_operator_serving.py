@@ -198,6 +198,18 @@ def test_an_engine_pod_deleted_by_hand_comes_back(world: World) -> None:
     assert seen.lowest("phi-4") >= 4
 
 
+def test_an_alias_is_routed_and_moves_no_replica(world: World) -> None:
+    before = {each["metadata"]["name"]: each["metadata"]["generation"] for each in world.deployments()}
+    assert ask(world, "phi-latest") == 404
+    demand = world.manifest("ModelDemand", "phi-4")
+    demand["spec"]["model"]["aliases"] = ["phi-latest"]
+    world.apply(demand)
+
+    world.wait(lambda: ask(world, "phi-latest") == ask(world, "default/phi-4") == 503, "the alias is routed", 30)
+    world.settle()
+    assert {each["metadata"]["name"]: each["metadata"]["generation"] for each in world.deployments()} == before
+
+
 def test_gateways_of_the_cluster_carry_the_requests(world: World) -> None:
     fleet = world.manifest("Fleet")
     fleet["spec"]["router"] |= {

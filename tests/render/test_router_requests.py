@@ -192,6 +192,17 @@ def test_a_client_that_is_too_slow_is_told_and_let_go(start: Start, engine: Engi
     assert engine.served == 0
 
 
+def test_a_router_without_memory_turns_requests_away_and_still_tells_how_it_is(start: Start, engine: Engine) -> None:
+    router = start(engine, policy=replace(POLICY, memory_mebibytes=1))
+
+    eventually(lambda: router.ask({"model": "gpt-4"}).status == 503, "requests are turned away")
+    answer = router.ask({"model": "gpt-4"})
+
+    assert (answer.code, answer.headers["retry-after"]) == ("model_unavailable", "10")
+    assert router.ready()
+    assert router.versions()
+
+
 def test_the_routers_own_health_ends_with_its_drain(start: Start, engine: Engine) -> None:
     router = start(engine)
     assert router.get("/health").status == 200

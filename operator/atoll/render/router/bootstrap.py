@@ -170,17 +170,21 @@ def _status(settings: RouterSettings) -> dict[str, Any]:
             },
             "http_filters": [router_filter()],
         },
+        # Probes and the operator are answered whatever clients do.
+        bypass_overload_manager=True,
+        ignore_global_conn_limit=True,
     )
 
 
 def _listener(
-    name: str, address: dict[str, Any], manager: dict[str, Any], *, buffer_bytes: int = MEBIBYTE
+    name: str, address: dict[str, Any], manager: dict[str, Any], *, buffer_bytes: int = MEBIBYTE, **other: bool
 ) -> dict[str, Any]:
     typed = {"@type": f"{EXTENSIONS}.{_MANAGER}", **manager}
     return {
         "name": name,
         "address": address,
         "per_connection_buffer_limit_bytes": buffer_bytes,
+        **other,
         "filter_chains": [
             {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": typed}]}
         ],

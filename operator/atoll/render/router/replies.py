@@ -11,7 +11,10 @@ RETRY_AFTER_SECONDS = 10
 """Given with 503: long enough for a drained replica's successor, short enough for interactive clients, seconds."""
 
 _JSON = {"header": {"key": "content-type", "value": "application/json"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
-_RETRY = {"header": {"key": "retry-after", "value": str(RETRY_AFTER_SECONDS)}}
+_RETRY = {
+    "header": {"key": "retry-after", "value": str(RETRY_AFTER_SECONDS)},
+    "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+}
 
 
 def error_body(message: str, *, kind: str, code: str, param: str | None = None) -> dict[str, Any]:
@@ -86,8 +89,9 @@ def local_replies() -> dict[str, Any]:
     return {
         "mappers": [
             _mapper(_flags("UO"), 429, BUSY, retry=True),
-            _mapper(_flags("UH", "UF", "NC", "NR", "OM"), 503, UNAVAILABLE, retry=True),
             _mapper(_flags("UC", "UR", "LR", "UPE"), 502, BROKEN, retry=True),
+            _mapper(_flags("NC", "NR"), 503, UNAVAILABLE, retry=True),
+            _mapper(_status(503), 503, UNAVAILABLE, retry=True),
             _mapper(_status(403), 404, NO_SUCH_PATH),
             _mapper(_status(413), 413, TOO_LARGE),
             _mapper(_status(408), 408, TOO_SLOW),
