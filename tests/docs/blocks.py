@@ -16,12 +16,9 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 OTHERS = {
-    "docs/benchmarks.md",
     "docs/demand.md",
-    "docs/engines.md",
     "docs/gitops.md",
     "docs/kubectl.md",
-    "docs/performance.md",
     "docs/reference/cli.md",  # generated: usage, and the examples of the commands' own help
     "docs/router.md",
 }
