@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 OTHERS = {
+    "docs/benchmarks.md",
     "docs/demand.md",
     "docs/gitops.md",
     "docs/kubectl.md",
