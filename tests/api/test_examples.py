@@ -20,7 +20,8 @@ FOLDERS = sorted(path for path in EXAMPLES.iterdir() if path.is_dir() and path.n
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda it: it.name)
 def test_every_example_is_valid(folder: Path) -> None:
     found = load_manifests([folder])
-    assert (found.faults, found.notes) == ((), ())
+    assert found.faults == ()
+    assert not found.notes or folder.name == "gitops"  # a whole repository: objects of others are passed over
 
 
 def test_coral_six_has_coral_s_objectives_and_rates() -> None:

@@ -21,7 +21,6 @@ OTHERS = {
     "docs/gitops.md",
     "docs/kubectl.md",
     "docs/reference/cli.md",  # generated: usage, and the examples of the commands' own help
-    "docs/router.md",
 }
 """Pages whose commands are not in console blocks, or not yet."""
 
