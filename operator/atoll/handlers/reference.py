@@ -15,7 +15,7 @@ The operator serves them at `:8081/metrics` (`ATOLL_PROBE_PORT`), beside `/healt
 Gauges of one scrape are all of one moment. What is gone has no sample: a deleted demand leaves no last value behind.
 Only the operator that holds the Lease has samples of the fleet. Money is in US$, rates are in requests/s.
 
-The router's own metrics are Envoy's, at `:9901/stats/prometheus` of each router pod.
+The router's metrics are at `:9901/stats/prometheus` of each router pod: [the router](../router.md#metrics-and-logs).
 
 | metric | type | labels | meaning |
 | --- | --- | --- | --- |
