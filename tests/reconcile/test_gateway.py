@@ -211,6 +211,19 @@ def test_atolls_own_router_goes_once_gateways_know_all_routes() -> None:
     assert done(step(known(*calm))) == ["delete Deployment"]
 
 
+def test_a_configuration_that_is_too_large_is_told_and_the_last_one_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("atoll.render.router.configuration.SIZE_LIMIT_BYTES", 1000)
+    large = world(*BOTH_READY, target="Envoy")
+    desired, _ = desired_objects(large, AFTER, ROUTER)
+    conditions = said_of(large)
+
+    assert "ConfigMap" not in {intent["kind"] for intent in desired.companions}
+    assert done(step(large)) == []
+    for name in ("chat", "default"):
+        assert conditions[name, "Routed"]["reason"] == "RouterConfigTooLarge"
+        assert "serve fewer models" in conditions[name, "Routed"]["message"]
+
+
 def test_both_need_both_to_know() -> None:
     routes = routes_of(world(*BOTH_READY))
     both = world(*BOTH_READY, *(taken(route) for route in routes.values()), target="Both")

@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Mapping
 
 from atoll.domain.demand import Demand, DemandKey
+from atoll.domain.fleet import RouterPolicy
 from atoll.domain.objects import ObjectLike, Reference, reference
 from atoll.domain.plan import Plan, PlannedReplicas
 from atoll.domain.reason import Fault, InvalidObjectError
@@ -48,8 +49,8 @@ def desired_objects(
     models, policy = routed_demands(snapshot, plan), snapshot.fleet.router
     configuration = router_configuration(models, router, policy)
     routes = wanted_routes(snapshot, models)
-    envoy = (*router_objects(configuration, router, policy), *_config_map(configuration, router))
-    for intent in (*routes, *(envoy if policy.target.uses_envoy else ())):
+    envoy, router_fault = _envoy(configuration, router, policy)
+    for intent in (*routes, *envoy):
         companions[reference(intent)] = intent
     return (
         Desired(
@@ -58,17 +59,23 @@ def desired_objects(
             router_version=configuration.version,
             planned=frozenset(decided),
             routes=routes,
+            router_fault=router_fault,
         ),
         faults,
     )
 
 
-def _config_map(configuration: RouterConfiguration, router: RouterSettings) -> tuple[ObjectLike, ...]:
-    """The router's ConfigMap; none where it would be too large, so that the last good one stays."""
+def _envoy(
+    configuration: RouterConfiguration, router: RouterSettings, policy: RouterPolicy
+) -> tuple[tuple[ObjectLike, ...], Fault | None]:
+    """The router's objects; without the ConfigMap where it would be too large, so that the last good one stays."""
+    if not policy.target.uses_envoy:
+        return (), None
+    objects = router_objects(configuration, router, policy)
     try:
-        return (router_config_map(configuration, router),)
-    except InvalidObjectError:
-        return ()
+        return (*objects, router_config_map(configuration, router)), None
+    except InvalidObjectError as invalid:
+        return objects, invalid.fault
 
 
 def _of_demand(

@@ -125,7 +125,7 @@ class Move:
     def _unrouted(self) -> Mapping[DemandKey, Fault]:
         if self._unasked():
             return {}
-        fault = self.snapshot.gateway_fault
+        fault = self.snapshot.gateway_fault or self.desired.router_fault
         if fault is None and not self._envoy_synced():
             fault = Fault(
                 reason=Reason.ROUTER_NOT_SYNCED, message="not every router has acknowledged the present configuration"

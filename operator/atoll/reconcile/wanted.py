@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from atoll.domain.demand import DemandKey
 from atoll.domain.objects import ObjectLike
 from atoll.domain.pool import OfferingKey
+from atoll.domain.reason import Fault
 from atoll.reconcile.running import DeploymentId
 from atoll.render import names
 
@@ -50,6 +51,7 @@ class Desired:
         companions: Services, disruption budgets and router objects: they cost nothing and are there from the start.
         router_version: configuration version that every router should have taken.
         routes: HTTPRoutes, which are companions too: Gateways acknowledge each.
+        router_fault: why the router cannot be told of the present routes; None where it can.
         planned: demands that the plan decided about, be it for no replicas.
     """
 
@@ -58,3 +60,4 @@ class Desired:
     router_version: str
     planned: frozenset[DemandKey]
     routes: tuple[ObjectLike, ...] = ()
+    router_fault: Fault | None = None

@@ -6,7 +6,12 @@ from atoll.domain.reason import Reason
 from atoll.reconcile.conditions import Condition, status_actions
 from atoll.reconcile.status.view import View
 
-_WRONG_ROUTES = {Reason.GATEWAY_API_MISSING, Reason.ROUTE_NOT_ACCEPTED, Reason.FORBIDDEN}
+_WRONG_ROUTES = {
+    Reason.GATEWAY_API_MISSING,
+    Reason.ROUTE_NOT_ACCEPTED,
+    Reason.ROUTER_CONFIG_TOO_LARGE,
+    Reason.FORBIDDEN,
+}
 """Somebody has to mend something before requests are routed as planned."""
 
 _LISTED = 16

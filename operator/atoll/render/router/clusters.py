@@ -58,7 +58,8 @@ def _cluster(model: RoutedModel, policy: RouterPolicy) -> dict[str, Any]:
         },
         "health_checks": [
             {
-                "http_health_check": {"path": "/health"},
+                # The host would be the cluster's name, whose slash some servers refuse.
+                "http_health_check": {"path": "/health", "host": "router"},
                 "interval": interval,
                 "no_traffic_interval": interval,
                 "timeout": _duration(policy.health_timeout_seconds),
