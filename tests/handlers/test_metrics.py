@@ -34,7 +34,7 @@ def test_a_probe_answers_with_what_is_wrong(client: httpx.Client) -> None:
 
 
 def test_metrics_are_served_with_their_names_and_labels(metrics: Metrics, client: httpx.Client) -> None:
-    metrics.fleet.readings = {"fleet_cost_dollars_per_hour": ((("default",), 12.5),)}
+    metrics.fleet.samples = {"fleet_cost_dollars_per_hour": ((("default",), 12.5),)}
     metrics.writes.labels(verb="apply", kind="Deployment", result="Done").inc()
     metrics.replans.labels(reason="NodeLost").inc()
     metrics.solve_seconds.labels(fleet="default").observe(0.7)

@@ -14,8 +14,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import Collector
 
-from atoll.domain.snapshot import Snapshot
-from atoll.reconcile.readings import GAUGES, Readings, lost_nodes, readings
+from atoll.domain.pool import OfferingKey
+from atoll.reconcile.gauges import GAUGES, Samples, lost_nodes, nodes_in_service, samples
 from atoll.reconcile.status.view import View
 
 NAMESPACE = "atoll"
@@ -47,7 +47,7 @@ class Metrics:
     Attributes:
         registry: holds them.
         described: what each is, in the order of the reference page.
-        fleet: gauges of the fleet: ``atoll.reconcile.readings``.
+        fleet: gauges of the fleet: ``atoll.reconcile.gauges``.
         nodes_lost: nodes under our engines that went, by fleet, pool, zone and capacity type.
         solve_seconds: time of a solve, by fleet.
         replans: solves, by reason.
@@ -63,7 +63,7 @@ class Metrics:
         self.fleet = FleetCollector()
         registry.register(self.fleet)
         process = ProcessCollector(namespace=NAMESPACE, registry=registry)
-        self._before: Snapshot | None = None
+        self._in_service: Mapping[str, OfferingKey] = {}
 
         self.described = [
             Described(name=f"{NAMESPACE}_{g.name}", type="gauge", text=g.text, labels=("fleet", *g.labels))
@@ -112,25 +112,25 @@ class Metrics:
             )
 
     def measure(self, view: View) -> None:
-        """Take the readings of a moment, and count nodes that were lost since the one before."""
-        self.fleet.readings = readings(view)
-        lost = lost_nodes(self._before, view.snapshot) if self._before is not None else {}
-        self._before = view.snapshot
+        """Take the samples of a moment, and count nodes that were lost since the one before."""
+        self.fleet.samples = samples(view)
+        lost = lost_nodes(self._in_service, view.snapshot)
+        self._in_service = nodes_in_service(view.snapshot)
         for offering in (item.key for pool in view.snapshot.pools.values() for item in pool.offerings):
             # All are there from the start, at 0: a rate of a counter that appears at 1 would miss the first loss.
             labels = (view.snapshot.fleet.name, offering.pool, offering.zone, offering.capacity_type.value)
-            self.nodes_lost.labels(*labels).inc(lost.get(offering, 0))
+            self.nodes_lost.labels(*labels).inc(lost[offering])
 
 
 class FleetCollector(Collector):
-    """Gauges of the fleet: a scrape sees all readings of one moment, and none of what is gone."""
+    """Gauges of the fleet: a scrape sees all samples of one moment, and none of what is gone."""
 
     def __init__(self) -> None:
-        self.readings: Readings = {}
+        self.samples: Samples = {}
 
     def collect(self) -> Iterable[GaugeMetricFamily]:
         """Every gauge with its samples; one that has none is named all the same."""
-        now = self.readings
+        now = self.samples
         for item in GAUGES:
             family = GaugeMetricFamily(f"{NAMESPACE}_{item.name}", item.text, labels=("fleet", *item.labels))
             for labels, value in now.get(item.name, ()):

@@ -1,6 +1,6 @@
-"""What the fleet's gauges read at one moment: each a pure function of what statuses are written from.
+"""What the fleet's gauges show at one moment: each a pure function of what statuses are written from.
 
-All readings of a moment belong together, and what is gone has none: a deleted demand leaves no last value behind.
+All samples of a moment belong together, and what is gone has none: a deleted demand leaves no last value behind.
 """
 
 from collections import Counter
@@ -13,12 +13,11 @@ from atoll.domain.plan import PlannedDemand
 from atoll.domain.pool import OfferingKey
 from atoll.domain.snapshot import Snapshot
 from atoll.reconcile.ownership import is_engine
-from atoll.reconcile.running import is_lost
 from atoll.reconcile.status.view import View
 from atoll.reconcile.supply import supplies
 
-Row = tuple[tuple[str, ...], float]
-"""Values of the labels, in order, and the reading."""
+Sample = tuple[tuple[str, ...], float]
+"""Values of the labels, in order, and the value."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,133 +28,140 @@ class Gauge:
         name: after the prefix ``atoll_``, with its unit.
         text: what it says.
         labels: after ``fleet``, which all have.
-        read: its rows at a moment.
+        sample: its samples at a moment.
     """
 
     name: str
     text: str
     labels: tuple[str, ...]
-    read: Callable[[View], Iterable[Row]]
+    sample: Callable[[View], Iterable[Sample]]
 
 
-Readings = Mapping[str, tuple[Row, ...]]
-"""Rows of every gauge, by its name; label values begin with the fleet's name."""
+Samples = Mapping[str, tuple[Sample, ...]]
+"""Samples of every gauge, by its name; label values begin with the fleet's name."""
 
 
-def readings(view: View) -> Readings:
+def samples(view: View) -> Samples:
     """All gauges at one moment."""
     fleet = view.snapshot.fleet.name
-    return {gauge.name: tuple(((fleet, *labels), value) for labels, value in gauge.read(view)) for gauge in GAUGES}
+    return {gauge.name: tuple(((fleet, *labels), value) for labels, value in gauge.sample(view)) for gauge in GAUGES}
 
 
-def lost_nodes(before: Snapshot, snapshot: Snapshot) -> Counter[OfferingKey]:
-    """Nodes under our engines that could be counted on before and now are gone, have a notice or are not Ready."""
+def nodes_in_service(snapshot: Snapshot) -> dict[str, OfferingKey]:
+    """Nodes that can be counted on and on which engines run that are to stay, by name."""
     under = {
-        pod.node: pod
-        for pod in before.pods
-        if pod.node and is_engine(pod.labels) and not pod.deleting and not pod.finished and not is_lost(pod, before)
+        pod.node for pod in snapshot.pods if is_engine(pod.labels) and pod.node and not (pod.deleting or pod.finished)
     }
-    lost: Counter[OfferingKey] = Counter()
-    for name, pod in under.items():
-        node = before.nodes.get(name)
-        if node is not None and node.offering is not None and is_lost(pod, snapshot):
-            lost[node.offering] += 1
-    return lost
+    return {
+        name: node.offering
+        for name, node in snapshot.nodes.items()
+        if name in under and node.offering is not None and node.ready and not node.notice
+    }
+
+
+def lost_nodes(before: Mapping[str, OfferingKey], snapshot: Snapshot) -> Counter[OfferingKey]:
+    """Nodes that were in service before and now are gone, have a notice or are not Ready, by offering."""
+
+    def is_lost(name: str) -> bool:
+        node = snapshot.nodes.get(name)
+        return name not in snapshot.unheard if node is None else bool(node.notice) or not node.ready
+
+    return Counter(offering for name, offering in before.items() if is_lost(name))
 
 
 _DEMAND = ("namespace", "demand", "served_model", "priority")
 _OFFERING = ("pool", "zone", "capacity_type")
 
 
-def _of_fleet(value: float | None) -> Iterable[Row]:
+def _of_fleet(value: float | None) -> Iterable[Sample]:
     return () if value is None else (((), value),)
 
 
-def _of_demands(view: View, value: Callable[[Demand, PlannedDemand | None], float]) -> Iterable[Row]:
+def _of_demands(view: View, value: Callable[[Demand, PlannedDemand | None], float]) -> Iterable[Sample]:
     planned = {item.key: item for item in view.plan.demands} if view.plan else {}
     for key, demand in sorted(view.snapshot.demands.items()):
         labels = (key.namespace, key.name, demand.served_name, str(demand.priority))
         yield labels, value(demand, planned.get(key))
 
 
-def _of_offerings(view: View, values: Mapping[OfferingKey, float]) -> Iterable[Row]:
+def _of_offerings(view: View, values: Mapping[OfferingKey, float]) -> Iterable[Sample]:
     for pool in view.snapshot.pools.values():
         for offering in pool.offerings:
             key = offering.key
             yield (key.pool, key.zone, key.capacity_type.value), float(values.get(key, 0.0))
 
 
-def _budget(view: View) -> Iterable[Row]:
+def _budget(view: View) -> Iterable[Sample]:
     budget = view.snapshot.fleet.solve.budget_per_hour
     return _of_fleet(budget if isfinite(budget) else None)
 
 
-def _demand(view: View) -> Iterable[Row]:
+def _demand(view: View) -> Iterable[Sample]:
     return _of_demands(view, lambda demand, _: demand.rate)
 
 
-def _shortfall(view: View) -> Iterable[Row]:
+def _shortfall(view: View) -> Iterable[Sample]:
     return _of_demands(view, lambda demand, planned: planned.shortfall if planned else demand.rate)
 
 
-def _served(view: View) -> Iterable[Row]:
+def _served(view: View) -> Iterable[Sample]:
     return _of_demands(view, lambda demand, _: view.service.served_rate.get(demand.key, 0.0))
 
 
-def _demand_cost(view: View) -> Iterable[Row]:
+def _demand_cost(view: View) -> Iterable[Sample]:
     return _of_demands(view, lambda _, planned: planned.cost_per_hour if planned else 0.0)
 
 
-def _wanted(view: View) -> Iterable[Row]:
+def _wanted(view: View) -> Iterable[Sample]:
     return _of_demands(view, lambda demand, _: float(view.service.wanted_replicas[demand.key]))
 
 
-def _ready(view: View) -> Iterable[Row]:
+def _ready(view: View) -> Iterable[Sample]:
     return _of_demands(view, lambda demand, _: float(view.service.ready_replicas[demand.key]))
 
 
-def _used_nodes(view: View) -> Iterable[Row]:
+def _used_nodes(view: View) -> Iterable[Sample]:
     used: Counter[OfferingKey] = Counter()
     for item in view.plan.nodes if view.plan else ():
         used[item.offering] += item.nodes
     return _of_offerings(view, used)
 
 
-def _ready_nodes(view: View) -> Iterable[Row]:
+def _ready_nodes(view: View) -> Iterable[Sample]:
     nodes = view.snapshot.nodes.values()
     return _of_offerings(view, Counter(n.offering for n in nodes if n.offering and n.ready and not n.notice))
 
 
-def _obtainable_nodes(view: View) -> Iterable[Row]:
+def _obtainable_nodes(view: View) -> Iterable[Sample]:
     obtainable: Counter[OfferingKey] = Counter()
     for supply in supplies(view.snapshot, view.now):
         obtainable[supply.offering] += supply.obtainable
     return _of_offerings(view, obtainable)
 
 
-def _prices(view: View) -> Iterable[Row]:
+def _prices(view: View) -> Iterable[Sample]:
     offerings = (offering for pool in view.snapshot.pools.values() for offering in pool.offerings)
     return _of_offerings(view, {offering.key: offering.price_per_hour for offering in offerings})
 
 
-def _masked(view: View) -> Iterable[Row]:
+def _masked(view: View) -> Iterable[Sample]:
     return _of_offerings(view, {key: float(view.now < mask.until) for key, mask in view.snapshot.masks.items()})
 
 
-def _faults(view: View) -> Iterable[Row]:
+def _faults(view: View) -> Iterable[Sample]:
     for ref, faults in sorted(view.snapshot.faults.items(), key=lambda item: item[0]):
         if faults:
             yield (ref.kind, ref.namespace, ref.name, faults[0].reason.value), 1.0
 
 
-def _undecided(view: View) -> Iterable[Row]:
+def _undecided(view: View) -> Iterable[Sample]:
     fault = view.planning.fleet_fault
     return () if fault is None else (((fault.reason.value,), 1.0),)
 
 
 GAUGES: tuple[Gauge, ...] = tuple(
-    Gauge(name=name, text=text, labels=labels, read=read)
-    for name, text, labels, read in (
+    Gauge(name=name, text=text, labels=labels, sample=sample)
+    for name, text, labels, sample in (
         (
             "fleet_cost_dollars_per_hour",
             "Cost of the plan in force, beside what is paid for anyway, US$/h.",

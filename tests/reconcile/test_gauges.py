@@ -1,4 +1,4 @@
-"""Gauges of the fleet: what they read in a situation, and that all are read of one moment."""
+"""Gauges of the fleet: what they show in a situation, and which nodes count as lost."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,7 +8,7 @@ from atoll.domain.planning import Planning
 from atoll.domain.reason import Fault, Reason
 from atoll.domain.snapshot import Snapshot
 from atoll.reconcile.desired import desired_objects
-from atoll.reconcile.readings import GAUGES, lost_nodes, readings
+from atoll.reconcile.gauges import GAUGES, lost_nodes, nodes_in_service, samples
 from atoll.reconcile.service import service_of
 from atoll.reconcile.status.view import View
 from atoll.reconcile.transition import next_step
@@ -55,7 +55,7 @@ def look(snapshot: Snapshot, current: Plan | None = TWO, **about: Any) -> View:
 
 
 def test_a_demand_tells_what_it_wants_gets_and_costs() -> None:
-    found = readings(look(world(*NODES, *RUNS, *stored_plan(TWO))))
+    found = samples(look(world(*NODES, *RUNS, *stored_plan(TWO))))
 
     assert found["demand_requests_per_second"] == ((CHAT, 20.0),)
     assert found["shortfall_requests_per_second"] == ((CHAT, 2.0),)
@@ -67,7 +67,7 @@ def test_a_demand_tells_what_it_wants_gets_and_costs() -> None:
 
 
 def test_the_fleet_tells_its_cost_and_how_near_the_least_it_is() -> None:
-    found = readings(look(world(*NODES, *RUNS)))
+    found = samples(look(world(*NODES, *RUNS)))
 
     assert found["fleet_cost_dollars_per_hour"] == ((("default",), 8.0),)
     assert found["fleet_bound_dollars_per_hour"] == ((("default",), 6.0),)
@@ -75,7 +75,7 @@ def test_the_fleet_tells_its_cost_and_how_near_the_least_it_is() -> None:
 
 
 def test_before_the_first_plan_a_demand_is_short_of_everything_and_no_cost_is_told() -> None:
-    found = readings(look(world(*NODES), None))
+    found = samples(look(world(*NODES), None))
 
     assert found["shortfall_requests_per_second"] == ((CHAT, 20.0),)
     assert found["fleet_cost_dollars_per_hour"] == ()
@@ -84,12 +84,12 @@ def test_before_the_first_plan_a_demand_is_short_of_everything_and_no_cost_is_to
 def test_a_budget_is_told_where_one_is_set() -> None:
     bounded = seen(demand_object(), pool_object(), fleet_object(budgetPerHour=12))
 
-    assert readings(look(world()))["fleet_budget_dollars_per_hour"] == ()
-    assert readings(look(bounded))["fleet_budget_dollars_per_hour"] == ((("default",), 12.0),)
+    assert samples(look(world()))["fleet_budget_dollars_per_hour"] == ()
+    assert samples(look(bounded))["fleet_budget_dollars_per_hour"] == ((("default",), 12.0),)
 
 
 def test_every_offering_tells_its_nodes_price_and_mask() -> None:
-    found = readings(look(world(*NODES, *RUNS)))
+    found = samples(look(world(*NODES, *RUNS)))
     names = {offering().pool}
 
     for gauge in ("nodes", "nodes_ready", "nodes_obtainable", "node_price_dollars_per_hour", "offering_masked"):
@@ -104,28 +104,28 @@ def test_a_failed_decision_and_an_object_at_fault_say_why() -> None:
     snapshot = seen(bad, pool_object(), fleet_object())
     ref = next(iter(snapshot.objects))
     snapshot = replace(snapshot, faults={ref: (Fault(reason=Reason.NO_POOL_FITS, message="none"),)})
-    found = readings(look(snapshot, fleet_fault=fault))
+    found = samples(look(snapshot, fleet_fault=fault))
 
     assert found["decision_failed"] == ((("default", "SolverTimeout"), 1.0),)
     assert found["object_fault"] == ((("default", ref.kind, ref.namespace, ref.name, "NoPoolFits"), 1.0),)
 
 
-def test_every_gauge_is_read() -> None:
-    assert set(readings(look(world()))) == {gauge.name for gauge in GAUGES}
+def test_every_gauge_is_sampled() -> None:
+    assert set(samples(look(world()))) == {gauge.name for gauge in GAUGES}
 
 
 def test_a_node_that_vanishes_under_an_engine_is_lost_once() -> None:
     before, after = world(*NODES, *RUNS), world(NODES[0], *RUNS)
 
-    assert lost_nodes(before, after) == {offering(): 1}
-    assert not lost_nodes(after, after)
+    assert lost_nodes(nodes_in_service(before), after) == {offering(): 1}
+    assert not lost_nodes(nodes_in_service(after), after)
 
 
 def test_a_node_that_nothing_of_ours_ran_on_is_not_lost() -> None:
-    assert not lost_nodes(world(*NODES), world(NODES[0]))
+    assert not lost_nodes(nodes_in_service(world(*NODES)), world(NODES[0]))
 
 
 def test_a_node_from_which_replicas_were_moved_is_not_lost() -> None:
     leaving = [stored(SINGLE), *pods_of(SINGLE, "s0", "s1", deleting=True)]
 
-    assert not lost_nodes(world(*NODES, *leaving), world(NODES[0]))
+    assert not lost_nodes(nodes_in_service(world(*NODES, *leaving)), world(NODES[0]))
