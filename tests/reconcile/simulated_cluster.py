@@ -1,7 +1,7 @@
 """A tiny cluster in memory: an API server that knows preconditions, and the controllers that a move meets.
 
 Time goes in ticks. Nothing in here knows what the operator intends: it does what the API server, the Deployment
-controller, kube-scheduler, Karpenter, kubelet, garbage collector and router do, in a simple and fixed order.
+controller, kube-scheduler, Karpenter, kubelet, garbage collector, router and Gateway do, in a simple and fixed order.
 """
 
 import math
@@ -11,7 +11,18 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from atoll.domain.objects import KINDS, Action, Apply, ApplyStatus, Delete, Emit, Reference, Scale, reference
+from atoll.domain.objects import (
+    HTTP_ROUTE,
+    KINDS,
+    Action,
+    Apply,
+    ApplyStatus,
+    Delete,
+    Emit,
+    Reference,
+    Scale,
+    reference,
+)
 from atoll.domain.snapshot import Snapshot
 from atoll.reconcile.moments import format_moment
 from atoll.reconcile.observe import observe
@@ -76,6 +87,7 @@ class Cluster:
     _applied: dict[str, Raw] = field(default_factory=dict)
     _ages: Counter[tuple[str, str]] = field(default_factory=Counter)
     _router_version: str | None = None
+    _carried: dict[Reference, set[str]] = field(default_factory=dict)
     _seen: tuple[tuple[int, str | None], Snapshot] | None = None
 
     @property
@@ -95,6 +107,9 @@ class Cluster:
             metadata.setdefault("uid", old["metadata"]["uid"] if old else f"u{self._serial}")
             metadata.setdefault("creationTimestamp", format_moment(self.now))
             metadata["resourceVersion"] = str(self._serial)
+            if obj["kind"] == HTTP_ROUTE.name:
+                before = old["metadata"]["generation"] if old else 0
+                metadata["generation"] = before + (old is None or old["spec"] != obj["spec"])
             self.objects[ref] = new
 
     def of(self, kind: str) -> list[Raw]:
@@ -174,6 +189,7 @@ class Cluster:
         self._provision()
         self._run_pods()
         self._sync_router()
+        self._sync_gateway()
         self.tick += 1
 
     def pods(self, *, deleting: bool | None = None) -> list[Raw]:
@@ -322,6 +338,29 @@ class Cluster:
             if version != self._router_version and self._aged(f"router {version}", item, ROUTER_TICKS):
                 self._router_version = version
 
+    def _sync_gateway(self) -> None:
+        """A route is carried out, and then acknowledged, a tick after it was written."""
+        for route in self.of(HTTP_ROUTE.name):
+            generation = route["metadata"]["generation"]
+            if not self._aged(f"gateway {generation}", route, ROUTER_TICKS):
+                continue
+            self._carried[reference(route)] = {
+                backend["name"] for backend in route["spec"]["rules"][0]["backendRefs"] if backend["weight"]
+            }
+            conditions = [
+                {"type": kind, "status": "True", "observedGeneration": generation}
+                for kind in ("Accepted", "ResolvedRefs")
+            ]
+            parents = [{"parentRef": ref, "conditions": conditions} for ref in route["spec"]["parentRefs"]]
+            if route.get("status") != {"parents": parents}:
+                self.put({**route, "status": {"parents": parents}})
+
+    def _carries(self, labels: dict[str, str]) -> bool:
+        """Whether requests reach the strategy of a pod; Atoll's own router knows all Services from the start."""
+        routes = [route for route in self.of(HTTP_ROUTE.name) if route["metadata"]["name"] == labels[names.DEMAND]]
+        service = f"{labels[names.DEMAND]}-{labels[names.STRATEGY]}"
+        return all(service in self._carried.get(reference(route), ()) for route in routes)
+
     # -- what an observer sees -----------------------------------------------------------------------------------
 
     def served(self, rates: dict[tuple[str, str], float]) -> dict[str, float]:
@@ -335,6 +374,7 @@ class Cluster:
                 labels.get(names.ROUTABLE) == "true"
                 and conditions[0]["status"] == "True"
                 and pod["spec"].get("nodeName") in nodes
+                and self._carries(labels)
             ):
                 name = labels[names.DEMAND]
                 total[name] = total.get(name, 0.0) + rates[name, labels[names.STRATEGY]]
@@ -380,6 +420,8 @@ def canonical(objects: Iterable[Raw]) -> Counter[str]:
                 found[f"Deployment {name} x{obj['spec']['replicas']}"] += 1
             case "Service" | "PodDisruptionBudget":
                 found[f"{obj['kind']} {name} {obj['spec'].get('maxUnavailable')}"] += 1
+            case "HTTPRoute":
+                found[f"HTTPRoute {name} {obj['spec']}"] += 1
             case "ConfigMap":
                 found[f"ConfigMap {obj['metadata']['annotations'][names.ROUTER_VERSION]}"] += 1
             case "ModelDemand":

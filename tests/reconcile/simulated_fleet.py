@@ -337,11 +337,18 @@ def _versions(cluster: Cluster) -> dict[Reference, str]:
 
 
 def fleet(
-    *, small: int = 6, big: int = 4, provisioning: str = "Autoscaler", drain: str = "10s", **policy: Any
+    *,
+    small: int = 6,
+    big: int = 4,
+    provisioning: str = "Autoscaler",
+    drain: str = "10s",
+    target: str = "Envoy",
+    **policy: Any,
 ) -> Fleet:
-    """A fleet with a pool of small and one of big nodes."""
+    """A fleet with a pool of small and one of big nodes, whose requests Atoll's router or a Gateway carries."""
     made = Fleet()
-    made.cluster.put(fleet_object(router={"drain": drain}, pendingTimeout="60s", **policy))
+    router = {"drain": drain, "target": target, "gateway": {"parents": [{"namespace": "gateways", "name": "public"}]}}
+    made.cluster.put(fleet_object(router=router, pendingTimeout="60s", **policy))
     made.pool("small", small, provisioning)
     made.pool("big", big, provisioning)
     return made

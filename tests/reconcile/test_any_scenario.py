@@ -82,6 +82,14 @@ def test_with_room_nothing_is_dropped_and_the_fleet_converges(story: Any, provis
 
 
 @MANY
+@given(story=STORY, target=st.sampled_from(["GatewayAPI", "Both"]))
+def test_the_same_where_gateways_carry_requests(story: Any, target: str) -> None:
+    made = fleet(small=40, big=40, target=target)
+    tell(made, story)
+    assert wanted_is_served(made)
+
+
+@MANY
 @given(
     story=STORY, provisioning=st.sampled_from(["Autoscaler", "Fixed"]), small=st.integers(1, 5), big=st.integers(0, 3)
 )

@@ -29,6 +29,19 @@ def test_r3_another_strategy_serves_before_the_old_one_goes(before: str, after: 
     assert serving(made)["chat"] >= 40.0
 
 
+@pytest.mark.parametrize("target", ["GatewayAPI", "Both"])
+@pytest.mark.parametrize(("before", "after"), [("small", "big"), ("big", "both"), ("bigs", "small"), ("both", "bigs")])
+def test_r3_the_same_where_gateways_carry_requests(before: str, after: str, target: str) -> None:
+    made = fleet(small=16, big=16, target=target)
+    made.demand("chat", 40.0, before)
+    made.settle()
+    made.demand("chat", 40.0, after)
+    made.settle()
+    assert serving(made)["chat"] >= 40.0
+    (route,) = made.cluster.of("HTTPRoute")
+    assert [backend["weight"] for backend in route["spec"]["rules"][0]["backendRefs"]] == [10_000]
+
+
 @pytest.mark.parametrize("choice", ["small", "big", "both", "bigs"])
 def test_demand_down_and_up_again_in_mid_drain_keeps_serving(choice: str) -> None:
     made = fleet(small=16, big=16)
