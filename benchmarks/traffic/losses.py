@@ -62,17 +62,6 @@ def engine_crash(bed: Bed) -> Loss:
     return Loss(in_flight=tags, noticed=started, off_seconds=off)
 
 
-def node_not_ready(bed: Bed) -> Loss:
-    """A node's kubelet goes quiet while its engines run on: the node is NotReady, and is left."""
-    name = busiest_node(bed.world, "phi-4")["metadata"]["name"]
-    hit = {pod["status"]["podIP"] for pod in bed.world.pods() if pod["spec"].get("nodeName") == name}
-    started = time.time()
-    bed.world.plane.lose_node(name)
-    off = wait_off(bed, hit, started)
-    bed.world.settle("its replicas are replaced")
-    return Loss(in_flight=[], noticed=started, off_seconds=off, replaced_seconds=first_write(bed, started))
-
-
 LOSSES: dict[str, Callable[[Bed], Loss]] = {
     "node lost": node_lost,
     "engine crash": engine_crash,

@@ -6,12 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from e2e.world import DEPLOYMENTS, PLANS, Object, World, is_serving
+from e2e.world import DEPLOYMENTS, NODES, PLANS, Object, World, is_serving
 
+from atoll.api.manifests import load_manifests
+from atoll.local.cloud import SimulatedOffering
 from atoll.local.fleet import resource_path
-from benchmarks.traffic.bed import EXTRA, Bed
+from atoll.local.karpenter import set_obtainable_nodes
+from atoll.local.kwok import MISSING_IMAGE
+from atoll.local.losenode import silence_node
+from atoll.local.offerings import offerings_of
+from benchmarks.traffic.bed import EXTRA, FLEET, Bed
 
 _ROUTER = "app.kubernetes.io/component=router"
+_CHEAPEST = "g6e.xlarge"
 _SOON = 40.0
 
 
@@ -227,6 +234,51 @@ def cordoned_node(bed: Bed) -> None:
     leave(bed, node)
 
 
+def silent_node(bed: Bed) -> None:
+    """A node's kubelet hangs: the node is NotReady, and its replicas are replaced although they still answer."""
+    node = busiest_node(bed.world, "phi-4")["metadata"]["name"]
+    silence_node(bed.world.plane.kubeconfig, node)
+    leave(bed, node)
+
+
+def missing_image(bed: Bed) -> None:
+    """An image that no registry has is rolled out, keeps nothing from serving, and is taken back."""
+    world = bed.world
+    demand = current(world, "phi-4")
+    before = current(world, "phi-4")
+    demand["spec"]["engine"] = {"name": "vllm", "image": MISSING_IMAGE}
+    world.apply(demand)
+
+    def fails() -> bool:
+        return any(
+            each.get("state", {}).get("waiting", {}).get("reason") == "ImagePullBackOff"
+            for pod in world.pods("phi-4")
+            for each in pod.get("status", {}).get("containerStatuses", [])
+        )
+
+    world.wait(fails, "the image cannot be pulled", _SOON)
+    world.quiet_window(renewals=2)
+    before["spec"].setdefault("engine", {})
+    world.apply(before)
+    world.settle("the image is taken back")
+
+
+def scarce_nodes(bed: Bed) -> None:
+    """More demand where the cloud gives no more nodes: pods stay Pending, and it is done without them."""
+    world = bed.world
+    offerings = offerings_of(load_manifests([FLEET]).pools)
+    for offering in offerings:
+        if offering.instance_type == _CHEAPEST:
+            set_obtainable_nodes(world.api, offering, nodes_of(world, offering))
+    try:
+        world.apply(world.demand_at("phi-4", 10))
+        world.settle("more is served from elsewhere")
+        bed.send()
+    finally:
+        for offering in offerings:
+            set_obtainable_nodes(world.api, offering, offering.obtainable_nodes)
+
+
 def deleted_node(bed: Bed) -> None:
     """A node is deleted as Karpenter deletes nodes: finalizers hold it until its pods have left."""
     node = busiest_node(bed.world, "phi-4")["metadata"]["name"]
@@ -248,9 +300,12 @@ MOVES = (
     Move(name="another strategy", make=another_strategy),
     Move(name="plan approved", make=approval),
     Move(name="plan rolled back", make=rollback),
+    Move(name="image that cannot be pulled", make=missing_image),
+    Move(name="nodes that are not to be had", make=scarce_nodes),
     Move(name="budget cut", make=budget_cut),
     Move(name="router pods rolled", make=rolling_router),
     Move(name="node cordoned", make=cordoned_node),
+    Move(name="node NotReady", make=silent_node),
     Move(name="node deleted", make=deleted_node),
 )
 """In an order in which each finds something to change; the first six are those of a short run."""
@@ -302,6 +357,12 @@ def busiest_node(world: World, demand: str) -> Object:
     if found is None:
         raise RuntimeError(f"no node of {demand} is there")
     return found
+
+
+def nodes_of(world: World, offering: SimulatedOffering) -> int:
+    """How many of an offering there are."""
+    found = (node["metadata"].get("labels", {}) for node in world.api.list(NODES))
+    return sum(offering.labels.items() <= labels.items() for labels in found)
 
 
 def leave(bed: Bed, node: str) -> None:

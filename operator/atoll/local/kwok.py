@@ -20,6 +20,12 @@ from atoll.local.state import StateDirectory
 START_DELAY_ANNOTATION = "local.atoll.dev/start-delay"
 """On a pod: how long it takes to become Ready, as a Go duration (`90s`), instead of the pace's."""
 
+NOT_READY_ANNOTATION = "local.atoll.dev/not-ready"
+"""On a node: its kubelet does not come back, so that whoever writes it NotReady is not corrected."""
+
+MISSING_IMAGE = "example.com/missing:0"
+"""Of an engine: no registry has it, so that its pods wait for ever."""
+
 NODE_LEASE_SECONDS = 40
 """As the kubelet's: the node life-cycle controller sees a node whose KWOK is gone as NotReady after about 50 s."""
 
@@ -73,7 +79,7 @@ def stages_text(pace: Pace) -> str:
 def stages(pace: Pace) -> tuple[dict[str, Any], ...]:
     """The life cycles of nodes and pods."""
     return (
-        _stage("node-initialize", "Node", [_NOT_READY], {"statusTemplate": _NODE_INITIALIZE}),
+        _stage("node-initialize", "Node", [_NOT_READY, _COMES_BACK], {"statusTemplate": _NODE_INITIALIZE}),
         _stage(
             "node-heartbeat",
             "Node",
@@ -87,8 +93,14 @@ def stages(pace: Pace) -> tuple[dict[str, Any], ...]:
         _stage(
             "pod-run",
             "Pod",
-            [_ALIVE, _expression(".status.phase", "In", "Pending")],
+            [_ALIVE, _expression(".status.phase", "In", "Pending"), _expression(_IMAGE, "NotIn", MISSING_IMAGE)],
             {"statusTemplate": _POD_RUN},
+        ),
+        _stage(
+            "pod-image-missing",
+            "Pod",
+            [_ALIVE, _expression(_IMAGE, "In", MISSING_IMAGE), _expression(_WAITING, "NotIn", _PULL_FAILED)],
+            {"statusTemplate": _POD_IMAGE_MISSING},
         ),
         _stage(
             "pod-ready",
@@ -166,6 +178,10 @@ def _expression(key: str, operator: str, value: str) -> dict[str, Any]:
     return {"key": key, "operator": operator, "values": [value]}
 
 
+_IMAGE = ".spec.containers.[0].image"
+_WAITING = ".status.containerStatuses.[0].state.waiting.reason"
+_PULL_FAILED = "ImagePullBackOff"
+_COMES_BACK = {"key": f'.metadata.annotations["{NOT_READY_ANNOTATION}"]', "operator": "DoesNotExist"}
 _ALIVE = {"key": ".metadata.deletionTimestamp", "operator": "DoesNotExist"}
 _READY = _expression('.status.conditions.[] | select( .type == "Ready" ) | .status', "In", "True")
 _NOT_READY = _expression('.status.conditions.[] | select( .type == "Ready" ) | .status', "NotIn", "True")
@@ -277,6 +293,24 @@ podIPs:
 {{ end }}
 {{ end }}
 phase: Running
+startTime: {{ $now | Quote }}
+"""
+
+_POD_IMAGE_MISSING = """\
+{{ $now := Now }}
+containerStatuses:
+{{ range .spec.containers }}
+- image: {{ .image | Quote }}
+  name: {{ .name | Quote }}
+  ready: false
+  started: false
+  restartCount: 0
+  state:
+    waiting:
+      message: {{ printf "Back-off pulling image %s" .image | Quote }}
+      reason: ImagePullBackOff
+{{ end }}
+phase: Pending
 startTime: {{ $now | Quote }}
 """
 

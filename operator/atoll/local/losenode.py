@@ -11,6 +11,7 @@ from typing import Any
 from atoll.local.api import Api
 from atoll.local.errors import LocalEnvironmentError
 from atoll.local.karpenter import NODE_CLAIMS
+from atoll.local.kwok import NOT_READY_ANNOTATION
 
 _NODES = "/api/v1/nodes"
 _ATTEMPTS = 5
@@ -28,6 +29,18 @@ def lose_node(kubeconfig: Path, name: str) -> None:
         _remove(api, f"{_NODES}/{name}")
         for claim in claims:
             _remove(api, f"{NODE_CLAIMS}/{claim}")
+
+
+def silence_node(kubeconfig: Path, name: str) -> None:
+    """Make a node NotReady for good, as when its kubelet hangs: what runs on it goes on running."""
+    with Api(kubeconfig) as api:
+        api.merge(f"{_NODES}/{name}", {"metadata": {"annotations": {NOT_READY_ANNOTATION: "true"}}})
+        node = api.get(f"{_NODES}/{name}")
+        if node is None:
+            raise LocalEnvironmentError(f"node {name!r}: it went while it was made NotReady")
+        said = {"status": "Unknown", "reason": "NodeStatusUnknown", "message": "Kubelet stopped posting node status."}
+        conditions = [{**each, **said} if each["type"] == "Ready" else each for each in node["status"]["conditions"]]
+        api.merge(f"{_NODES}/{name}/status", {"status": {"conditions": conditions}})
 
 
 def _claims_of(api: Api, node: str) -> list[str]:
