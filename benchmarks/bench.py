@@ -86,6 +86,13 @@ COMPARISONS = (
         about="What noise, a change of availability and scarcity do to a fleet that runs.",
     ),
     Comparison(run="coral", module="coral", about="Coral's published setting."),
+    Comparison(
+        run="traffic",
+        module="traffic",
+        about="Requests through the real router while the fleet moves and loses nodes.",
+        options=("--requests", "5000", "--moves", "6", "--locust"),
+        long_options=("--requests", "100000", "--moves", "30", "--losses", "10", "--speed", "10", "--locust"),
+    ),
     Comparison(run="performance", module="performance", about="Estimates of stage one against measurements of others."),
 )
 
