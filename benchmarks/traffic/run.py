@@ -14,7 +14,7 @@ from benchmarks.traffic.losses import LOSSES, Loss
 from benchmarks.traffic.moves import MOVES, Move, restore
 from benchmarks.traffic.request import Outcome
 from benchmarks.traffic.split import Split, split_by_capacity
-from benchmarks.traffic.ttft import Added, added_by_router
+from benchmarks.traffic.ttft import Added, added_by_router, await_answers
 from benchmarks.traffic.utilisation import Utilisation, utilisation
 
 T = TypeVar("T")
@@ -75,7 +75,8 @@ class Size:
         requests: at least, through the moves.
         moves: planned ones.
         losses: of each kind.
-        split_requests: for the measurement of shares; 0 leaves shares and utilisation out.
+        split_requests: for the measurement of shares; 0 leaves it out.
+        utilisation_seconds: for which templates are watched as shipped; 0 leaves it out.
         ttft_pairs: of a direct and a routed request; 0 leaves it out.
         locust: a load client that is not ours sends beside ours through the first move.
     """
@@ -84,6 +85,7 @@ class Size:
     moves: int
     losses: int
     split_requests: int
+    utilisation_seconds: float
     ttft_pairs: int
     locust: bool = False
 
@@ -97,6 +99,7 @@ def run(bed: Bed, size: Size, *, wanted: Iterable[str] = ()) -> Run:
         wanted: names of moves, in their order; all, in the shipped order, where none is named.
     """
     found = Run()
+    logger.info("every router answers %.1f s after all demands are Ready", await_answers(bed))
     if size.ttft_pairs:
         found.added = _step("TTFT through the router and direct", lambda: added_by_router(bed, size.ttft_pairs))
     bed.send()
@@ -112,8 +115,9 @@ def run(bed: Bed, size: Size, *, wanted: Iterable[str] = ()) -> Run:
         restore(bed)
         for name, lose in islice(cycle(LOSSES.items()), size.losses * len(LOSSES)):
             found.episodes.append(_episode(bed, name, partial(lose, bed)))
-    if size.split_requests:
-        found.utilisation = _step("utilisation of templates", lambda: utilisation(bed))
+    if size.utilisation_seconds:
+        watch = partial(utilisation, bed, size.utilisation_seconds)
+        found.utilisation = _step("utilisation of templates", watch)
     found.outcomes = bed.load.finish()
     if size.split_requests:
         found.split = _step("shares by static weights", lambda: split_by_capacity(bed, size.split_requests))

@@ -2,6 +2,7 @@
 
 import asyncio
 import statistics
+import time
 from dataclasses import dataclass
 
 import aiohttp
@@ -10,6 +11,8 @@ from benchmarks.traffic.bed import Bed
 from benchmarks.traffic.request import WHOLE, Request, ask
 
 _WARM_UP = 20
+_ANSWERS_WITHIN_SECONDS = 20.0
+_POLL_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,24 @@ class Added:
 def added_by_router(bed: Bed, pairs: int) -> Added:
     """Measure while nothing else is sent; one request at a time, the direct and the routed one in turn."""
     return asyncio.run(_measure(bed, pairs))
+
+
+def await_answers(bed: Bed) -> float:
+    """Wait until every router answers for every demand that is said to be Ready; how long that took, seconds."""
+    return asyncio.run(_await_answers(bed))
+
+
+async def _await_answers(bed: Bed) -> float:
+    started = time.monotonic()
+    async with aiohttp.ClientSession() as session:
+        for router in bed.path.router_pods.running:
+            for name in (obj["spec"]["model"]["servedName"] for obj in bed.world.demands()):
+                request = Request(tag="first", served_name=name, input_tokens=1, output_tokens=1, stream=False)
+                while (found := await ask(session, f"http://{router.address}:8080", request)).outcome != WHOLE:
+                    if time.monotonic() > started + _ANSWERS_WITHIN_SECONDS:
+                        raise RuntimeError(f"{name} is Ready, and {router.name} answers {found.outcome!r}")
+                    await asyncio.sleep(_POLL_SECONDS)
+    return time.monotonic() - started
 
 
 async def _measure(bed: Bed, pairs: int) -> Added:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from benchmarks.traffic.bed import Bed
 from benchmarks.traffic.mixed import MIXED, mixed_fleet
 
-_SECONDS = 30.0
+_WARM_UP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +23,13 @@ class Utilisation:
         return max(self.shares.values()) - min(self.shares.values())
 
 
-def utilisation(bed: Bed) -> Utilisation:
-    """Serve one demand by several templates and look for half a minute who makes how many tokens."""
+def utilisation(bed: Bed, seconds: float) -> Utilisation:
+    """Serve one demand by several templates and look for so many seconds who makes how many tokens."""
     mixed_fleet(bed)
+    bed.send()
+    time.sleep(_WARM_UP_SECONDS)
     before, started = _tokens(bed), time.monotonic()
-    time.sleep(_SECONDS)
+    time.sleep(seconds)
     after, passed = _tokens(bed), time.monotonic() - started
     made: dict[str, float] = defaultdict(float)
     rated: dict[str, float] = defaultdict(float)

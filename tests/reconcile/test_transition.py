@@ -113,6 +113,16 @@ def test_no_plan_no_touch() -> None:
             [],
             id="and not before",
         ),
+        pytest.param(
+            [
+                GOING,
+                stored(SINGLE, replicas=3),
+                *pods_of(SINGLE, "s0", "going"),
+                *pods_of(SINGLE, "s1", start=2, ready_for=2.0),
+            ],
+            [],
+            id="nor before routers had the time to find it",
+        ),
     ],
 )
 def test_towards_two_replicas(objects: list[Any], expected: list[str]) -> None:
@@ -180,6 +190,18 @@ def test_writes_carry_what_was_seen() -> None:
             False,
             [],
             id="R3: not before every router knows",
+        ),
+        pytest.param(
+            [stored(BIG_ONE), *pods_of(BIG_ONE, "b0", ready_for=15.0), *pods_of(SINGLE, "s0", "s1")],
+            True,
+            [],
+            id="R3: not before routers had the time to find the new one's address",
+        ),
+        pytest.param(
+            [stored(BIG_ONE), *pods_of(BIG_ONE, "b0", ready_for=16.0), *pods_of(SINGLE, "s0", "s1")],
+            True,
+            ["drain 0", "drain 1"],
+            id="R3: a second later than the drain time, since Kubernetes leaves parts of seconds out",
         ),
         pytest.param(
             [stored(BIG_ONE), *pods_of(BIG_ONE, "b0"), *pods_of(SINGLE, "s0", "s1")],

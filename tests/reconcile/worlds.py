@@ -208,6 +208,7 @@ def pod_object(
     node: str = "",
     gpus: int = 2,
     ready: bool = True,
+    ready_for: float = 300.0,
     age: float = 600.0,
     deleting: bool = False,
     phase: str = "",
@@ -235,7 +236,9 @@ def pod_object(
         },
         "status": {
             "phase": phase or ("Running" if node else "Pending"),
-            "conditions": [{"type": "Ready", "status": str(ready and bool(node))}],
+            "conditions": [
+                {"type": "Ready", "status": str(ready and bool(node)), "lastTransitionTime": ago(ready_for)}
+            ],
             "containerStatuses": [
                 {"restartCount": restarts, "state": {"waiting": {"reason": waiting}} if waiting else {}}
             ],

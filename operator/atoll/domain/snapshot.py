@@ -52,6 +52,7 @@ class ObservedPod:
         restarts: of its containers, in all.
         waiting: reason its container waits for, such as ``ImagePullBackOff``; empty for none.
         address: its IP; empty while it has none.
+        ready_since: when condition Ready became what it is, to the second; None where nothing tells.
     """
 
     namespace: str
@@ -68,6 +69,7 @@ class ObservedPod:
     restarts: int = 0
     waiting: str = ""
     address: str = ""
+    ready_since: datetime | None = None
 
     @property
     def finished(self) -> bool:

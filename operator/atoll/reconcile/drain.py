@@ -12,6 +12,9 @@ DRAINING_SINCE = "atoll.dev/draining-since"
 
 _FIRST_TO_GO = "-1000"
 
+_WHOLE_SECOND = 1.0
+"""Kubernetes leaves parts of seconds out: a pod may be Ready for so much less than it seems."""
+
 
 def unroutable_pod(pod: ObservedPod, now: datetime) -> dict[str, Any]:
     """The intent that takes a pod out of its Service and makes it the first that its ReplicaSet removes."""
@@ -38,6 +41,14 @@ def is_drained(pod: ObservedPod, now: datetime, drain_seconds: float) -> bool:
     """Whether the pod has been out of the router for the drain time (seconds)."""
     since = draining_since(pod)
     return since is not None and (now - since).total_seconds() >= drain_seconds
+
+
+def is_found(pod: ObservedPod, now: datetime, drain_seconds: float) -> bool:
+    """Whether a Ready pod has been so for the time that routers are given to find addresses, the drain time (seconds).
+
+    They learn of addresses from DNS, by name: without this, that old ones left is seen before that new ones came.
+    """
+    return pod.ready_since is None or (now - pod.ready_since).total_seconds() >= drain_seconds + _WHOLE_SECOND
 
 
 def _intent(pod: ObservedPod, metadata: dict[str, Any]) -> dict[str, Any]:

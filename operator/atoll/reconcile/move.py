@@ -9,7 +9,7 @@ from atoll.domain.objects import HTTP_ROUTE, Action, Apply, ObjectLike, referenc
 from atoll.domain.reason import Fault, Reason
 from atoll.domain.snapshot import ObservedPod, Snapshot
 from atoll.reconcile.difference import differs
-from atoll.reconcile.drain import is_drained, is_draining
+from atoll.reconcile.drain import is_drained, is_draining, is_found
 from atoll.reconcile.gateway import differs_exactly, unacknowledged
 from atoll.reconcile.running import DeploymentId, is_lost, node_is_gone, pods_by_deployment, replica_id, whole_replicas
 from atoll.reconcile.service import rates
@@ -72,7 +72,7 @@ class Move:
     def goal(self, key: DeploymentId) -> int:
         """Replicas to hold now: those wanted, and those on a node with a notice until their replacement serves."""
         count = self.count(key)
-        if count == 0 or self.desired.deployments[key].replica >= 0 or self.serving(key) >= count:
+        if count == 0 or self.desired.deployments[key].replica >= 0 or self.relied_on(key) >= count:
             return count
         return count + len(self.leaving(key))
 
@@ -87,6 +87,11 @@ class Move:
     def serving(self, key: DeploymentId) -> int:
         """Pods of a Deployment that serve."""
         return sum(self.serves(pod) for pod in self.pods.get(key, ()))
+
+    def relied_on(self, key: DeploymentId) -> int:
+        """Pods of a Deployment that serve and that routers had the time to find: others may go for them."""
+        drain = self.snapshot.fleet.router.drain_seconds
+        return sum(self.serves(pod) and is_found(pod, self.now, drain) for pod in self.pods.get(key, ()))
 
     def whole(self, key: DeploymentId) -> bool:
         """Whether nothing but the leader decides if a replica serves; always so for a single-stage Deployment."""

@@ -149,6 +149,7 @@ def observe_pod(raw: ObjectLike) -> ObservedPod:
         gpus=pod_gpus(spec),
         phase=status.get("phase", "Pending"),
         ready=_condition(status, "Ready"),
+        ready_since=_since(status, "Ready"),
         deleting=bool(metadata.get("deletionTimestamp")),
         created=parse_moment(metadata.get("creationTimestamp")) or EPOCH,
         restarts=sum(int(item.get("restartCount", 0)) for item in containers),
@@ -224,3 +225,9 @@ def _only(items: Iterable[_T], wanted: Callable[[_T], bool]) -> _T | None:
 
 def _condition(status: Mapping[str, Any], kind: str) -> bool:
     return any(item.get("type") == kind and item.get("status") == "True" for item in status.get("conditions") or ())
+
+
+def _since(status: Mapping[str, Any], kind: str) -> datetime | None:
+    """When a condition became what it is."""
+    found = _only(status.get("conditions") or (), lambda item: item.get("type") == kind)
+    return parse_moment(found.get("lastTransitionTime")) if found else None

@@ -31,7 +31,7 @@ class Spare:
                     self._starting.add(wanted.demand)
         for key, item in move.live.items():
             if item.stage == 0 and move.whole(key):
-                self._spare[item.demand] += move.serving(key) * move.rate(key)
+                self._spare[item.demand] += move.relied_on(key) * move.rate(key)
         for victim in victims:
             if victim.draining:  # decided anew, as if it still served
                 self._spare[victim.demand] += victim.rate

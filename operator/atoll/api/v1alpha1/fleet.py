@@ -177,7 +177,12 @@ class RouterSettings(Schema, frozen=True, kw_only=True):
         AcknowledgementSettings, describe("Where the versions that routers have taken are read.")
     ] = AcknowledgementSettings()
     drain: Annotated[
-        Duration, describe("From taking a replica out of the router to stopping it.", between("0s", "10m"))
+        Duration,
+        describe(
+            "Time that routers get to learn of replicas: from Ready until others may go, and from taking one out to "
+            "stopping it.",
+            between("0s", "10m"),
+        ),
     ] = "15s"
     grace: Annotated[
         Duration, describe("Longest generation that a stopping engine may finish.", between("0s", "2h"))

@@ -136,7 +136,10 @@ class Engine:
             return web.json_response(messages.error(message, 400), status=400)
         async with self._taken(request.headers.get(TAG, "")) as number, self._running_sequence():
             answer = messages.Answer(asked, identity=f"chatcmpl-{self.settings.pod}-{number}", created=int(time.time()))
-            response = await (self._stream(request, answer) if asked.stream else self._whole(answer))
+            try:
+                response = await (self._stream(request, answer) if asked.stream else self._whole(answer))
+            except ConnectionResetError:
+                return web.Response()  # nobody is there any more to read it
             self._measures.finished(asked.prompt_tokens, asked.max_tokens)
             self.requests += 1
             return response
