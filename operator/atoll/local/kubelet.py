@@ -8,6 +8,7 @@ it is asked to be.
 
 import asyncio
 import contextlib
+import logging
 import shutil
 import threading
 from base64 import b64decode
@@ -20,6 +21,8 @@ import httpx
 import msgspec
 
 from atoll.local.api import read_access, tls_context
+
+logger = logging.getLogger(__name__)
 
 _DATA = "..data"
 _WATCH_SECONDS = 60
@@ -102,6 +105,7 @@ class StandInKubelet:
     def _run(self) -> None:
         try:
             self._loop.run_until_complete(self._until_stopped())
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         finally:
             self._loop.close()
 
@@ -109,6 +113,8 @@ class StandInKubelet:
         following = asyncio.ensure_future(self._follow())
         stopping = asyncio.ensure_future(self._stop.wait())
         await asyncio.wait((following, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if following.done() and (error := following.exception()) is not None:
+            logger.error("ConfigMap %s is followed no more", self._name, exc_info=error)
         for task in (following, stopping):
             task.cancel()
         await asyncio.gather(following, stopping, return_exceptions=True)

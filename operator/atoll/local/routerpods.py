@@ -112,6 +112,7 @@ class RouterPods:
         self._following = self._loop.create_task(self._follow())
         with contextlib.suppress(asyncio.CancelledError):
             self._loop.run_until_complete(self._following)
+        self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
     async def _follow(self) -> None:
