@@ -93,6 +93,12 @@ COMPARISONS = (
         options=("--requests", "5000", "--moves", "6", "--locust"),
         long_options=("--requests", "100000", "--moves", "30", "--losses", "10", "--speed", "10", "--locust"),
     ),
+    Comparison(
+        run="estimate",
+        module="estimate",
+        about="What measured demand is planned for, on real curves, against simpler rules.",
+        options=("--plot", "benchmarks/results/estimate.svg"),
+    ),
     Comparison(run="performance", module="performance", about="Estimates of stage one against measurements of others."),
 )
 

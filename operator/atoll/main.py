@@ -21,6 +21,7 @@ from atoll.handlers.health import stalled
 from atoll.handlers.leader import Leader
 from atoll.handlers.logs import configure_logging
 from atoll.handlers.loops import Loops
+from atoll.handlers.measuring import Measuring
 from atoll.handlers.metrics import Metrics, ProbeServer
 from atoll.handlers.planner import Planner
 from atoll.handlers.watch import CACHED, Watch
@@ -28,6 +29,7 @@ from atoll.handlers.writer import Writer
 from atoll.optimize.ask import TARGET, decide
 from atoll.optimize.worker import SolverWorker
 from atoll.settings import Settings, settings_from
+from atoll.signals.fetch import Server, client_for
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +51,8 @@ async def operate(settings: Settings) -> None:
     metrics.leader.set_function(lambda: float(leader.may_write()))
     metrics.cache_age.set_function(lambda: cache.age(CACHED, time.monotonic()))
     writer = Writer(client=client, leader=leader, cache=cache, metrics=metrics)
+    asking = client_for(settings.prometheus or Server(url=""))
+    measuring = Measuring(cache=cache, fleet=settings.fleet, server=settings.prometheus, http=asking, metrics=metrics)
     loops = Loops(
         planner=Planner(decide=partial(decide, worker=solver), write=writer.write, metrics=metrics),
         executor=Executor(write=writer.write, router=settings.router, metrics=metrics),
@@ -57,6 +61,7 @@ async def operate(settings: Settings) -> None:
             fleet=settings.fleet,
             router=settings.router,
             scheduler=settings.scheduler,
+            readings=lambda: measuring.readings,
             http=httpx.AsyncClient(trust_env=False),
             client=client,
         ),
@@ -64,6 +69,7 @@ async def operate(settings: Settings) -> None:
         debounce_seconds=settings.debounce_seconds,
         tick_seconds=settings.tick_seconds,
     )
+    measuring.wake = loops.wake
     watch = Watch(client=client, cache=cache, wake=loops.wake, namespace=settings.namespace)
     probes = ProbeServer(
         metrics,
@@ -76,7 +82,7 @@ async def operate(settings: Settings) -> None:
     try:
         tasks.append(asyncio.create_task(watch.run(stop), name="watch"))
         tasks.append(asyncio.create_task(leader.run(), name="lease"))
-        tasks.append(asyncio.create_task(_lead(leader, cache, loops), name="loops"))
+        tasks.append(asyncio.create_task(_lead(leader, cache, loops, measuring), name="loops"))
         stopping = asyncio.create_task(stop.wait(), name="stop")
         done, _ = await asyncio.wait((*tasks, stopping), return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -90,17 +96,20 @@ async def operate(settings: Settings) -> None:
         await leader.release()
         await solver.close()
         await loops.gatherer.http.aclose()
+        await asking.aclose()
         await client.close()
         await lease_client.close()
         probes.close()
 
 
-async def _lead(leader: Leader, cache: Cache, loops: Loops) -> None:
+async def _lead(leader: Leader, cache: Cache, loops: Loops, measuring: Measuring) -> None:
     """Decide and act only as the leader, and only once everything was seen."""
     await leader.acquired()
     while not cache.synced(CACHED):  # noqa: ASYNC110  # the cache is plain data: it signals nobody
         await asyncio.sleep(0.1)
-    await loops.run()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(measuring.run(), name="measuring")
+        group.create_task(loops.run(), name="planner and executor")
 
 
 def _health(watch: Watch, leader: Leader) -> Callable[[], str]:

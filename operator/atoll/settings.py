@@ -12,6 +12,7 @@ import msgspec
 from atoll.domain.fleet import SCHEDULER
 from atoll.render.router.pods import RouterPods
 from atoll.render.router.routing import RouterSettings
+from atoll.signals.fetch import Server
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,7 @@ class Settings:
         tick_seconds: between two looks while nothing changes, seconds.
         solver_memory_mib: most memory of the solver's process, MiB.
         log_level: Python's name of the least level logged.
+        prometheus: where measured demand is asked for; None where there is none.
         log_json: one JSON object a line instead of text.
     """
 
@@ -48,6 +50,7 @@ class Settings:
     tick_seconds: float = 5.0
     solver_memory_mib: int = 4096
     log_level: str = "INFO"
+    prometheus: Server | None = None
     log_json: bool = True
 
 
@@ -73,6 +76,7 @@ def settings_from(environment: Mapping[str, str]) -> Settings:
         tick_seconds=_number(environment, "ATOLL_TICK_SECONDS", defaults.tick_seconds),
         solver_memory_mib=int(_number(environment, "ATOLL_SOLVER_MEMORY_MIB", defaults.solver_memory_mib)),
         log_level=environment.get("ATOLL_LOG_LEVEL", defaults.log_level),
+        prometheus=_prometheus(environment),
         log_json=environment.get("ATOLL_LOG_JSON", "true") == "true",
     )
 
@@ -101,6 +105,23 @@ def _router_pods(environment: Mapping[str, str]) -> RouterPods:
     except msgspec.MsgspecError as error:
         raise ValueError(f"ATOLL_ROUTER_WORKLOAD={text!r}: {error}; the chart writes it from its values") from error
     return RouterPods(**{k: v for k, v in msgspec.structs.asdict(found).items() if v is not msgspec.UNSET})
+
+
+def _prometheus(environment: Mapping[str, str]) -> Server | None:
+    url = environment.get("ATOLL_PROMETHEUS_URL", "")
+    if not url:
+        return None
+    if not url.startswith(("http://", "https://")):
+        raise ValueError(f"ATOLL_PROMETHEUS_URL={url!r}: expected an http or https URL")
+    token, authorities = (environment.get(f"ATOLL_PROMETHEUS_{name}_FILE", "") for name in ("TOKEN", "CA"))
+    if authorities and not Path(authorities).is_file():
+        raise ValueError(f"ATOLL_PROMETHEUS_CA_FILE={authorities!r}: expected a file; mount the authorities there")
+    return Server(
+        url=url,
+        token_file=Path(token) if token else None,
+        ca_file=Path(authorities) if authorities else None,
+        seconds=_number(environment, "ATOLL_PROMETHEUS_TIMEOUT_SECONDS", 10.0),
+    )
 
 
 def _number(environment: Mapping[str, str], name: str, default: float) -> float:

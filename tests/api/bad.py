@@ -77,15 +77,15 @@ CASES = (
     demand("huge rate", {RPS: 1e30}, RPS, "1000000"),
     demand("text as rate", {RPS: "25"}, RPS, "'25' is refused: Expected a number"),
     demand("boolean as rate", {RPS: True}, RPS, "True is refused: Expected a number"),
-    demand("no source", {RPS: DELETE}, "spec.demand", "none given: give exactly one"),
+    demand("no source", {RPS: DELETE}, "spec.demand", "none given: give requestsPerSecond, or"),
     demand(
         "two sources", {"spec.demand.prometheus": {"query": "up"}}, "spec.demand", "requestsPerSecond and prometheus"
     ),
     demand(
-        "empty query",
-        {"spec.demand.prometheus.query": ""},
-        "spec.demand.prometheus.query",
-        "''",
+        "minimum above maximum",
+        {"spec.demand.prometheus.minimum": 900.0},
+        "spec.demand.prometheus.minimum",
+        "900 is more than maximum, 500",
         make=samples.measured_demand,
     ),
     demand(
@@ -99,14 +99,14 @@ CASES = (
         "window too long",
         {"spec.demand.prometheus.window": "25h"},
         "spec.demand.prometheus.window",
-        "between 30s and 24h",
+        "between 10m and 24h",
         make=samples.measured_demand,
     ),
     demand(
         "no floors",
-        {"spec.demand.schedule.floors": []},
-        "spec.demand.schedule.floors",
-        "[] is refused",
+        {"spec.demand.schedule": {}},
+        "spec.demand.schedule",
+        "give floors, or a base above 0",
         make=samples.scheduled_demand,
     ),
     demand(

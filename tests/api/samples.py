@@ -124,6 +124,13 @@ def model_demand() -> dict[str, Any]:
             "gpuKinds": "H100-80GB,L40S-48GB",
             "strategies": [{"id": "0123456789", "strategy": "2 x L4", "replicas": 3, "readyReplicas": 2, "rate": 8.5}],
             "strategiesTotal": 1,
+            "measured": {
+                "observedRate": 20.0,
+                "estimate": 24.5,
+                "floor": 2.0,
+                "headroomCostPerHour": 2.5,
+                "measuredUntil": "2026-11-21T10:00:00Z",
+            },
         },
     }
 
@@ -139,6 +146,7 @@ def scheduled_demand() -> dict[str, Any]:
     found = model_demand()
     del found["spec"]["demand"]["requestsPerSecond"]
     found["spec"]["demand"]["schedule"] = {
+        "timeZone": "Europe/Berlin",
         "base": 2.0,
         "floors": [{"start": "08:00", "end": "20:00", "days": ["Sat"], "requestsPerSecond": 40.0}],
     }
@@ -148,7 +156,16 @@ def scheduled_demand() -> dict[str, Any]:
 def measured_demand() -> dict[str, Any]:
     found = model_demand()
     del found["spec"]["demand"]["requestsPerSecond"]
-    found["spec"]["demand"]["prometheus"] = {"query": "sum(rate(requests[5m]))", "window": "10m", "headroom": 0.5}
+    found["spec"]["demand"]["prometheus"] = {
+        "query": "sum(rate(requests[5m]))",
+        "source": "Engine",
+        "window": "10m",
+        "quantile": 0.9,
+        "headroom": 0.5,
+        "minimum": 1.0,
+        "maximum": 500.0,
+        "staleAfter": "5m",
+    }
     return found
 
 

@@ -76,7 +76,7 @@ def test_a_broken_signal_is_named(value: float) -> None:
     with pytest.raises(InvalidObjectError) as raised:
         parse_model_demand(samples.measured_demand(), signals={KEY: value})
     assert raised.value.fault.reason is Reason.INVALID_SIGNAL
-    assert raised.value.fault.field == "spec.demand.prometheus.query"
+    assert raised.value.fault.field == "spec.demand.prometheus"
 
 
 def test_a_signal_that_is_not_there_is_not_zero() -> None:
@@ -110,6 +110,20 @@ def test_r19_the_highest_floor_in_force_counts() -> None:
 def test_r19_a_floor_from_and_until_the_same_time_lasts_a_day() -> None:
     whole = {"start": "08:00", "end": "08:00", "requestsPerSecond": 5, "days": ["Fri"]}
     assert [scheduled([whole], FRIDAY + timedelta(hours=hours)) for hours in (7, 8, 31, 32)] == [2, 5, 5, 2]
+
+
+def test_r19_floors_stand_beside_what_is_measured() -> None:
+    obj = samples.measured_demand()
+    obj["spec"]["demand"]["schedule"] = samples.scheduled_demand()["spec"]["demand"]["schedule"] | {"base": 20.0}
+    rates = [parse_model_demand(obj, signals={KEY: rate}, now=FRIDAY).rate for rate in (1.0, 100.0)]
+    assert rates == [20.0, 150.0]
+
+
+def test_a_time_zone_that_nobody_knows_is_named() -> None:
+    obj = samples.scheduled_demand()
+    obj["spec"]["demand"]["schedule"]["timeZone"] = "Europe/Atlantis"
+    with pytest.raises(InvalidObjectError, match=r"timeZone: 'Europe/Atlantis' is no name of the IANA"):
+        parse_model_demand(obj, now=FRIDAY)
 
 
 def test_r19_floors_are_in_utc_whatever_zone_now_is_in() -> None:

@@ -72,7 +72,7 @@ def test_planning_every_epoch_anew_moves_with_the_noise() -> None:
     curve = Curve(times=(0.0,), rates=(23.0,), noise=0.05, seed="0")
     played = run(setting(curves={key(): curve}, epochs=100), holds=False)
 
-    assert plan_changes(played.epochs) > 3
+    assert plan_changes(played.epochs) >= 3
 
 
 def test_growth_is_followed_at_once_and_shrinking_after_the_keep_window() -> None:

@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import datetime, time
 from math import isfinite
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
@@ -16,6 +17,7 @@ from atoll.api.v1alpha1.modeldemand import (
     DemandSource,
     ModelDemandSpec,
     PlacementLimits,
+    PrometheusDemand,
     ScheduledDemand,
     ServedModel,
     WorkloadShape,
@@ -26,7 +28,8 @@ from atoll.domain.architecture import Architecture, Quantisation
 from atoll.domain.demand import Demand, DemandKey, Engine, Placement
 from atoll.domain.gpu import CapacityType
 from atoll.domain.objects import MODEL_DEMAND
-from atoll.domain.reason import Reason
+from atoll.domain.reason import InvalidObjectError, Reason
+from atoll.domain.signal import DemandSignal, Floor, Schedule
 from atoll.domain.strategy import EngineName
 from atoll.domain.workload import Lengths, Objectives, Workload
 
@@ -46,7 +49,7 @@ def parse_model_demand(
 
     Args:
         obj: any JSON that claims to be one.
-        signals: what Prometheus queries gave, requests/s before head-room, by demand.
+        signals: estimates of measured demand, requests/s before head-room and limits, by demand.
         now: the moment that a schedule is read for, with time zone.
 
     Raises:
@@ -69,7 +72,8 @@ def parse_model_demand(
         architecture=chosen,
         weights=spec.model.weights or f"hf://{chosen.name}",
         quantisations=spec.model.quantisations or (chosen.native,),
-        rate=_rate(spec.demand, key, signals or {}, now),
+        rate=_rate(spec.demand, key, {} if signals is None else signals, now),
+        signal=_signal(spec.demand),
         workload=workload,
         objectives=Objectives(
             ttft_seconds=seconds(spec.objectives.ttft),
@@ -80,6 +84,14 @@ def parse_model_demand(
         placement=_placement(spec.placement),
         engine=_engine(spec.engine),
     )
+
+
+def parse_demand_signal(obj: object) -> DemandSignal | None:
+    """How a ModelDemand is measured; None where it is not, or where no other part of it matters: it is at fault."""
+    try:
+        return _signal(decode(_spec(obj), ModelDemandSpec, "spec").demand)
+    except InvalidObjectError:
+        return None
 
 
 def _spec(obj: object) -> object:
@@ -201,42 +213,80 @@ def _rate(source: DemandSource, key: DemandKey, signals: Mapping[DemandKey, floa
         )
         if value is not None
     ]
-    if len(given) != 1:
+    if len(given) != 1 and given != ["prometheus", "schedule"]:
         seen = f"{' and '.join(given)} given" if given else "none given"
-        raise invalid("spec.demand", f"{seen}: give exactly one of requestsPerSecond, prometheus and schedule")
+        raise invalid(
+            "spec.demand",
+            f"{seen}: give requestsPerSecond, or prometheus, or schedule; only prometheus and schedule go together",
+        )
     if source.requests_per_second is not None:
         return source.requests_per_second
-    if source.schedule is not None:
-        return _scheduled(source.schedule, now)
-    field = "spec.demand.prometheus.query"
-    assert source.prometheus is not None  # noqa: S101  # for the type checker
-    measured = signals.get(key)
-    if measured is None:
-        raise invalid(field, "gave no value yet: check the query and the operator's Prometheus", Reason.INVALID_SIGNAL)
-    rate = measured * (1.0 + source.prometheus.headroom)
-    if not (isfinite(rate) and 0.0 <= rate <= MOST_REQUESTS_PER_SECOND):
-        raise invalid(
-            field, f"gave {measured!r}: expected 0 to {MOST_REQUESTS_PER_SECOND:,.0f} requests/s", Reason.INVALID_SIGNAL
-        )
-    return rate
-
-
-def _scheduled(schedule: ScheduledDemand, now: datetime | None) -> float:
-    """The highest floor in force, or the base."""
-    if now is None or now.tzinfo is None:
+    schedule, signal = _schedule(source.schedule), _signal(source)
+    if source.schedule is not None and (now is None or now.tzinfo is None):
         raise invalid("spec.demand.schedule", "cannot be read without the time of day", Reason.INVALID_SIGNAL)
-    moment = now.astimezone(UTC)
-    rates = [schedule.base]
-    for floor in schedule.floors:
-        start, end = time.fromisoformat(floor.start), time.fromisoformat(floor.end)
-        length = timedelta(hours=end.hour - start.hour, minutes=end.minute - start.minute)
-        if length <= timedelta(0):
-            length += timedelta(days=1)
-        for day in (moment, moment - timedelta(days=1)):
-            begin = datetime.combine(day.date(), start, tzinfo=UTC)
-            if begin <= moment < begin + length and (not floor.days or _DAYS[begin.weekday()] in floor.days):
-                rates.append(floor.requests_per_second)
-    return max(rates)
+    if signal is None:
+        assert now is not None  # noqa: S101  # for the type checker
+        return schedule.rate(now)
+    field = "spec.demand.prometheus"
+    if signal.minimum > signal.maximum:
+        raise invalid(f"{field}.minimum", f"{signal.minimum:g} is more than maximum, {signal.maximum:g}: mend one")
+    estimate = signals.get(key)
+    if estimate is None:
+        raise invalid(
+            field, "nothing is known of this demand yet: see condition Measured for why", Reason.INVALID_SIGNAL
+        )
+    if not (isfinite(estimate) and 0.0 <= estimate <= MOST_REQUESTS_PER_SECOND):
+        raise invalid(
+            field,
+            f"gave {estimate!r}: expected 0 to {MOST_REQUESTS_PER_SECOND:,.0f} requests/s",
+            Reason.INVALID_SIGNAL,
+        )
+    return signal.planned(estimate, now) if now is not None else signal.unscheduled(estimate)
+
+
+def _signal(source: DemandSource) -> DemandSignal | None:
+    asked: PrometheusDemand | None = source.prometheus
+    if asked is None:
+        return None
+    return DemandSignal(
+        query=asked.query,
+        source=asked.source,
+        window_seconds=seconds(asked.window),
+        quantile=asked.quantile,
+        headroom=asked.headroom,
+        minimum=asked.minimum,
+        maximum=asked.maximum,
+        stale_seconds=seconds(asked.stale_after),
+        schedule=_schedule(source.schedule),
+    )
+
+
+def _schedule(declared: ScheduledDemand | None) -> Schedule:
+    if declared is None:
+        return Schedule()
+    field = "spec.demand.schedule"
+    if not declared.floors and declared.base <= 0.0:
+        raise invalid(field, "asks for nothing at any time: give floors, or a base above 0")
+    try:
+        zone = ZoneInfo(declared.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise invalid(
+            f"{field}.timeZone",
+            f"{shown(declared.time_zone)} is no name of the IANA time zone database: try Europe/Berlin or UTC",
+        ) from error
+    return Schedule(
+        base=declared.base,
+        zone=zone,
+        floors=tuple(
+            Floor(
+                start=time.fromisoformat(floor.start),
+                end=time.fromisoformat(floor.end),
+                days=frozenset(_DAYS.index(day) for day in floor.days),
+                rate=floor.requests_per_second,
+            )
+            for floor in declared.floors
+        ),
+    )
 
 
 def _workload(shape: WorkloadShape) -> Workload:

@@ -61,7 +61,7 @@ def load_manifests(
 
     Args:
         paths: files and folders.
-        signals: what Prometheus queries gave, requests/s, by demand.
+        signals: estimates of measured demand, requests/s before head-room and limits, by demand.
         now: the moment that schedules are read for.
 
     Raises:
@@ -122,5 +122,5 @@ def _peak(valid: object) -> float | None:
     schedule = member(member(member(valid, "spec"), "demand"), "schedule")
     if schedule is None:
         return None
-    rates = (member(floor, "requestsPerSecond") for floor in member(schedule, "floors"))
+    rates = (member(floor, "requestsPerSecond") for floor in member(schedule, "floors") or ())
     return max(float(member(schedule, "base") or 0.0), *map(float, rates))

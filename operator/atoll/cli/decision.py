@@ -189,6 +189,11 @@ def _premises(manifests: Manifests, snapshot: Snapshot, moment: datetime) -> tup
         for key, demand in snapshot.demands.items()
         if key in manifests.peaks
     ]
+    lines += [
+        f"{demand.key} is measured: {amount(demand.rate)} requests/s taken, with head-room, minimum and floors"
+        for demand in snapshot.demands.values()
+        if demand.signal is not None
+    ]
     fixed = [pool for pool in snapshot.pools.values() if pool.provisioning is Provisioning.FIXED]
     if fixed:
         nodes = sum(offering.max_nodes for pool in fixed for offering in pool.offerings)

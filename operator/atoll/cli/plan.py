@@ -17,6 +17,7 @@ from atoll.cli.clusterplan import cluster_plan
 from atoll.cli.decision import Asked, decide
 from atoll.cli.durations import parse_deadline, parse_moment
 from atoll.cli.exits import Exit
+from atoll.cli.measured import NOTHING_ASKED, ask, parse_rates
 from atoll.cli.output import write
 from atoll.cli.reading import read_manifests
 from atoll.cli.screen import drawn
@@ -39,6 +40,8 @@ EPILOG = f"""Examples:
   atoll plan -f demand.yaml -f pools/ --deadline 30s --json | jq .costPerHour
 
   kustomize build fleet/ | atoll plan -f -
+
+  atoll plan -f fleet/ --demand team-a/chat=25   # what is measured in a cluster
 
   atoll plan -f fleet/ --against main/fleet/ --format markdown   # as a comment on a pull request
 
@@ -79,6 +82,17 @@ def plan(
         str, typer.Option(metavar="TIME", help="Moment that schedules are read for, RFC 3339; default: now.")
     ] = "",
     *,
+    demand: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=RATE",
+            help="Requests/s of a demand, such as team-a/chat=25: what is measured, or instead of what is declared; "
+            "may be repeated.",
+        ),
+    ] = None,
+    prometheus: Annotated[
+        str, typer.Option(metavar="URL", help="Prometheus to ask now for demands that are measured.")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
     output: Annotated[
         Format | None,
@@ -104,7 +118,10 @@ def plan(
     """Decide what runs where for manifests, and prove how good that is; without -f: tell a cluster's FleetPlans."""
     form = _form(output, as_json=as_json)
     if not files:
-        _only_with_manifests(deadline=deadline, at=at, against=against, markdown=form is Format.MARKDOWN)
+        markdown = form is Format.MARKDOWN
+        _only_with_manifests(
+            deadline=deadline, at=at, against=against, demand=demand, prometheus=prometheus, markdown=markdown
+        )
         code = cluster_plan(kubeconfig, context, fleet, plan_name, as_json=form is Format.JSON)
         raise typer.Exit(code)
     if plan_name or context:
@@ -115,7 +132,9 @@ def plan(
         deadline_seconds=parse_deadline(deadline) if deadline else None,
         baseline=baseline,
     )
-    manifests = read_manifests(files, fleet, asked.moment)
+    rates = parse_rates(demand or ())
+    answers = ask(files, prometheus, asked.moment) if prometheus else NOTHING_ASKED
+    manifests = read_manifests(files, fleet, asked.moment, rates=rates, answers=answers)
     former = read_former(against, asked.moment) if against else None
     with told() as tell:
         before = decide(former, replace(asked, baseline=False), tell=tell) if former is not None else None

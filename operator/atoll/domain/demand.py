@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from atoll.domain.architecture import Architecture, Quantisation
 from atoll.domain.gpu import CapacityType
+from atoll.domain.signal import DemandSignal
 from atoll.domain.strategy import EngineName
 from atoll.domain.workload import Objectives, Workload
 
@@ -121,6 +122,7 @@ class Demand:
         priority: higher is served first when there is not enough.
         placement: where replicas may run.
         engine: what runs them.
+        signal: how it is measured; None where it is not.
     """
 
     key: DemandKey
@@ -134,6 +136,7 @@ class Demand:
     priority: int = 0
     placement: Placement = field(default_factory=Placement)
     engine: Engine = field(default_factory=Engine)
+    signal: DemandSignal | None = None
     fleet: str = "default"
     uid: str = ""
     generation: int = 0

@@ -18,6 +18,15 @@ class Reason(StrEnum):
     SELECTOR_MATCHES_NOTHING = "SelectorMatchesNothing"
     PRICE_MISSING = "PriceMissing"
     INVALID_SIGNAL = "InvalidSignal"
+    # Measured demand.
+    MEASURED = "Measured"
+    NO_TRAFFIC = "NoTraffic"
+    AWAITING_SIGNAL = "AwaitingSignal"
+    SIGNAL_NOT_CONFIGURED = "SignalNotConfigured"
+    SIGNAL_UNREACHABLE = "SignalUnreachable"
+    SIGNAL_MISSING = "SignalMissing"
+    SIGNAL_STALE = "SignalStale"
+    SIGNAL_SUSPECT = "SignalSuspect"
     # Planning.
     PLANNED = "Planned"
     PLANNING = "Planning"

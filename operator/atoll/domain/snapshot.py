@@ -11,6 +11,7 @@ from atoll.domain.plan import Plan
 from atoll.domain.pool import NodePool, OfferingKey
 from atoll.domain.profile import PerformanceProfile
 from atoll.domain.reason import Fault
+from atoll.domain.signal import Measured
 from atoll.domain.strategy import Strategy
 
 
@@ -147,6 +148,7 @@ class Snapshot:
         deployments: our engine Deployments.
         plans: all FleetPlans of the fleet, oldest first.
         profiles: measured step times, by name.
+        measured: what follows from what was heard of measured demands, those of faulty objects too.
         masks: offerings that gave nothing lately; a mask counts until its time, its strikes until nodes come.
         objects: raw objects of our own kinds and children as last seen, managed fields dropped.
         gateway_fault: why HTTPRoutes can be neither read nor written; None where they can, or are not used.
@@ -163,6 +165,7 @@ class Snapshot:
     deployments: tuple[ObservedDeployment, ...] = ()
     plans: tuple[Plan, ...] = ()
     profiles: tuple[PerformanceProfile, ...] = ()
+    measured: Mapping[DemandKey, Measured] = field(default_factory=dict)
     masks: Mapping[OfferingKey, Mask] = field(default_factory=dict)
     objects: Mapping[Reference, ObjectLike] = field(default_factory=dict)
     gateway_fault: Fault | None = None

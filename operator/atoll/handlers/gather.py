@@ -1,5 +1,6 @@
 """Gather: the cache, and what the routers say, as one snapshot."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -7,9 +8,11 @@ import httpx
 
 from atoll.cluster.client import Client
 from atoll.cluster.errors import ForbiddenError, NotFoundError
+from atoll.domain.demand import DemandKey
 from atoll.domain.fleet import SCHEDULER, Acknowledgement
 from atoll.domain.objects import HTTP_ROUTE, KINDS, reference
 from atoll.domain.reason import Fault, Reason
+from atoll.domain.signal import Reading
 from atoll.domain.snapshot import Snapshot
 from atoll.handlers.cache import Cache
 from atoll.handlers.kopfthread import MANAGED_BY_US
@@ -33,6 +36,7 @@ class Gatherer:
         fleet: name of the Fleet looked after.
         router: where router pods listen.
         scheduler: kube-scheduler profile of engine pods.
+        readings: what was heard of measured demands.
         http: to ask routers with.
         client: to list HTTPRoutes with.
     """
@@ -41,6 +45,7 @@ class Gatherer:
     fleet: str
     router: RouterSettings
     scheduler: str = SCHEDULER
+    readings: Callable[[], Mapping[DemandKey, Reading]] = dict
     http: httpx.AsyncClient
     client: Client
     _unheard: Unheard = field(default_factory=Unheard)
@@ -48,7 +53,7 @@ class Gatherer:
     def snapshot(self, now: datetime) -> Snapshot:
         """What is known now, without the routers."""
         objects = {KINDS[name]: items.values() for name, items in self.cache.view().items() if name in KINDS}
-        seen = observe(objects, fleet=self.fleet, router_versions={}, now=now)
+        seen = observe(objects, fleet=self.fleet, router_versions={}, now=now, readings=self.readings())
         policy = replace(seen.fleet, scheduler=self.scheduler)
         return replace(seen, fleet=policy, masks=next_masks(seen, now), unheard=self._unheard.of(seen, now))
 

@@ -42,8 +42,8 @@ class Loops:
     _plan: asyncio.Event = field(default_factory=asyncio.Event)
     _act: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def wake(self, kind: Kind) -> None:
-        """Something of this kind has changed."""
+    def wake(self, kind: Kind | None = None) -> None:
+        """Something of this kind has changed, or something outside the cluster."""
         del kind  # level-triggered: what changed is seen in the snapshot
         self._plan.set()
         self._act.set()

@@ -22,6 +22,7 @@ NAMESPACE = "atoll"
 """What the names of all metrics begin with."""
 
 _SOLVE_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 5, 10, 20, 30, 60, 120)
+_QUERY_BUCKETS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,8 @@ class Metrics:
         replans: solves, by reason.
         writes: requests that change something, by verb, kind and result.
         cache_age: seconds since the oldest whole list.
+        signal_queries: questions to Prometheus, by result.
+        signal_seconds: time until their answer.
         leader: 1 while this operator may write.
         looked: when a loop last ended a look, by loop.
         loop_errors: unexpected errors caught in a loop, by loop.
@@ -98,6 +101,10 @@ class Metrics:
             "writes", "Requests that change something, by what came of them.", "verb", "kind", "result"
         )
         self.cache_age = gauge("cache_age_seconds", "Seconds since the oldest whole list of a kind.")
+        self.signal_queries = counter("demand_queries", "Questions to Prometheus, by what came of them.", "result")
+        self.signal_seconds = histogram(
+            "demand_query_seconds", "Time until Prometheus answered, seconds.", buckets=_QUERY_BUCKETS
+        )
         self.leader = gauge("leader", "1 while this operator holds the Lease and may write, else 0.")
         self.looked = gauge(
             "loop_looked_timestamp_seconds", "When a loop last ended a look without error, seconds since 1970.", "loop"

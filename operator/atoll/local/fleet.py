@@ -45,7 +45,7 @@ class LocalFleet:
         """
         self._plane = plane
         self._operator = operator
-        self._environment = dict(environment or {})
+        self.environment = dict(environment or {})
         port, status_port, admin_port, self._dns_port, self.probe_port = free_ports(5)
         self.settings = RouterSettings(
             config_directory=str(configuration_folder(plane)),
@@ -105,7 +105,7 @@ class LocalFleet:
                     "ATOLL_PROBE_HOST": LOOPBACK,
                     "ATOLL_PROBE_PORT": str(self.probe_port),
                     "PATH": os.environ.get("PATH", ""),
-                    **self._environment,
+                    **self.environment,
                 },
             )
         )

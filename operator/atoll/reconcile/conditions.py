@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from atoll.domain.objects import Action, ApplyStatus, Emit, EventType, Kind, ObjectLike, reference
@@ -15,13 +16,16 @@ _DRIFT = 0.01
 
 _MESSAGE_LIMIT = 1024
 
+_SIGNALS = frozenset({"Measured", "Priced"})
+"""Conditions about what is heard from outside the cluster."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
     """One condition before it has a time.
 
     Attributes:
-        type: ``Ready``, ``Planned``, ``Routed`` or ``Degraded``.
+        type: ``Ready``, ``Planned``, ``Routed``, ``Degraded``, ``Measured`` or ``Priced``.
         status: True, False, or None for unknown.
         reason: one word.
         message: what it means and, where something is wrong, the mend.
@@ -34,9 +38,15 @@ class Condition:
 
 
 def status_actions(
-    kind: Kind, live: ObjectLike, fields: Mapping[str, Any], conditions: Sequence[Condition], now: datetime
+    kind: Kind,
+    live: ObjectLike,
+    fields: Mapping[str, Any],
+    conditions: Sequence[Condition],
+    now: datetime,
+    *,
+    exact: Mapping[str, Any] = MappingProxyType({}),
 ) -> tuple[Action, ...]:
-    """The status write for one object, and an event where its readiness changed; empty where nothing is new.
+    """The status write for one object, and events where its readiness changed; empty where nothing is new.
 
     Args:
         kind: of the object.
@@ -44,6 +54,7 @@ def status_actions(
         fields: status fields other than the conditions, numbers already in their unit.
         conditions: as they are now.
         now: the moment.
+        exact: further status fields, written as they are because decisions read them back.
     """
     metadata = live["metadata"]
     generation = metadata.get("generation", 0)
@@ -52,6 +63,7 @@ def status_actions(
     rendered = [_render(item, previous.get(item.type), generation, now) for item in conditions]
     status = {
         **{key: settle(value, before.get(key)) for key, value in fields.items()},
+        **exact,
         "observedGeneration": generation,
         "conditions": rendered,
     }
@@ -59,7 +71,7 @@ def status_actions(
         return ()
     identity = {"name": metadata["name"]} | ({"namespace": metadata["namespace"]} if kind.namespaced else {})
     intent = {"apiVersion": kind.api_version, "kind": kind.name, "metadata": identity, "status": status}
-    return (ApplyStatus(intent=intent, live_uid=metadata.get("uid", "")), *_event(live, conditions, previous))
+    return (ApplyStatus(intent=intent, live_uid=metadata.get("uid", "")), *_events(live, conditions, previous))
 
 
 def settle(value: Any, before: Any) -> Any:
@@ -96,23 +108,29 @@ def _render(item: Condition, previous: Mapping[str, Any] | None, generation: int
     }
 
 
-def _event(
+def _events(
     live: ObjectLike, conditions: Sequence[Condition], previous: Mapping[str, Mapping[str, Any]]
 ) -> tuple[Action, ...]:
-    ready = next((item for item in conditions if item.type == "Ready"), None)
-    if ready is None or previous.get("Ready", {}).get("reason") == ready.reason.value:
-        return ()
-    if ready.status and "Ready" not in previous:
-        return ()  # all is well from the start: no news
-    return (
-        Emit(
-            target=reference(live),
-            uid=live["metadata"].get("uid", ""),
-            type=EventType.NORMAL if ready.status is not False or _is_progress(ready.reason) else EventType.WARNING,
-            reason=ready.reason.value,
-            message=ready.message or ready.reason.value,
-        ),
-    )
+    """News of how the object stands as a whole, and of its signals, whose loss changes nothing else yet."""
+    found = []
+    for item in conditions:
+        before = previous.get(item.type, {})
+        if item.type == "Ready":
+            is_news = before.get("reason") != item.reason.value
+        else:
+            is_news = item.type in _SIGNALS and item.status is not None and before.get("status") != str(item.status)
+        if not is_news or (item.status and not before):
+            continue  # all is well from the start: no news
+        found.append(
+            Emit(
+                target=reference(live),
+                uid=live["metadata"].get("uid", ""),
+                type=EventType.NORMAL if item.status is not False or _is_progress(item.reason) else EventType.WARNING,
+                reason=item.reason.value,
+                message=item.message or item.reason.value,
+            )
+        )
+    return tuple(found)
 
 
 def _is_progress(reason: Reason) -> bool:

@@ -4,7 +4,7 @@ A measured rate is a sample; a plan must last until the next one can be in place
 is asked for is an upper quantile of demand over that time, from how wrong the same forecast was lately (design
 section 5, uncertainty). What was asked for last is kept while it is about right:
 
-- more is asked for as soon as most of the head-room is used up;
+- more is asked for as soon as half of the head-room is used up;
 - less is asked for only once even the highest forecast of the whole keep-window would leave another head-room idle, and
   demand has stopped falling.
 
@@ -15,11 +15,13 @@ Fixed and scheduled demand does not come this way (decision record 4): somebody 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
-from statistics import fmean, median
+from functools import lru_cache
+from itertools import accumulate
+from statistics import median
 
-HISTORY_SAMPLES = 120
-"""Samples that are enough: with fewer, the quantile of the errors wanders with the noise."""
+from atoll.domain.signal import SAMPLES
+
+HISTORY_SAMPLES = SAMPLES
 
 LONG_SAMPLES = 20
 """Samples of the mean that the forecast rests on while nothing happens."""
@@ -32,12 +34,27 @@ _RELATIVE_DEVIATION = 1.4826 / math.sqrt(2.0)
 """From the median size of the step between two samples to their standard deviation, for normal noise."""
 
 FIRST_HEADROOM = 0.2
-"""Head-room while there are too few samples to tell how noisy demand is: the default of a ModelDemand's query."""
+"""Head-room while there are too few samples to tell how noisy demand is."""
+
+_FAR = 5
+"""Samples that are so far apart are taken to be independent: `rate` over five times the step at most."""
+
+_MOST_ALIKE = 0.9
+"""Correlation of neighbouring samples beyond which it is demand that moves, not noise."""
 
 _FEWEST_SAMPLES = 5
 
-_LEFT = 0.25
+_LEFT = 0.5
 """Share of the head-room that is left when more is asked for."""
+
+_GROWTH = 0.9
+"""Quantile of the growth over the lead that is reckoned with."""
+
+_TREND = 0.25
+"""Quantile of that growth by which more than was ever seen is expected: most of the window grew so, no single jump."""
+
+_UNSEEN = 2.0
+"""The same while there are too few samples to tell a trend."""
 
 _SETTLED = 0.05
 """Demand has stopped falling when the highest forecast of the keep-window is above the present one by this at most."""
@@ -65,8 +82,9 @@ def forecast(rates: Sequence[float], *, lead_samples: int, quantile: float = 0.9
     """What is to be expected after these samples.
 
     The level is the mean of the last twenty samples, as far as the very last ones do not surely say otherwise. The
-    quantile is that of the forecast's errors one sample ahead, times the growth over the lead that most of the time
-    lately had (the lower quartile, so that a single jump is no trend).
+    quantile is that of the forecast's errors one sample ahead, times the growth over the lead that only a tenth of the
+    window exceeded; but no more than the highest sample times the growth that three quarters of it reached, so that a
+    single jump is no trend and bursts from next to nothing are not multiplied.
 
     Args:
         rates: measured requests/s, evenly spaced, oldest first; at least one, finite. ``HISTORY_SAMPLES`` are enough.
@@ -88,16 +106,25 @@ def asked_rate(
         keep_samples: the keep-window, in samples; at least 1.
         quantile: as for ``forecast``.
     """
-    levels = _levels(rates)
-    ends = range(max(1, len(rates) - keep_samples + 1), len(rates) + 1)
-    recent = [_forecast(rates[:end], levels[:end], lead_samples, quantile) for end in ends]
-    now, peak = recent[-1], max(item.upper for item in recent)
+    now, peak = _outlook(tuple(rates), lead_samples, keep_samples, quantile)
     if asked is None:
         return peak
     if now.level * (1.0 + _LEFT * now.headroom) > asked:
         return peak
     settled = peak <= now.upper * (1.0 + max(now.headroom, _SETTLED))
     return peak if settled and peak * (1.0 + now.headroom) < asked else asked
+
+
+@lru_cache(maxsize=4096)
+def _outlook(rates: tuple[float, ...], lead_samples: int, keep_samples: int, quantile: float) -> tuple[Forecast, float]:
+    """The present forecast, and the highest upper one of the keep-window.
+
+    Remembered, because one reading is looked at by many snapshots.
+    """
+    levels = _levels(rates)
+    ends = range(max(min(_FEWEST_SAMPLES, len(rates)), len(rates) - keep_samples + 1), len(rates) + 1)
+    recent = [_forecast(rates[:end], levels[:end], lead_samples, quantile) for end in ends]
+    return recent[-1], max(item.upper for item in recent)
 
 
 def _forecast(rates: Sequence[float], levels: Sequence[float], lead_samples: int, quantile: float) -> Forecast:
@@ -108,26 +135,55 @@ def _forecast(rates: Sequence[float], levels: Sequence[float], lead_samples: int
     growths = sorted(
         after / before for before, after in zip(levels, levels[lead_samples:], strict=False) if before > 0.0
     )
-    error = errors[min(len(errors) - 1, int(quantile * len(errors)))] if errors else 1.0
-    growth = growths[len(growths) // 4] if growths else 1.0
-    return Forecast(level=level, upper=level * max(1.0, error) * max(1.0, growth))
+    upper = level * _ratio(errors, quantile) * _ratio(growths, _GROWTH)
+    most = max(rates) * (_ratio(growths, _TREND) if len(rates) >= LONG_SAMPLES else _UNSEEN)
+    return Forecast(level=level, upper=max(level, min(upper, most)))
+
+
+def _ratio(ordered: Sequence[float], quantile: float) -> float:
+    """A quantile of ratios; never below 1, and 1 where there are none."""
+    return max(1.0, ordered[min(len(ordered) - 1, int(quantile * len(ordered)))]) if ordered else 1.0
 
 
 def _levels(rates: Sequence[float]) -> list[float]:
-    """The level after each sample."""
+    """The level after each sample: the long mean, moved as far as shorter ones surely lie off it."""
     noise = _noise(rates)
-    return [_level(rates[max(0, end - LONG_SAMPLES) : end], noise) for end in range(1, len(rates) + 1)]
+    errors = [(count, _SURE * noise / math.sqrt(count)) for count in _SHORT_SAMPLES]
+    sums = [0.0, *accumulate(rates)]
+    levels = []
+    for end in range(1, len(rates) + 1):
+        begin = max(0, end - LONG_SAMPLES)
+        level = (sums[end] - sums[begin]) / (end - begin)
+        for count, error in errors:
+            since = max(0, end - count)
+            mean = (sums[end] - sums[since]) / (end - since)
+            level = min(max(level, mean * (1.0 - error)), mean * (1.0 + error))
+        levels.append(max(0.0, level))
+    return levels
 
 
 def _noise(rates: Sequence[float]) -> float:
-    """Standard deviation of a sample, as a share of its level; a jump or two do not count."""
-    steps = [2.0 * abs(after - before) / (after + before) for before, after in pairwise(rates) if after + before > 0.0]
-    return _RELATIVE_DEVIATION * median(steps) if steps else 0.0
+    """Standard deviation of a sample, as a share of its level, as a mean of many samples would have it.
+
+    From steps between samples; a jump or two do not count. Samples that a query takes over windows longer than their
+    distance are alike: their steps show too little of the noise, and a mean of them keeps more of it. Steps between
+    samples farther apart show the one, and their ratio the other (as for a first-order autoregressive noise).
+    """
+    near, far = _deviation(rates, 1), _deviation(rates, _FAR)
+    if near <= 0.0 or far <= near:
+        return near
+    alike = min(_MOST_ALIKE, 1.0 - (near / far) ** 2)
+    return far * math.sqrt((1.0 + alike) / (1.0 - alike))
 
 
-def _level(rates: Sequence[float], noise: float) -> float:
-    level = fmean(rates)
-    for count in _SHORT_SAMPLES:
-        mean, error = fmean(rates[-count:]), _SURE * noise / math.sqrt(count)
-        level = min(max(level, mean * (1.0 - error)), mean * (1.0 + error))
-    return level
+def _deviation(rates: Sequence[float], apart: int) -> float:
+    """Standard deviation of a sample by steps over so many samples; steady growth is no noise."""
+    steps = [
+        2.0 * (after - before) / (after + before)
+        for before, after in zip(rates, rates[apart:], strict=False)
+        if after + before > 0.0
+    ]
+    if not steps:
+        return 0.0
+    usual = median(steps)
+    return _RELATIVE_DEVIATION * median([abs(step - usual) for step in steps])

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 
-from atoll.domain.demand import Demand
+from atoll.domain.demand import Demand, DemandKey
 from atoll.domain.plan import PlannedDemand
 from atoll.domain.pool import OfferingKey
+from atoll.domain.signal import Measured
 from atoll.domain.snapshot import Snapshot
 from atoll.reconcile.ownership import is_engine
 from atoll.reconcile.status.view import View
@@ -120,6 +121,27 @@ def _ready(view: View) -> Iterable[Sample]:
     return _of_demands(view, lambda demand, _: float(view.service.ready_replicas[demand.key]))
 
 
+def _of_signals(view: View, value: Callable[[Measured], float | None]) -> Iterable[Sample]:
+    """Of measured demands; none where nothing is known."""
+    for key, demand in sorted(view.snapshot.demands.items()):
+        measured = view.snapshot.measured.get(key)
+        found = value(measured) if measured is not None else None
+        if found is not None:
+            yield (key.namespace, key.name, demand.served_name, str(demand.priority)), found
+
+
+def _signal_age(view: View) -> Iterable[Sample]:
+    return _of_signals(
+        view, lambda measured: (view.now - measured.sampled_at).total_seconds() if measured.sampled_at else None
+    )
+
+
+def _signal_held(view: View) -> Iterable[Sample]:
+    for labels, held in _of_signals(view, lambda measured: float(measured.held)):
+        key = DemandKey(namespace=labels[0], name=labels[1])
+        yield (*labels, view.snapshot.measured[key].reason.value), held
+
+
 def _used_nodes(view: View) -> Iterable[Sample]:
     used: Counter[OfferingKey] = Counter()
     for item in view.plan.nodes if view.plan else ():
@@ -211,6 +233,42 @@ GAUGES: tuple[Gauge, ...] = tuple(
             _undecided,
         ),
         ("demand_requests_per_second", "Requests/s wanted of a served model.", _DEMAND, _demand),
+        (
+            "demand_observed_requests_per_second",
+            "Requests/s of a measured demand in the last usable sample.",
+            _DEMAND,
+            lambda view: _of_signals(view, lambda measured: measured.latest),
+        ),
+        (
+            "demand_level_requests_per_second",
+            "Requests/s of a measured demand now, without noise.",
+            _DEMAND,
+            lambda view: _of_signals(view, lambda measured: measured.level),
+        ),
+        (
+            "demand_estimate_requests_per_second",
+            "Requests/s that a measured demand is planned for, before head-room, limits and floors.",
+            _DEMAND,
+            lambda view: _of_signals(view, lambda measured: measured.estimate),
+        ),
+        (
+            "demand_floor_requests_per_second",
+            "Requests/s that a measured demand is planned for at least.",
+            _DEMAND,
+            lambda view: _of_signals(view, lambda measured: measured.floor),
+        ),
+        (
+            "demand_signal_age_seconds",
+            "Seconds since the last usable sample of a measured demand.",
+            _DEMAND,
+            _signal_age,
+        ),
+        (
+            "demand_signal_held",
+            "1 while the estimate of a measured demand is held because its signal fails, else 0; by reason.",
+            (*_DEMAND, "reason"),
+            _signal_held,
+        ),
         (
             "shortfall_requests_per_second",
             "Requests/s wanted that the plan in force does not serve.",

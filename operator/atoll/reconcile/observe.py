@@ -6,8 +6,10 @@ A bad object never stops the fleet: what cannot be understood becomes a fault of
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 
+from atoll.api.demands import parse_demand_signal
 from atoll.api.fleetplan_io import read_plans
 from atoll.api.parse import parse_fleet, parse_gpu_node_pool, parse_model_demand, parse_performance_profile
 from atoll.api.served_names import settle_served_names
@@ -27,14 +29,19 @@ from atoll.domain.objects import (
     Reference,
     reference,
 )
+from atoll.domain.plan import Plan
 from atoll.domain.pool import NodePool, OfferingKey, Provisioning
 from atoll.domain.reason import Fault, InvalidObjectError
+from atoll.domain.signal import DemandSignal, Kept, Reading
 from atoll.domain.snapshot import ObservedDeployment, ObservedNode, ObservedPod, Snapshot
 from atoll.reconcile.difference import quantity
+from atoll.reconcile.lead import lead_seconds
 from atoll.reconcile.masks import read_masks
+from atoll.reconcile.measured import Pace, measure, read_kept, with_former
 from atoll.reconcile.moments import EPOCH, parse_moment
 from atoll.reconcile.notice import notice_of
 from atoll.reconcile.ownership import is_ours
+from atoll.reconcile.plans import current_plan
 from atoll.render import names
 from atoll.render.placement import CAPACITY_TYPE, INSTANCE_TYPE, ZONE
 from atoll.render.requests import GPU_RESOURCE
@@ -53,6 +60,7 @@ def observe(
     fleet: str = "default",
     router_versions: Mapping[str, str | None],
     now: datetime | None = None,
+    readings: Mapping[DemandKey, Reading] = MappingProxyType({}),
 ) -> Snapshot:
     """The snapshot of one fleet.
 
@@ -60,14 +68,26 @@ def observe(
         objects: raw objects by kind; a kind that is absent is taken as empty.
         fleet: name of the Fleet; demands and pools of other fleets are not seen.
         router_versions: per router the configuration version it has taken; None where it cannot be read.
-        now: the moment that schedules are read for; None makes a scheduled demand a fault.
+        now: the moment that schedules are read for; None makes a scheduled or measured demand a fault.
+        readings: what was heard of measured demands.
     """
     faults: dict[Reference, tuple[Fault, ...]] = {}
     policy = _only(_valid(objects, FLEET, parse_fleet, faults), lambda item: item.name == fleet)
     pools = {
         pool.name: pool for pool in _valid(objects, GPU_NODE_POOL, parse_gpu_node_pool, faults) if pool.fleet == fleet
     }
-    parse = partial(parse_model_demand, now=now)
+    plans = tuple(plan for plan in read_plans(objects.get(FLEET_PLAN, ())) if plan.fleet == fleet)
+    fleet_policy = policy or Fleet(name=fleet)
+    signals = _signals(objects)
+    remembered = _remembered(objects, signals, plans)
+    measured = {}
+    if now is not None:
+        for key, signal in signals.items():
+            lead = lead_seconds(key, current_plan(plans), pools)
+            pace = Pace(lead_seconds=lead, keep_seconds=fleet_policy.keep_window_seconds)
+            measured[key] = measure(signal, readings.get(key), remembered[key], pace, now)
+    known = {key: item.estimate for key, item in measured.items() if item.estimate is not None}
+    parse = partial(parse_model_demand, signals=known, now=now)
     demands = [item for item in _valid(objects, MODEL_DEMAND, parse, faults) if item.fleet == fleet]
     for key, fault in settle_served_names(demands).items():
         faults[Reference(kind=MODEL_DEMAND.name, namespace=key.namespace, name=key.name)] = (fault,)
@@ -76,7 +96,7 @@ def observe(
     for raw in objects.get(GPU_NODE_POOL, ()):
         masks.update(read_masks(raw))
     return Snapshot(
-        fleet=policy or Fleet(name=fleet),
+        fleet=fleet_policy,
         demands={
             demand.key: demand
             for demand in sorted(demands, key=lambda item: item.key)
@@ -87,17 +107,38 @@ def observe(
         nodes={node.name: node for node in nodes},
         pods=tuple(observe_pod(raw) for raw in objects.get(POD, ())),
         deployments=_deployments(objects.get(DEPLOYMENT, ())),
-        plans=tuple(plan for plan in read_plans(objects.get(FLEET_PLAN, ())) if plan.fleet == fleet),
+        plans=plans,
         profiles=tuple(
             sorted(
                 _valid(objects, PERFORMANCE_PROFILE, parse_performance_profile, faults),
                 key=lambda profile: profile.name,
             )
         ),
+        measured=measured,
         masks=masks,
         objects={reference(raw): raw for kind, items in objects.items() if kind not in {NODE, POD} for raw in items},
         router_versions=router_versions,
     )
+
+
+def _signals(objects: Objects) -> dict[DemandKey, DemandSignal]:
+    """How demands are measured, those that are."""
+    found = {_demand_key(raw): parse_demand_signal(raw) for raw in objects.get(MODEL_DEMAND, ())}
+    return {key: signal for key, signal in found.items() if signal is not None}
+
+
+def _remembered(
+    objects: Objects, signals: Mapping[DemandKey, DemandSignal], plans: Iterable[Plan]
+) -> dict[DemandKey, Kept]:
+    """What the cluster remembers of measured demands: their status, else the plan in force."""
+    plan = current_plan(plans)
+    planned = {item.key: item.rate for item in plan.demands} if plan else {}
+    found = {_demand_key(raw): raw for raw in objects.get(MODEL_DEMAND, ())}
+    return {key: with_former(read_kept(found[key]), planned.get(key)) for key in signals}
+
+
+def _demand_key(raw: ObjectLike) -> DemandKey:
+    return DemandKey(namespace=raw["metadata"].get("namespace", ""), name=raw["metadata"]["name"])
 
 
 def observe_node(raw: ObjectLike, pools: Mapping[str, NodePool]) -> ObservedNode:

@@ -10,15 +10,15 @@ from atoll.domain.fleet import Acknowledgement, Fleet, Mode, RouterTarget
 from atoll.domain.pool import Provisioning
 from atoll.domain.profile import PerformanceProfile
 from atoll.domain.reason import Fault
-from atoll.reconcile.estimate import HISTORY_SAMPLES, asked_rate, forecast
+from atoll.domain.signal import SAMPLES, DemandSignal, Kept, Reading
+from atoll.reconcile.estimate import forecast
+from atoll.reconcile.lead import lead_seconds
+from atoll.reconcile.measured import Pace, measure
 from atoll.simulate.conditions import Conditions, Strike
 from atoll.simulate.curves import Curve
 from atoll.simulate.operator import Adoption, Decide, Operator
 from atoll.simulate.scenario import Begin, Seen
 from atoll.simulate.world import Node, World
-
-DEFAULT_LEAD_SECONDS = 966.0
-"""Start of a replica with its node, where no plan tells: the total that was measured once (scenario R22)."""
 
 _WARM_SECONDS = 6 * 3600.0
 """Longest time that a fleet is given to settle before the first epoch."""
@@ -146,6 +146,7 @@ class _Player:
         )
         self._operator = Operator(world=self._world, decide=decide)
         self._asked: dict[DemandKey, float] = {}
+        self._estimates: dict[DemandKey, float] = {}
         self._meter = _Meter()
         self._strikes = list(setting.conditions.strikes)
         self._told = 0
@@ -208,25 +209,26 @@ class _Player:
         seconds = self._setting.epoch_seconds
         if curve.seen is Seen.DECLARED:
             return curve.rate(number, seconds)
-        history = [curve.rate(number - back, seconds) for back in range(HISTORY_SAMPLES, 0, -1)]
-        lead = max(1, math.ceil(self._lead_seconds(key) / seconds) + 1)
+        signal = self._setting.demands[key].signal or DemandSignal()
+        signal = replace(signal, window_seconds=seconds * SAMPLES)
+        now = self._setting.start + timedelta(seconds=number * seconds)
+        samples = tuple(
+            (now.timestamp() - back * seconds, curve.rate(number - back, seconds)) for back in range(SAMPLES, 0, -1)
+        )
+        lead = self._lead_seconds(key)
         if not self._holds:
-            return forecast(history, lead_samples=lead).upper
-        keep = max(1, math.ceil(self._setting.fleet.keep_window_seconds / seconds))
-        return asked_rate(history, self._asked.get(key), lead_samples=lead, keep_samples=keep)
+            lead_samples = max(1, math.ceil(lead / seconds) + 1)
+            return forecast([rate for _, rate in samples], lead_samples=lead_samples).upper
+        pace = Pace(lead_seconds=lead, keep_seconds=self._setting.fleet.keep_window_seconds)
+        kept = Kept(estimate=self._estimates.get(key))
+        found = measure(signal, Reading(samples=samples, heard_at=now), kept, pace, now)
+        if found.estimate is not None:
+            self._estimates[key] = found.estimate
+        return signal.planned(self._estimates[key], now)
 
     def _lead_seconds(self, key: DemandKey) -> float:
-        """From a decision to a replica that serves, as slow as the plan in force has them."""
-        if not self._operator.adoptions:
-            return DEFAULT_LEAD_SECONDS
-        plan = self._operator.adoptions[-1].plan
-        times = [
-            item.startup_seconds + max(self._world.pools[at.pool].startup_seconds for at in item.group.site.offerings)
-            for demand in plan.demands
-            if demand.key == key
-            for item in demand.replicas
-        ]
-        return max(times, default=DEFAULT_LEAD_SECONDS)
+        plan = self._operator.adoptions[-1].plan if self._operator.adoptions else None
+        return lead_seconds(key, plan, self._world.pools)
 
     def _run(self, rates: Mapping[DemandKey, float], until: datetime, *, until_settled: bool = False) -> None:
         """Let the operator and the world go on until a moment, or until the operator is content."""

@@ -20,6 +20,7 @@ from atoll.api.v1alpha1.base import (
     Rule,
     Schema,
     Text,
+    Timestamp,
     Word,
     between,
     describe,
@@ -28,6 +29,7 @@ from atoll.api.v1alpha1.engine import EngineChoice
 from atoll.domain.architecture import Quantisation
 from atoll.domain.demand import Loss
 from atoll.domain.gpu import CapacityType
+from atoll.domain.signal import SignalSource
 
 Width = Annotated[int, Meta(ge=1, le=1_048_576)]
 OptionalWidth = Annotated[int, Meta(ge=0, le=1_048_576)]
@@ -166,19 +168,51 @@ class PrometheusDemand(Schema, frozen=True, kw_only=True):
     """Demand measured by a query; the server's URL belongs to the operator's settings, never to a tenant."""
 
     query: Annotated[
-        Annotated[str, Meta(min_length=1, max_length=4096)], describe("PromQL that gives requests/s as one number.")
-    ]
-    window: Annotated[Duration, describe("How far back the query is looked at.", between("30s", "24h"))] = "5m"
+        Annotated[str, Meta(max_length=4096)],
+        describe("PromQL that gives requests/s as one number. Empty: the shipped one, of the source below."),
+    ] = ""
+    source: Annotated[
+        SignalSource,
+        describe("Whose metrics the shipped query reads: Router (Envoy's statistics) or Engine (vLLM's)."),
+    ] = SignalSource.ROUTER
+    window: Annotated[
+        Duration,
+        describe(
+            "How far back demand is looked at, in 120 samples, to learn its noise and trend.", between("10m", "24h")
+        ),
+    ] = "1h"
+    quantile: Annotated[
+        Annotated[float, Meta(ge=0.5, le=0.999)],
+        describe("Quantile of demand until the next plan can be in place that is planned for."),
+    ] = 0.95
     headroom: Annotated[
-        Annotated[float, Meta(ge=0.0, le=10.0)], describe("Share added to what was measured; 0.2 adds 20 %.")
-    ] = 0.2
+        Annotated[float, Meta(ge=0.0, le=10.0)], describe("Share added to the estimate; 0.2 adds 20 %.")
+    ] = 0.0
+    minimum: Annotated[
+        Rate,
+        describe(
+            "Requests/s planned for at least. 0 lets the served model stop; then only a query that counts requests "
+            "which nobody serves, or a schedule, starts it again."
+        ),
+    ] = 0.01
+    maximum: Annotated[Rate, describe("Requests/s planned for at most, whatever is measured.")] = 1e6
+    stale_after: Annotated[
+        Duration,
+        describe(
+            "Age from which on the last sample is too old: the last plan is held, and said.", between("10s", "1h")
+        ),
+    ] = "2m"
+
+    rules: ClassVar[tuple[Rule, ...]] = (Rule("self.minimum <= self.maximum", "minimum must not exceed maximum"),)
 
 
-class Floor(Schema, frozen=True, kw_only=True):
+class FloorItem(Schema, frozen=True, kw_only=True):
     """Requests/s wanted at least, in some hours of some days."""
 
-    start: Annotated[TimeOfDay, describe("From, HH:MM in UTC.")]
-    end: Annotated[TimeOfDay, describe("Until, HH:MM in UTC; not after start: until that time of the next day.")]
+    start: Annotated[TimeOfDay, describe("From, HH:MM in the schedule's time zone.")]
+    end: Annotated[
+        TimeOfDay, describe("Until, HH:MM in the schedule's time zone; not after start: until then of the next day.")
+    ]
     days: Annotated[
         Annotated[
             tuple[Annotated[str, Meta(pattern="^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)$", max_length=3)], ...],
@@ -190,13 +224,21 @@ class Floor(Schema, frozen=True, kw_only=True):
 
 
 class ScheduledDemand(Schema, frozen=True, kw_only=True):
-    """Demand by the clock: the highest floor in force, or the base."""
+    """Demand by the clock: the highest floor in force, or the base; beside measured demand, its least."""
 
+    time_zone: Annotated[
+        Annotated[str, Meta(pattern="^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$", max_length=64)],
+        describe("Whose clock: a name of the IANA time zone database, such as Europe/Berlin."),
+    ] = "UTC"
     base: Annotated[Rate, describe("Requests/s wanted where no floor is in force.")] = 0.0
     floors: Annotated[
-        Annotated[tuple[Floor, ...], Meta(min_length=1, max_length=32)],
+        Annotated[tuple[FloorItem, ...], Meta(max_length=32)],
         describe("Floors; where several are in force the highest counts.", list_type="atomic"),
-    ]
+    ] = ()
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("self.base > 0 || size(self.floors) > 0", "give floors, or a base above 0"),
+    )
 
 
 class LengthMoments(Schema, frozen=True, kw_only=True):
@@ -222,13 +264,16 @@ class DemandSource(Schema, frozen=True, kw_only=True):
 
     requests_per_second: Annotated[Rate | None, describe("Fixed requests/s; 0 stops the served model.")] = None
     prometheus: Annotated[PrometheusDemand | None, describe("Requests/s measured by a Prometheus query.")] = None
-    schedule: Annotated[ScheduledDemand | None, describe("Requests/s by the clock.")] = None
+    schedule: Annotated[
+        ScheduledDemand | None, describe("Requests/s by the clock; beside prometheus: floors of what is measured.")
+    ] = None
     workload: Annotated[WorkloadShape, describe("Lengths of prompts and answers.")]
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "[has(self.requestsPerSecond), has(self.prometheus), has(self.schedule)].filter(given, given).size() == 1",
-            "give exactly one of requestsPerSecond, prometheus and schedule",
+            "has(self.requestsPerSecond) ? !has(self.prometheus) && !has(self.schedule)"
+            " : has(self.prometheus) || has(self.schedule)",
+            "give requestsPerSecond, or prometheus, or schedule; of these only prometheus and schedule go together",
         ),
     )
 
@@ -334,12 +379,33 @@ class StrategyStatus(Schema, frozen=True, kw_only=True):
     rate: Annotated[Rate, describe("Requests/s of one replica within the objectives.")] = 0.0
 
 
+class MeasuredStatus(Schema, frozen=True, kw_only=True):
+    """What was measured, and what is planned for by it."""
+
+    observed_rate: Annotated[
+        Rate, describe("Requests/s measured lately, without noise; written again once it has moved by a tenth.")
+    ] = 0.0
+    estimate: Annotated[
+        Rate, describe("Requests/s planned for by what was measured, before headroom, minimum, maximum and floors.")
+    ] = 0.0
+    floor: Annotated[Rate, describe("Requests/s planned for at least now: minimum, and floors in force.")] = 0.0
+    headroom_cost_per_hour: Annotated[
+        Money, describe("Part of the cost that is for more than observedRate, by requests/s, US$/h.")
+    ] = 0.0
+    measured_until: Annotated[
+        Timestamp, describe("When the last usable sample was taken, RFC 3339; empty while measurements are fresh.")
+    ] = ""
+
+
 class ModelDemandStatus(Schema, frozen=True, kw_only=True):
     """What is."""
 
     observed_generation: Annotated[Generation, OBSERVED_GENERATION] = 0
     conditions: Annotated[Conditions, CONDITIONS] = ()
     demand_rate: Annotated[Rate, describe("Requests/s wanted now.")] = 0.0
+    measured: Annotated[MeasuredStatus | None, describe("What was measured; absent where demand is not measured.")] = (
+        None
+    )
     served_rate: Annotated[Rate, describe("Requests/s that Ready replicas can serve within the objectives.")] = 0.0
     shortfall: Annotated[Rate, describe("Requests/s wanted that the plan does not serve.")] = 0.0
     cost_per_hour: Annotated[Money, describe("Its part of the nodes' price, US$/h.")] = 0.0
@@ -368,6 +434,7 @@ class ModelDemand(Schema, frozen=True, kw_only=True):
     columns: ClassVar[tuple[Column, ...]] = (
         Column("Served", ".spec.model.servedName"),
         Column("Demand", ".status.demandRate", "number"),
+        Column("Observed", ".status.measured.observedRate", "number"),
         Column("Shortfall", ".status.shortfall", "number"),
         Column("Replicas", ".status.replicas", "integer"),
         Column("Ready", ".status.conditions[?(@.type=='Ready')].status"),

@@ -10,6 +10,7 @@ from atoll.domain.plan import PlannedDemand
 from atoll.domain.reason import Fault, Reason
 from atoll.reconcile.conditions import Condition, status_actions
 from atoll.reconcile.problem import demand_digest
+from atoll.reconcile.status.measured import measured_condition, measured_fields
 from atoll.reconcile.status.view import View
 
 _LISTED = 16
@@ -21,16 +22,26 @@ def demand_status(view: View, ref: Reference, live: ObjectLike) -> tuple[Action,
     key = DemandKey(namespace=ref.namespace, name=ref.name)
     if live["metadata"].get("deletionTimestamp"):
         return ()
+    measured = view.snapshot.measured.get(key)
     faults = view.snapshot.faults.get(ref) or ((view.planning.faults[key],) if key in view.planning.faults else ())
     if faults:
         serving = view.service.ready_replicas[key]
-        return status_actions(MODEL_DEMAND, live, _faulty_fields(serving), _faulty(faults[0], serving), view.now)
+        said = _faulty(faults[0], serving) + measured_condition(measured, live)
+        return status_actions(MODEL_DEMAND, live, _faulty_fields(serving), said, view.now)
     demand = view.snapshot.demands.get(key)
     if demand is None:
         return ()  # of another fleet
     planned = next((item for item in view.plan.demands if item.key == key), None) if view.plan else None
     conditions = _demand_conditions(view, demand, planned, was_ready=_was_ready(live))
-    return status_actions(MODEL_DEMAND, live, _demand_fields(view, demand, planned), conditions, view.now)
+    cost = planned.cost_per_hour if planned else 0.0
+    return status_actions(
+        MODEL_DEMAND,
+        live,
+        _demand_fields(view, demand, planned),
+        conditions + measured_condition(measured, live),
+        view.now,
+        exact=measured_fields(measured, live, rate=demand.rate, cost=cost),
+    )
 
 
 def _faulty_fields(serving: int) -> dict[str, Any]:

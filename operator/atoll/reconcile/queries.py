@@ -1,0 +1,35 @@
+"""What is asked of Prometheus where a demand brings no query of its own."""
+
+from atoll.domain.demand import DemandKey
+from atoll.domain.signal import DemandSignal, SignalSource
+
+_LEAST_RANGE_SECONDS = 60.0
+"""Two scrapes at the usual distance of 30 s."""
+
+
+def demand_query(key: DemandKey, served_name: str, signal: DemandSignal) -> str:
+    """PromQL that gives the requests/s of a demand as one number: its own, or the shipped one.
+
+    Router: what Envoy sent to replicas, without what it sent again. Requests that wait for a replica count when they
+    come; those that were answered with 503 because there was none do not.
+
+    Engine: what replicas finished, and by how much their queues grew: an engine that is full finishes less than comes.
+    """
+    if signal.query:
+        return signal.query
+    within = f"[{max(_LEAST_RANGE_SECONDS, 2.0 * signal.step_seconds):.0f}s]"
+    if signal.source is SignalSource.ROUTER:
+        chosen = f"{{envoy_cluster_name={_text(str(key))}}}{within}"
+        return (
+            f"sum(rate(envoy_cluster_upstream_rq_total{chosen})) - sum(rate(envoy_cluster_upstream_rq_retry{chosen}))"
+        )
+    chosen = f"{{model_name={_text(served_name)}}}{within}"
+    return (
+        f"sum(rate(vllm:request_success_total{chosen})) + clamp_min(sum(deriv(vllm:num_requests_waiting{chosen})), 0)"
+    )
+
+
+def _text(value: str) -> str:
+    """A string of PromQL."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'

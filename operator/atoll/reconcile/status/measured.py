@@ -1,0 +1,69 @@
+"""What a ModelDemand says of its measurements."""
+
+from typing import Any
+
+from atoll.domain.objects import ObjectLike
+from atoll.domain.reason import Reason
+from atoll.domain.signal import Measured
+from atoll.reconcile.conditions import Condition
+from atoll.reconcile.measured import read_kept
+from atoll.reconcile.moments import format_moment
+
+_MOVED = 0.1
+"""An observed rate is written again once it has moved by this share: measurements come twice a minute."""
+
+
+def measured_condition(measured: Measured | None, live: ObjectLike) -> tuple[Condition, ...]:
+    """Condition ``Measured``; none where demand is not measured.
+
+    Until an operator that has just started has asked, it stands as it stood: a restart writes nothing.
+    """
+    if measured is None:
+        return ()
+    if measured.reason is Reason.AWAITING_SIGNAL:
+        before = _former(live)
+        if before is not None:
+            return (before,)
+    status = None if measured.reason is Reason.AWAITING_SIGNAL else not measured.held
+    return (Condition(type="Measured", status=status, reason=measured.reason, message=measured.message),)
+
+
+def measured_fields(measured: Measured | None, live: ObjectLike, *, rate: float, cost: float) -> dict[str, Any]:
+    """Field ``measured``; none where demand is not measured or nothing is known.
+
+    Args:
+        measured: what follows from what was heard.
+        live: the ModelDemand as last seen.
+        rate: requests/s planned for.
+        cost: of the demand, US$/h.
+    """
+    if measured is None or measured.estimate is None:
+        return {}
+    kept = read_kept(live)
+    if measured.reason is Reason.AWAITING_SIGNAL and kept.estimate is not None:
+        return {"measured": dict(live["status"]["measured"])}
+    before, now = kept.level, measured.level
+    if now is None or (before is not None and abs(now - before) <= _MOVED * before):
+        now = before or 0.0
+    shown = round(now, 3)
+    spare = max(0.0, 1.0 - shown / rate) if rate > 0.0 else 0.0
+    fields: dict[str, Any] = {
+        "observedRate": shown,
+        "estimate": measured.estimate,
+        "floor": measured.floor,
+        "headroomCostPerHour": round(spare * cost, 2),
+    }
+    if measured.held and measured.sampled_at is not None:
+        fields["measuredUntil"] = format_moment(measured.sampled_at)
+    return {"measured": fields}
+
+
+def _former(live: ObjectLike) -> Condition | None:
+    """The condition as it was written last; None where it was not, or nobody can read it."""
+    for item in (live.get("status") or {}).get("conditions") or ():
+        if item.get("type") == "Measured" and item.get("reason") in set(Reason):
+            status = {"True": True, "False": False}.get(item.get("status", ""))
+            return Condition(
+                type="Measured", status=status, reason=Reason(item["reason"]), message=item.get("message", "")
+            )
+    return None
