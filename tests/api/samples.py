@@ -278,6 +278,7 @@ def fleet() -> dict[str, Any]:
                 "maxConcurrentRequests": 500,
                 "uploadTimeout": "2m",
                 "silenceTimeout": "30m",
+                "trustedHops": 1,
                 "health": {"interval": "1s", "timeout": "800ms", "failures": 2},
                 "accessLog": "Errors",
                 "tokenMetrics": True,

@@ -57,6 +57,7 @@ class Engine(ThreadingHTTPServer):
         answer: what POST gets instead, as JSON.
         events: what POST gets instead, as server-sent events.
         dies: it closes the connection of a POST without a word.
+        sleeps: it says nothing to a POST before it is released.
     """
 
     daemon_threads = True
@@ -70,6 +71,7 @@ class Engine(ThreadingHTTPServer):
         self.answer: object = {"engine": name}
         self.events: tuple[object, ...] = ()
         self.dies = False
+        self.sleeps = False
         self.release = threading.Event()
         self.connections: list[socket.socket] = []
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
@@ -107,6 +109,8 @@ class _EngineHandler(BaseHTTPRequestHandler):
         self.rfile.read(int(self.headers.get("content-length", 0)))
         self.server.served += 1
         self.server.seen.append((self.path, {name.lower(): value for name, value in self.headers.items()}))
+        if self.server.sleeps:
+            self.server.release.wait(PATIENCE_SECONDS)
         if self.server.dies:
             self.close_connection = True
         elif self.path == "/v1/stream":

@@ -223,6 +223,7 @@ POLICIES = st.builds(
     most_concurrent_requests=st.integers(1, 1_000_000),
     upload_seconds=st.floats(1.0, 3600.0),
     silence_seconds=st.floats(1.0, 86400.0),
+    trusted_hops=st.integers(0, 16),
     health_interval_seconds=st.floats(0.1, 60.0),
     health_timeout_seconds=st.floats(0.05, 60.0),
     health_failures=st.integers(1, 100),

@@ -192,6 +192,25 @@ def test_a_client_that_is_too_slow_is_told_and_let_go(start: Start, engine: Engi
     assert engine.served == 0
 
 
+def test_a_replica_that_says_nothing_is_given_up_and_told_of(start: Start, engine: Engine) -> None:
+    router = start(engine, policy=replace(POLICY, silence_seconds=0.5))
+    engine.sleeps = True
+
+    answer = router.ask({"model": "gpt-4"})
+    engine.release.set()
+
+    assert (answer.status, answer.code) == (504, "replica_silent")
+    assert engine.served == 1
+
+
+def test_the_client_behind_proxies_that_are_trusted_is_logged(start: Start, engine: Engine) -> None:
+    router = start(engine, policy=replace(POLICY, trusted_hops=1))
+    router.ask({"model": "gpt-4"}, x_forwarded_for="203.0.113.9, 198.51.100.7")
+
+    eventually(lambda: bool(router.log()), "a line")
+    assert router.log()[0]["client"] == "198.51.100.7"
+
+
 def test_a_router_without_memory_turns_requests_away_and_still_tells_how_it_is(start: Start, engine: Engine) -> None:
     router = start(engine, policy=replace(POLICY, memory_mebibytes=1))
 

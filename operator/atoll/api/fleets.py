@@ -90,6 +90,7 @@ def _router(router: RouterSettings) -> RouterPolicy:
         most_concurrent_requests=router.max_concurrent_requests,
         upload_seconds=seconds(router.upload_timeout),
         silence_seconds=seconds(router.silence_timeout),
+        trusted_hops=router.trusted_hops,
         health_interval_seconds=seconds(router.health.interval),
         health_timeout_seconds=seconds(router.health.timeout),
         health_failures=router.health.failures,

@@ -112,6 +112,7 @@ class RouterPolicy:
         most_concurrent_requests: in flight per served model and router pod; beyond it 429.
         upload_seconds: in which a whole request must have come, seconds.
         silence_seconds: after which a request without a byte in either direction is cut, seconds.
+        trusted_hops: proxies in front of the router whose word of a client's address counts.
         health_interval_seconds: between two health checks of one replica, seconds.
         health_timeout_seconds: in which a health check must be answered, seconds.
         health_failures: checks failed in a row that take a replica out.
@@ -136,6 +137,7 @@ class RouterPolicy:
     most_concurrent_requests: int = 100_000
     upload_seconds: float = 60.0
     silence_seconds: float = 3600.0
+    trusted_hops: int = 0
     health_interval_seconds: float = 0.5
     health_timeout_seconds: float = 0.4
     health_failures: int = 1

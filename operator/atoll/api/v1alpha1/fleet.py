@@ -223,6 +223,10 @@ class RouterSettings(Schema, frozen=True, kw_only=True):
             between("1s", "24h"),
         ),
     ] = "1h"
+    trusted_hops: Annotated[
+        Annotated[int, Meta(ge=0, le=16)],
+        describe("Proxies in front of the router whose X-Forwarded-For is believed, for the log and for engines."),
+    ] = 0
     health: Annotated[RouterHealthSettings, describe("How soon a replica that does not answer is left out.")] = (
         RouterHealthSettings()
     )

@@ -122,6 +122,7 @@ def _requests(settings: RouterSettings, policy: RouterPolicy) -> dict[str, Any]:
             "rds": {"route_config_name": ROUTE_CONFIGURATION, "config_source": _file(settings, ROUTES_FILE)},
             "server_name": settings.name,
             "use_remote_address": True,
+            "xff_num_trusted_hops": policy.trusted_hops,
             # Nobody is internal, so that Envoy's own request headers, which set time-outs and retries, are dropped. An
             # empty list would mean all private addresses.
             "internal_address_config": {"cidr_ranges": [{"address_prefix": "255.255.255.255", "prefix_len": 32}]},

@@ -40,6 +40,7 @@ MISSING = error_body(
 NO_SUCH_PATH = error_body("This path is not served.", kind="invalid_request_error", code="path_not_found")
 TOO_LARGE = error_body("The body is too large.", kind="invalid_request_error", code="request_too_large")
 TOO_SLOW = error_body("The request did not arrive in time.", kind="invalid_request_error", code="request_timeout")
+SILENT = error_body("The replica said nothing for too long.", kind="server_error", code="replica_silent")
 BROKEN = error_body("The replica failed while it answered. Try again.", kind="server_error", code="replica_failed")
 
 _LISTED = 50
@@ -95,6 +96,7 @@ def local_replies() -> dict[str, Any]:
             _mapper(_status(403), 404, NO_SUCH_PATH),
             _mapper(_status(413), 413, TOO_LARGE),
             _mapper(_status(408), 408, TOO_SLOW),
+            _mapper(_status(504), 504, SILENT),
         ]
     }
 
