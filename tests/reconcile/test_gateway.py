@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from atoll.domain.objects import ApplyStatus
+from atoll.domain.objects import ApplyStatus, Delete, Reference
 from atoll.domain.planning import Planning
 from atoll.domain.reason import Fault, Reason
 from atoll.domain.snapshot import Snapshot
@@ -197,18 +197,17 @@ def test_r10_a_backend_that_somebody_added_is_taken_out_again() -> None:
 
 
 def test_atolls_own_router_goes_once_gateways_know_all_routes() -> None:
-    own = stored(
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": "atoll-router", "namespace": "atoll-system", "labels": router_labels()},
-            "spec": {"replicas": 2, "selector": {"matchLabels": {}}, "template": {"metadata": {}}},
-        }
-    )
-    calm = [stored(NEW_ONE), *pods_of(NEW_ONE, "s1", "s2"), own]
+    def router(namespace: str) -> Raw:
+        metadata = {"name": "atoll-router", "namespace": namespace, "labels": router_labels(), "uid": namespace}
+        return stored({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {}})
+
+    other_fleets = router("other-fleet")
+    calm = [stored(NEW_ONE), *pods_of(NEW_ONE, "s1", "s2"), router(ROUTER.namespace), other_fleets]
 
     assert done(step(known(*calm, chat={"observed": 2}))) == []
-    assert done(step(known(*calm))) == ["delete Deployment"]
+    (delete,) = step(known(*calm)).actions
+    assert isinstance(delete, Delete)
+    assert delete.target == Reference(kind="Service", namespace=ROUTER.namespace, name="atoll-router")
 
 
 def test_a_configuration_that_is_too_large_is_told_and_the_last_one_stays(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from atoll.render.deployment import replica_deployments, single_stage_deployment
 from atoll.render.disruptionbudget import disruption_budgets
 from atoll.render.router.configuration import RouterConfiguration, router_config_map, router_configuration
 from atoll.render.router.routing import RouterSettings
-from atoll.render.router.workload import router_objects
+from atoll.render.router.workload import router_objects, router_references
 from atoll.render.service import rendezvous_service, router_service
 
 
@@ -60,6 +60,7 @@ def desired_objects(
             planned=frozenset(decided),
             routes=routes,
             router_fault=router_fault,
+            idle=frozenset() if policy.target.uses_envoy else router_references(router),
         ),
         faults,
     )

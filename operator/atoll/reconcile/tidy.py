@@ -4,7 +4,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from atoll.domain.objects import (
-    CHILD_KINDS,
     DEPLOYMENT,
     DISRUPTION_BUDGET,
     NODE,
@@ -22,7 +21,6 @@ from atoll.reconcile.running import node_is_gone, replica_id
 from atoll.render import names
 from atoll.render.router.configuration import router_labels
 
-_ROUTER_KINDS = {kind.name for kind in CHILD_KINDS}
 _STAGES_START_TOGETHER_SECONDS = 60.0
 
 
@@ -85,13 +83,12 @@ def delete_unused(move: Move) -> None:
 
 def delete_idle_router(move: Move) -> None:
     """Delete Atoll's own router where Gateways alone carry requests, once they know every route."""
-    if move.snapshot.fleet.router.target.uses_envoy or not move.router_synced:
+    if not move.router_synced:
         return
-    for ref, obj in sorted(move.snapshot.objects.items(), key=lambda item: item[0]):
-        metadata = obj["metadata"]
-        if ref.kind not in _ROUTER_KINDS or metadata.get("deletionTimestamp"):
-            continue
-        if router_labels().items() <= (metadata.get("labels") or {}).items():
+    for ref in sorted(move.desired.idle):
+        metadata = move.snapshot.objects.get(ref, {}).get("metadata", {})
+        ours = router_labels().items() <= (metadata.get("labels") or {}).items()
+        if ours and not metadata.get("deletionTimestamp"):
             why = "Gateways carry all requests"
             move.actions.append(
                 Delete(target=ref, uid=metadata["uid"], resource_version=metadata["resourceVersion"], why=why)

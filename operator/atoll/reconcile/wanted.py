@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from atoll.domain.demand import DemandKey
-from atoll.domain.objects import ObjectLike
+from atoll.domain.objects import ObjectLike, Reference
 from atoll.domain.pool import OfferingKey
 from atoll.domain.reason import Fault
 from atoll.reconcile.running import DeploymentId
@@ -52,6 +52,7 @@ class Desired:
         router_version: configuration version that every router should have taken.
         routes: HTTPRoutes, which are companions too: Gateways acknowledge each.
         router_fault: why the router cannot be told of the present routes; None where it can.
+        idle: objects of Atoll's own router that go, since Gateways carry all requests; empty where it carries some.
         planned: demands that the plan decided about, be it for no replicas.
     """
 
@@ -61,3 +62,4 @@ class Desired:
     planned: frozenset[DemandKey]
     routes: tuple[ObjectLike, ...] = ()
     router_fault: Fault | None = None
+    idle: frozenset[Reference] = frozenset()

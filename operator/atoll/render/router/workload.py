@@ -3,7 +3,7 @@
 from typing import Any
 
 from atoll.domain.fleet import RouterPolicy
-from atoll.domain.objects import DEPLOYMENT, DISRUPTION_BUDGET, SERVICE
+from atoll.domain.objects import CHILD_KINDS, DEPLOYMENT, DISRUPTION_BUDGET, SERVICE, Reference
 from atoll.render import names
 from atoll.render.quantities import mebibytes, millicores
 from atoll.render.router.bootstrap import BOOTSTRAP_FILE
@@ -29,6 +29,13 @@ def router_objects(
         router_deployment(configuration, settings, policy),
         router_service(settings),
         router_disruption_budget(settings),
+    )
+
+
+def router_references(settings: RouterSettings) -> frozenset[Reference]:
+    """All objects that a router may have had, its ConfigMap too."""
+    return frozenset(
+        Reference(kind=kind.name, namespace=settings.namespace, name=settings.name) for kind in CHILD_KINDS
     )
 
 
