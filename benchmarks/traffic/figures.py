@@ -23,6 +23,14 @@ def rows_of(run: Run) -> list[Row]:
     sent = len(run.outcomes)
     found = [
         _row("planned moves", len(moves), "", None, samples=len(moves), detail=_counted(each.name for each in moves)),
+        _row(
+            "of these nothing moved",
+            sum(not each.writes for each in moves),
+            "",
+            0,
+            samples=len(moves),
+            detail=_counted(each.name for each in moves if not each.writes),
+        ),
         _row("requests", sent, "", None, samples=sent, detail=_counted(_kind(each) for each in run.outcomes)),
         _row("failed through planned moves", len(planned), "requests", 0, samples=sent, detail=_told(planned, moves)),
         _row(
@@ -92,7 +100,7 @@ def _of_losses(run: Run, losses: Sequence[Episode], elsewhere: list[Outcome], fa
     lost = {tag for each in seen for tag in each.in_flight}
     asked = {each.tag: each for each in run.outcomes}
     known = [asked[tag] for tag in lost if tag in asked]
-    whole = [each for each in known if not each.stream]
+    nothing_sent = [each for each in known if not (each.stream and each.first)]
     replaced = [each.replaced_seconds for each in seen if each.replaced_seconds is not None]
     outside = [each for each in elsewhere if _during(each, losses)]
     rows = [
@@ -107,11 +115,11 @@ def _of_losses(run: Run, losses: Sequence[Episode], elsewhere: list[Outcome], fa
             detail=_counted(each.outcome for each in failed if each.tag in lost),
         ),
         _row(
-            "not streamed, nothing sent, yet not retried",
-            sum(each.outcome != WHOLE for each in whole),
+            "of these failed with nothing sent back",
+            sum(each.outcome != WHOLE for each in nothing_sent),
             "requests",
             0,
-            samples=len(whole),
+            samples=len(nothing_sent),
         ),
         _row(
             "failed elsewhere during losses",

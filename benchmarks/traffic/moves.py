@@ -86,19 +86,18 @@ def other_terms(bed: Bed) -> None:
 
 
 def another_zone(bed: Bed) -> None:
-    """The zone that most is in becomes thirty times as dear."""
+    """The zone that one demand is in becomes far dearer than the other."""
     world = bed.world
-    zones = [zone for pod in world.pods() if (zone := zone_of(world, pod))]
-    dear = max(sorted(set(zones)), key=zones.count) if zones else "us-east-2a"
-    decided = world.decisions()
+    zones = {zone_of(world, pod) for pod in world.pods("phi-4")}
+    dear = "us-east-2a" if "us-east-2a" in zones else "us-east-2b"
     for pool in (obj for obj in world.manifests if obj["kind"] == "GPUNodePool"):
         changed = world.manifest("GPUNodePool", pool["metadata"]["name"])
         for offering in changed["spec"]["offerings"]:
             if offering["zone"] == dear:
                 offering["price"] = 300.0
         world.apply(changed)
-    world.wait(lambda: world.decisions() > decided, "it is decided with other prices", _SOON)
-    world.settle(f"{dear} is left")
+    world.wait(lambda: dear not in {zone_of(world, pod) for pod in world.pods("phi-4")}, f"{dear} is left")
+    world.settle()
 
 
 def another_strategy(bed: Bed) -> None:

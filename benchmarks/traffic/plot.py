@@ -27,7 +27,11 @@ def plot(run: Run, folder: Path) -> Path | None:
     for number, each in enumerate(run.episodes):
         for axes in (times, rates):
             axes.axvspan(
-                each.started - zero, each.ended - zero, color=_MOVE if each.loss is None else _LOSS, alpha=0.4, lw=0
+                each.started - zero,
+                each.ended - zero,
+                color=_MOVE if each.loss is None else _LOSS,
+                alpha=(0.35, 0.55)[number % 2],
+                lw=0,
             )
         height = (0.985, 0.94, 0.895)[number % 3]
         times.text(
@@ -45,8 +49,8 @@ def plot(run: Run, folder: Path) -> Path | None:
     times.plot([each.started - zero for each in failed], [_lowest(shown)] * len(failed), "rx", ms=6, label=label)
     times.set_yscale("log")
     times.set_ylabel("seconds")
-    times.legend(loc="lower right", fontsize=8, markerscale=2)
-    times.set_title("Requests through the router while the fleet moves (blue) and loses nodes (orange)", fontsize=11)
+    times.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=8, markerscale=2, frameon=False)
+    figure.suptitle("Requests through the router while the fleet moves (blue) and loses nodes (orange)", fontsize=11)
     _rates(rates, run.outcomes, run.episodes, zero)
     path = folder / NAME
     figure.savefig(path, metadata={"Date": None})

@@ -33,12 +33,14 @@ class Episode:
         name: which move or loss.
         started: Unix time.
         ended: Unix time; the fleet was settled again.
+        writes: of the operator to Deployments and pods meanwhile.
         loss: what it did; None for a planned move.
     """
 
     name: str
     started: float
     ended: float
+    writes: int = 0
     loss: Loss | None = None
 
 
@@ -136,11 +138,18 @@ def _beside_locust(found: Run, bed: Bed, move: Move) -> None:
 
 
 def _episode(bed: Bed, name: str, make: Callable[[], Loss | None]) -> Episode:
-    started = time.time()
+    started, before = time.time(), _writes(bed)
     loss = _step(name, make)
+    ended, written = time.time(), _writes(bed) - before
     counted = bed.load.counts()
-    logger.info("%s: %d requests so far, %d failed", name, counted["ended"], counted["failed"])
-    return Episode(name=name, started=started, ended=time.time(), loss=loss)
+    told = "%s: %d writes in %.0f s, %d requests so far, %d failed"
+    logger.info(told, name, written, ended - started, counted["ended"], counted["failed"])
+    return Episode(name=name, started=started, ended=ended, writes=written, loss=loss)
+
+
+def _writes(bed: Bed) -> int:
+    """Of the operator to Deployments and pods so far."""
+    return sum(write.resource.partition("/")[0] in ("deployments", "pods") for write in bed.world.writes())
 
 
 def _step(what: str, make: Callable[[], T]) -> T:
