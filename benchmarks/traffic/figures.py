@@ -31,6 +31,14 @@ def rows_of(run: Run) -> list[Row]:
             samples=len(moves),
             detail=_counted(each.name for each in moves if not each.writes),
         ),
+        _row(
+            "moves and losses that did not end",
+            sum(bool(each.fault) for each in run.episodes),
+            "",
+            0,
+            samples=len(run.episodes),
+            detail="; ".join(f"{each.name}: {each.fault}" for each in run.episodes if each.fault),
+        ),
         _row("requests", sent, "", None, samples=sent, detail=_counted(_kind(each) for each in run.outcomes)),
         _row("failed through planned moves", len(planned), "requests", 0, samples=sent, detail=_told(planned, moves)),
         _row(

@@ -86,7 +86,7 @@ def other_terms(bed: Bed) -> None:
 
 
 def another_zone(bed: Bed) -> None:
-    """The zone that one demand is in becomes far dearer than the other."""
+    """The zone that one demand is in becomes far dearer than the other, and then is not any more."""
     world = bed.world
     zones = {zone_of(world, pod) for pod in world.pods("phi-4")}
     dear = "us-east-2a" if "us-east-2a" in zones else "us-east-2b"
@@ -98,6 +98,11 @@ def another_zone(bed: Bed) -> None:
         world.apply(changed)
     world.wait(lambda: dear not in {zone_of(world, pod) for pod in world.pods("phi-4")}, f"{dear} is left")
     world.settle()
+    decided = world.decisions()
+    for pool in (obj for obj in world.manifests if obj["kind"] == "GPUNodePool"):
+        world.apply(pool)
+    world.wait(lambda: world.decisions() > decided, "it is decided with the prices of before", _SOON)
+    world.settle("and back")
 
 
 def another_strategy(bed: Bed) -> None:
@@ -113,7 +118,7 @@ def approval(bed: Bed) -> None:
     """Mode Recommend: a proposal waits, is approved, and is carried out."""
     world = bed.world
     set_mode(world, "Recommend")
-    rate = 6 if requests_per_second(world, "phi-4") != 6 else 10
+    rate = 12 if requests_per_second(world, "phi-4") < 8 else 4
     world.apply(world.demand_at("phi-4", rate))
     world.wait(lambda: len(world.plans("Proposed")) == 1, "one proposal waits", _SOON)
     bed.send(phi_4=min(1.0, 4 / rate))
@@ -129,11 +134,11 @@ def rollback(bed: Bed) -> None:
     world = bed.world
     set_mode(world, "Recommend")
     world.calm()
-    forward = world.plan()
+    present = world.plan() or {}
     older = sorted(world.plans("Superseded"), key=lambda plan: plan["metadata"]["creationTimestamp"])
-    same = [plan for plan in older if names_of(plan) == names_of(forward or {})]
+    same = [plan for plan in older if names_of(plan) == names_of(present)]
     usable = [plan for plan in same if not plan["spec"].get("rollbackOf")]
-    if not usable or forward is None:
+    if not usable:
         raise RuntimeError("no plan to return to")
     target = usable[-1]
     back = f"{target['metadata']['name']}-{int(time.time())}"
@@ -144,7 +149,8 @@ def rollback(bed: Bed) -> None:
         {"apiVersion": target["apiVersion"], "kind": "FleetPlan", "metadata": {"name": back}, "spec": spec},
     )
     world.wait(lambda: phase(world, back) == "Completed", "the rollback is carried out")
-    approve(world, forward)
+    world.wait(lambda: len(world.plans("Proposed")) == 1, "what is decided now waits", _SOON)
+    approve(world, world.plans("Proposed")[0])
     set_mode(world, "Automatic")
     world.settle("forward again")
     bed.send()

@@ -33,6 +33,7 @@ class Episode:
         name: which move or loss.
         started: Unix time.
         ended: Unix time; the fleet was settled again.
+        fault: why it did not end as it should; empty where it did.
         writes: of the operator to Deployments and pods meanwhile.
         loss: what it did; None for a planned move.
     """
@@ -40,6 +41,7 @@ class Episode:
     name: str
     started: float
     ended: float
+    fault: str = ""
     writes: int = 0
     loss: Loss | None = None
 
@@ -139,12 +141,18 @@ def _beside_locust(found: Run, bed: Bed, move: Move) -> None:
 
 def _episode(bed: Bed, name: str, make: Callable[[], Loss | None]) -> Episode:
     started, before = time.time(), _writes(bed)
-    loss = _step(name, make)
+    loss, fault = None, ""
+    try:
+        loss = _step(name, make)
+    except (AssertionError, RuntimeError) as error:  # a wait that was in vain; the run goes on from what is declared
+        logger.exception("%s did not end", name)
+        fault = str(error).partition("\n")[0]
+        restore(bed)
     ended, written = time.time(), _writes(bed) - before
     counted = bed.load.counts()
     told = "%s: %d writes in %.0f s, %d requests so far, %d failed"
     logger.info(told, name, written, ended - started, counted["ended"], counted["failed"])
-    return Episode(name=name, started=started, ended=ended, writes=written, loss=loss)
+    return Episode(name=name, started=started, ended=ended, fault=fault, writes=written, loss=loss)
 
 
 def _writes(bed: Bed) -> int:

@@ -43,6 +43,17 @@ def test_a_failure_through_a_planned_move_counts_against_its_aim() -> None:
     assert found["truncated through planned moves"]["value"] == 1
 
 
+def test_a_move_that_moved_nothing_or_did_not_end_is_told() -> None:
+    idle = Episode(name="another zone", started=0.0, ended=1.0)
+    stuck = Episode(name="budget cut", started=1.0, ended=2.0, fault="not so after 90 s", writes=3)
+    found = figures(Run(outcomes=[outcome("a", 0.0)], episodes=[idle, stuck]))
+    assert (found["of these nothing moved"]["value"], found["of these nothing moved"]["detail"]) == (
+        1,
+        "1 x another zone",
+    )
+    assert found["moves and losses that did not end"]["detail"] == "budget cut: not so after 90 s"
+
+
 def test_what_was_in_flight_on_a_lost_node_may_fail_where_it_streamed() -> None:
     run = Run(
         outcomes=[outcome("a", 9.5, said="cut stream"), outcome("b", 9.5, stream=False)],
