@@ -17,6 +17,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 OTHERS = {
     "docs/benchmarks.md",
+    "docs/traffic.md",
     "docs/demand.md",
     "docs/gitops.md",
     "docs/kubectl.md",
