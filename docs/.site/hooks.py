@@ -1,6 +1,5 @@
 """Hooks of MkDocs: what pages link to outside docs/ becomes part of the site, so that it is whole without a server."""
 
-import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,8 +7,7 @@ from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files, InclusionLevel
-
-logger = logging.getLogger("mkdocs.hooks.atoll")
+from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -52,10 +50,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, page: object, config: MkDocsConfig, files: Files) -> str:
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Let links that leave docs/ lead to the site's own copy."""
     del config, files
-    uri = page.file.src_uri  # type: ignore[attr-defined]
+    uri = page.file.src_uri
     source = Path(uri).relative_to(REPOSITORY) if uri.startswith(f"{REPOSITORY}/") else Path("docs") / uri
     depth = "../" * uri.count("/")
 
