@@ -135,14 +135,13 @@ CASES = (
         summary="Operator a:8081 has not listed some kind of object for 31m 40s",
     ),
     Case(
-        alert="AtollSignalInvalid",
-        series={
-            'atoll_object_fault{kind="ModelDemand", namespace="t", name="n", reason="InvalidSignal"}': "1x30",
-        },
-        silent=14,
-        fires=16,
-        labels={"kind": "ModelDemand", "namespace": "t", "name": "n", "reason": "InvalidSignal"},
-        summary="The measured demand of t/n is missing or absurd",
+        alert="AtollSignalHeld",
+        series={f'atoll_demand_signal_held{{{CHAT}, priority="0", reason="SignalStale"}}': "0x4 1x30"},
+        silent=19,
+        fires=21,
+        labels={"namespace": "team-a", "demand": "chat", "reason": "SignalStale"},
+        summary="The measured demand of team-a/chat is held: SignalStale",
+        never={f'atoll_demand_signal_held{{{CHAT}, priority="0", reason="Measured"}}': "0x40"},
     ),
     Case(
         alert="AtollObjectFault",
@@ -151,7 +150,6 @@ CASES = (
         fires=16,
         labels={"kind": "ModelDemand", "namespace": "t", "name": "n", "reason": "NoPoolFits"},
         summary="ModelDemand t/n cannot be acted on: NoPoolFits",
-        never={'atoll_object_fault{kind="ModelDemand", namespace="t", name="n", reason="InvalidSignal"}': "1x30"},
     ),
     Case(
         alert="AtollOfferingMasked",

@@ -14,7 +14,7 @@ DOCS = ROOT / "docs"
 REPOSITORY = "repository"
 """Folder of the site with the linked files of the repository."""
 
-AWAITED = {"demand.md", "gitops.md", "kubectl.md"}
+AWAITED = {"gitops.md", "kubectl.md"}
 """Pages that come with their parts; the navigation names them from the day on which they are there."""
 
 _LINK = re.compile(r"(\]\()([^)\s#]+)(#[^)\s]*)?(\))")

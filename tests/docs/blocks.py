@@ -18,7 +18,6 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 OTHERS = {
     "docs/benchmarks.md",
     "docs/traffic.md",
-    "docs/demand.md",
     "docs/gitops.md",
     "docs/kubectl.md",
     "docs/reference/cli.md",  # generated: usage, and the examples of the commands' own help

@@ -130,6 +130,30 @@ FLEET = Dashboard(
                     ),
                 ),
                 Panel(
+                    title="Measured demand",
+                    unit=_RATE,
+                    about="Of demands that follow Prometheus: what was seen, and what is planned for by it.",
+                    queries=tuple(
+                        Query(
+                            expr=f"sum by (served_model) (atoll_demand_{what}_requests_per_second{_OF_FLEET})",
+                            legend=f"{{{{served_model}}}} {legend}",
+                        )
+                        for what, legend in (("observed", "seen"), ("estimate", "estimate"), ("floor", "floor"))
+                    ),
+                ),
+                Panel(
+                    title="Held signals",
+                    kind="state-timeline",
+                    about="Red: the signal fails, and what was planned for last is held. Unknown is not zero.",
+                    thresholds=((0.0, _GOOD), (1.0, _BAD)),
+                    queries=(
+                        Query(
+                            expr=f"max by (namespace, demand, reason) (atoll_demand_signal_held{_OF_FLEET})",
+                            legend="{{namespace}}/{{demand}} {{reason}}",
+                        ),
+                    ),
+                ),
+                Panel(
                     title="Demands",
                     kind="table",
                     width=24,
