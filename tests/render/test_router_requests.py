@@ -83,6 +83,10 @@ def test_a_body_that_is_not_json_is_routed_by_header_or_path(start: Start, engin
     assert router.ask(b"--x", **by_path).engine == "fast"
     assert [path for path, _ in engine.seen] == ["/v1/audio/transcriptions", "/v1/audio/transcriptions?a=1"]
     assert router.ask(b"--x", path="/models/prod/idle/v1/audio/speech").status == 503
+    nobody = router.ask({"model": "gpt-4"}, path="/models/prod/nobody/v1/completions")
+    assert (nobody.status, nobody.code) == (404, "model_not_found")
+    assert "/models/prod/nobody/v1/completions" in nobody.body
+    assert engine.served == 2
 
 
 def test_the_header_wins_over_the_body(start: Start, engine: Engine) -> None:

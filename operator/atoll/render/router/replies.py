@@ -5,7 +5,7 @@ from http import HTTPStatus
 from typing import Any
 
 from atoll.render import names
-from atoll.render.router.filters import METADATA_NAMESPACE, MODEL_HEADER, MODELS_PATH
+from atoll.render.router.filters import MODEL_HEADER, MODELS_PATH
 
 RETRY_AFTER_SECONDS = 10
 """Given with 503: long enough for a drained replica's successor, short enough for interactive clients, seconds."""
@@ -47,9 +47,8 @@ _LISTED = 50
 """Served models named in an answer to an unknown name; ``GET /v1/models`` lists all."""
 
 
-def unknown(served: Sequence[str], key: str) -> dict[str, Any]:
-    """The answer to a name that is not served, from dynamic metadata under a key, with the names that are."""
-    named = f"%DYNAMIC_METADATA({METADATA_NAMESPACE}:{key}):128%"
+def unknown(served: Sequence[str], named: str) -> dict[str, Any]:
+    """The answer to a name that is not served, which a command operator of Envoy's tells, with the names that are."""
     shown = ", ".join(served[:_LISTED]).replace("%", "%%") or "none"
     more = f" and {len(served) - _LISTED} more, see GET {MODELS_PATH}" if len(served) > _LISTED else ""
     return error_body(

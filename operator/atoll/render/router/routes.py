@@ -28,7 +28,7 @@ _GET = {"name": ":method", "string_match": {"exact": "GET"}}
 
 
 def route_configuration(models: tuple[RoutedModel, ...], policy: RouterPolicy) -> dict[str, Any]:
-    """All routes, in order: lists of models, each model by path and by name, then the answers to what names none."""
+    """All routes, in order: lists of models, all by path, all by name, then the answers to what names none."""
     served = routed_names(models)
     listed = sorted(name for model in models for name in _listed(model, served[model.key]))
     return {
@@ -43,12 +43,16 @@ def route_configuration(models: tuple[RoutedModel, ...], policy: RouterPolicy) -
                 **_retries(policy),
                 "routes": [
                     *_lists(served.values(), listed),
-                    *(route for model in models for route in _routes(model, served[model.key])),
+                    *(_by_path(model) for model in models),
+                    formatted_response(
+                        UNKNOWN_MODEL, {"prefix": DEMAND_PREFIX}, 404, unknown(listed, "%PATH(NQ):128%")
+                    ),
+                    *(_by_name(model, served[model.key]) for model in models),
                     formatted_response(
                         UNKNOWN_MODEL,
                         {**_ANY_PATH, "dynamic_metadata": [_metadata(MODEL, {"present_match": True})]},
                         404,
-                        unknown(listed, MODEL),
+                        unknown(listed, _told(MODEL)),
                     ),
                     direct_response(NO_MODEL, _ANY_PATH, 400, MISSING),
                 ],
@@ -94,21 +98,29 @@ def _lists(served: Iterable[tuple[str, ...]], listed: list[str]) -> list[dict[st
     return [
         direct_response(MODEL_LIST, {"path": MODELS_PATH, "headers": [_GET]}, 200, model_list(listed)),
         *([formatted_response(MODEL_LIST, found, 200, entry)] if every else ()),
-        formatted_response(MODEL_LIST, one, 404, unknown(listed, LOOKED_UP)),
+        formatted_response(MODEL_LIST, one, 404, unknown(listed, _told(LOOKED_UP))),
     ]
 
 
-def _routes(model: RoutedModel, served: tuple[str, ...]) -> list[dict[str, Any]]:
+def _by_path(model: RoutedModel) -> dict[str, Any]:
     name = cluster_name(model)
-    by_path = {"prefix": f"{DEMAND_PREFIX}{name}/"}
-    by_name = {**_ANY_PATH, "dynamic_metadata": [_metadata(MODEL, _any_of(served))]}
+    return _route(model, {"prefix": f"{DEMAND_PREFIX}{name}/"}, prefix_rewrite="/")
+
+
+def _by_name(model: RoutedModel, served: tuple[str, ...]) -> dict[str, Any]:
+    return _route(model, {**_ANY_PATH, "dynamic_metadata": [_metadata(MODEL, _any_of(served))]})
+
+
+def _route(model: RoutedModel, match: dict[str, Any], **rewrite: str) -> dict[str, Any]:
+    name = cluster_name(model)
     if not model.available:
-        return [direct_response(name, match, 503, UNAVAILABLE) for match in (by_path, by_name)]
-    action = {"cluster": name, "timeout": "0s"}
-    return [
-        {"name": name, "match": by_path, "route": {**action, "prefix_rewrite": "/"}},
-        {"name": name, "match": by_name, "route": action},
-    ]
+        return direct_response(name, match, 503, UNAVAILABLE)
+    return {"name": name, "match": match, "route": {"cluster": name, "timeout": "0s", **rewrite}}
+
+
+def _told(key: str) -> str:
+    """The command operator that tells what a request's metadata has under a key."""
+    return f"%DYNAMIC_METADATA({METADATA_NAMESPACE}:{key}):128%"
 
 
 def _any_of(accepted: tuple[str, ...]) -> dict[str, Any]:
