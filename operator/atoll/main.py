@@ -23,6 +23,7 @@ from atoll.handlers.logs import configure_logging
 from atoll.handlers.loops import Loops
 from atoll.handlers.measuring import Measuring
 from atoll.handlers.metrics import Metrics, ProbeServer
+from atoll.handlers.nodepools import NodePools
 from atoll.handlers.planner import Planner
 from atoll.handlers.watch import CACHED, Watch
 from atoll.handlers.writer import Writer
@@ -64,6 +65,7 @@ async def operate(settings: Settings) -> None:
             readings=lambda: measuring.readings,
             http=httpx.AsyncClient(trust_env=False),
             client=client,
+            node_pools=NodePools(client),
         ),
         metrics=metrics,
         debounce_seconds=settings.debounce_seconds,

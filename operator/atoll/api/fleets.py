@@ -49,6 +49,7 @@ def parse_fleet(obj: object) -> Fleet:
         max_moves=spec.pace.max_moves,
         plan_history=spec.plan_history,
         explain=spec.solve.explain,
+        pool_discovery=spec.pool_discovery,
     )
 
 

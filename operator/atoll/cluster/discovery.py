@@ -11,9 +11,11 @@ from atoll.domain.objects import (
     DEPLOYMENT,
     EVENT,
     FLEET_PLAN,
+    GPU_NODE_POOL,
     HTTP_ROUTE,
     LEASE,
     NODE,
+    NODE_POOL,
     OUR_KINDS,
     POD,
     Kind,
@@ -88,6 +90,9 @@ def needed_permissions(namespace: str, lease_name: str) -> tuple[Permission, ...
         *(Permission(verb=verb, kind=kind) for kind in read for verb in ("list", "watch")),
         *(Permission(verb="patch", kind=kind, subresource="status") for kind in OUR_KINDS),
         *(Permission(verb=verb, kind=FLEET_PLAN) for verb in ("create", "patch", "delete")),
+        # Where pools are discovered.
+        *(Permission(verb=verb, kind=GPU_NODE_POOL) for verb in ("create", "patch", "delete")),
+        Permission(verb="list", kind=NODE_POOL),
         *(Permission(verb=verb, kind=kind) for kind in CHILD_KINDS for verb in ("create", "patch", "delete")),
         # Asked for on every cluster, used where a Fleet has Gateways carry requests.
         *(Permission(verb=verb, kind=HTTP_ROUTE) for verb in ("list", "create", "patch")),

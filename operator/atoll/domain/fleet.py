@@ -17,6 +17,14 @@ class Mode(StrEnum):
     PAUSED = "Paused"
 
 
+class PoolDiscovery(StrEnum):
+    """When pools are made of what the cluster has."""
+
+    WHEN_NONE_DECLARED = "WhenNoneDeclared"
+    ALWAYS = "Always"
+    NEVER = "Never"
+
+
 class Acknowledgement(StrEnum):
     """Where the versions that routers have taken are read."""
 
@@ -159,6 +167,7 @@ class Fleet:
         max_moves: most replicas started or drained at one time.
         plan_history: FleetPlans kept.
         explain: plans tell alternatives and shadow prices, for up to a fifth of the deadline more.
+        pool_discovery: when pools are made of what the cluster has.
         scheduler: kube-scheduler profile of engine pods; the operator's setting.
         generation: ``metadata.generation`` that was read.
         uid: ``metadata.uid``; empty where the Fleet is not declared.
@@ -173,6 +182,7 @@ class Fleet:
     max_moves: int = 50
     plan_history: int = 10
     explain: bool = True
+    pool_discovery: PoolDiscovery = PoolDiscovery.WHEN_NONE_DECLARED
     scheduler: str = SCHEDULER
     generation: int = 0
     uid: str = ""

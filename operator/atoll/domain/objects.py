@@ -39,11 +39,12 @@ DISRUPTION_BUDGET = Kind(
     api_version="policy/v1", name="PodDisruptionBudget", plural="poddisruptionbudgets", namespaced=True
 )
 HTTP_ROUTE = Kind(api_version="gateway.networking.k8s.io/v1", name="HTTPRoute", plural="httproutes", namespaced=True)
+NODE_POOL = Kind(api_version="karpenter.sh/v1", name="NodePool", plural="nodepools", namespaced=False)
 LEASE = Kind(api_version="coordination.k8s.io/v1", name="Lease", plural="leases", namespaced=True)
 
 OUR_KINDS = (MODEL_DEMAND, GPU_NODE_POOL, PERFORMANCE_PROFILE, FLEET, FLEET_PLAN)
 CHILD_KINDS = (DEPLOYMENT, SERVICE, DISRUPTION_BUDGET, CONFIG_MAP)
-KINDS = {kind.name: kind for kind in (*OUR_KINDS, NODE, POD, EVENT, LEASE, HTTP_ROUTE, *CHILD_KINDS)}
+KINDS = {kind.name: kind for kind in (*OUR_KINDS, NODE, POD, EVENT, LEASE, HTTP_ROUTE, NODE_POOL, *CHILD_KINDS)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

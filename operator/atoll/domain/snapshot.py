@@ -25,6 +25,9 @@ class ObservedNode:
         gpus: allocatable ``nvidia.com/gpu``.
         ready: condition Ready is True.
         notice: the sign that it will go, such as ``karpenter.sh/disrupted``; empty for none.
+        labels: of the node.
+        allocatable: as Kubernetes quantities.
+        taints: as Kubernetes objects.
     """
 
     name: str
@@ -32,6 +35,9 @@ class ObservedNode:
     gpus: int
     ready: bool
     notice: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    allocatable: Mapping[str, str] = field(default_factory=dict)
+    taints: tuple[Mapping[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +149,7 @@ class Snapshot:
         pools: valid ones, by name.
         faults: what is wrong with which object.
         nodes: by name.
+        node_pools: Karpenter's NodePools, where pools are discovered; None where they are not known.
         unheard: names of nodes that pods are bound to, of which nothing was heard yet: they count as there for a while.
         pods: all pods that hold GPUs or are ours.
         deployments: our engine Deployments.
@@ -160,6 +167,7 @@ class Snapshot:
     pools: Mapping[str, NodePool] = field(default_factory=dict)
     faults: Mapping[Reference, tuple[Fault, ...]] = field(default_factory=dict)
     nodes: Mapping[str, ObservedNode] = field(default_factory=dict)
+    node_pools: tuple[ObjectLike, ...] | None = None
     unheard: frozenset[str] = frozenset()
     pods: tuple[ObservedPod, ...] = ()
     deployments: tuple[ObservedDeployment, ...] = ()

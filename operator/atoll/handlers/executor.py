@@ -12,6 +12,7 @@ from atoll.domain.snapshot import Snapshot
 from atoll.handlers.metrics import Metrics
 from atoll.handlers.planner import Write
 from atoll.reconcile.desired import desired_objects
+from atoll.reconcile.discover import discover, pool_writes
 from atoll.reconcile.plans import plan_in_force
 from atoll.reconcile.problem import replan_due, without_faulty
 from atoll.reconcile.service import service_of
@@ -47,8 +48,9 @@ class Executor:
             snapshot = without_faulty(snapshot, faults)
             desired, _ = desired_objects(snapshot, plan, self.router)
         step = next_step(snapshot, desired, now, hold=plan is None, replan_due=due)
+        discovered = discover(snapshot)
         if snapshot.fleet.mode is not Mode.PAUSED:
-            _log(await self.write(step.actions))
+            _log(await self.write((*pool_writes(snapshot, discovered), *step.actions)))
         view = View(
             snapshot=snapshot,
             planning=planning,
@@ -56,6 +58,7 @@ class Executor:
             step=step,
             service=service_of(snapshot, plan, desired),
             now=now,
+            discovered=discovered,
         )
         _log(await self.write(status_writes(view)))
         self.metrics.measure(view)

@@ -9,13 +9,14 @@ import httpx
 from atoll.cluster.client import Client
 from atoll.cluster.errors import ForbiddenError, NotFoundError
 from atoll.domain.demand import DemandKey
-from atoll.domain.fleet import SCHEDULER, Acknowledgement
+from atoll.domain.fleet import SCHEDULER, Acknowledgement, PoolDiscovery
 from atoll.domain.objects import HTTP_ROUTE, KINDS, reference
 from atoll.domain.reason import Fault, Reason
 from atoll.domain.signal import Reading
 from atoll.domain.snapshot import Snapshot
 from atoll.handlers.cache import Cache
 from atoll.handlers.kopfthread import MANAGED_BY_US
+from atoll.handlers.nodepools import NodePools
 from atoll.handlers.slim import slim
 from atoll.handlers.unheard import Unheard
 from atoll.reconcile.masks import next_masks
@@ -39,6 +40,7 @@ class Gatherer:
         readings: what was heard of measured demands.
         http: to ask routers with.
         client: to list HTTPRoutes with.
+        node_pools: Karpenter's, of which pools are discovered; None where nobody asks.
     """
 
     cache: Cache
@@ -48,6 +50,7 @@ class Gatherer:
     readings: Callable[[], Mapping[DemandKey, Reading]] = dict
     http: httpx.AsyncClient
     client: Client
+    node_pools: NodePools | None = None
     _unheard: Unheard = field(default_factory=Unheard)
 
     def snapshot(self, now: datetime) -> Snapshot:
@@ -61,6 +64,8 @@ class Gatherer:
         """The snapshot with what those that carry requests have taken: routers' versions, and HTTPRoutes' status."""
         if snapshot.fleet.router.target.uses_gateways:
             snapshot = await self._with_routes(snapshot)
+        if self.node_pools is not None and snapshot.fleet.pool_discovery is not PoolDiscovery.NEVER:
+            snapshot = replace(snapshot, node_pools=await self.node_pools.seen())
         return replace(snapshot, router_versions=await router_versions(self._urls(snapshot), self.http))
 
     async def _with_routes(self, snapshot: Snapshot) -> Snapshot:

@@ -43,10 +43,8 @@ from atoll.reconcile.notice import notice_of
 from atoll.reconcile.ownership import is_ours
 from atoll.reconcile.plans import current_plan
 from atoll.render import names
-from atoll.render.placement import CAPACITY_TYPE, INSTANCE_TYPE, ZONE
+from atoll.render.placement import CAPACITY_TYPE, INSTANCE_TYPE, REGION, ZONE
 from atoll.render.requests import GPU_RESOURCE
-
-REGION = "topology.kubernetes.io/region"
 
 Objects = Mapping[Kind, Iterable[ObjectLike]]
 """Raw objects as last seen, by kind."""
@@ -151,6 +149,9 @@ def observe_node(raw: ObjectLike, pools: Mapping[str, NodePool]) -> ObservedNode
         gpus=int(gpus),
         ready=_condition(status, "Ready"),
         notice=notice_of(raw),
+        labels=metadata.get("labels") or {},
+        allocatable=status.get("allocatable") or {},
+        taints=tuple((raw.get("spec") or {}).get("taints") or ()),
     )
 
 

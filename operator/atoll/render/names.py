@@ -30,6 +30,10 @@ STRATEGY_SPEC = "atoll.dev/strategy-spec"
 OFFERINGS = "atoll.dev/offerings"
 ROUTER_VERSION = "atoll.dev/router-version"
 
+DISCOVERED = "atoll.dev/discovered"
+DISCOVERED_FROM = "atoll.dev/discovered-from"
+ASSUMED = "atoll.dev/assumed"
+
 POD_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt"
 

@@ -8,6 +8,7 @@ from atoll.domain.reason import Fault, InvalidObjectError, Reason
 from atoll.render.requests import GPU_RESOURCE
 
 INSTANCE_TYPE = "node.kubernetes.io/instance-type"
+REGION = "topology.kubernetes.io/region"
 ZONE = "topology.kubernetes.io/zone"
 CAPACITY_TYPE = "karpenter.sh/capacity-type"
 DISRUPTED = "karpenter.sh/disrupted"

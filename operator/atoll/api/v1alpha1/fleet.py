@@ -9,6 +9,7 @@ from atoll.api.v1alpha1.base import (
     OBSERVED_GENERATION,
     Column,
     Conditions,
+    Count,
     Duration,
     Fraction,
     Generation,
@@ -23,7 +24,7 @@ from atoll.api.v1alpha1.base import (
     between,
     describe,
 )
-from atoll.domain.fleet import AccessLog, Acknowledgement, Balancing, Mode, RouterTarget
+from atoll.domain.fleet import AccessLog, Acknowledgement, Balancing, Mode, PoolDiscovery, RouterTarget
 
 DEADLINES = ("100ms", "10m")
 """Least and most time for a solve; of ``atoll plan --deadline`` too."""
@@ -284,6 +285,14 @@ class FleetSpec(Schema, frozen=True, kw_only=True):
         describe("A pod Pending for longer, beyond its pool's startup, masks the offering.", between("10s", "2h")),
     ] = "5m"
     router: Annotated[RouterSettings, describe("How requests reach replicas.")] = RouterSettings()
+    pool_discovery: Annotated[
+        PoolDiscovery,
+        describe(
+            "Whether GPUNodePools are made of GPU nodes that are there and of Karpenter's NodePools: while none is "
+            "declared, Always for what no declared one covers, or Never. They carry the label atoll.dev/discovered; "
+            "without it a pool is yours."
+        ),
+    ] = PoolDiscovery.WHEN_NONE_DECLARED
     plan_history: Annotated[Annotated[int, Meta(ge=1, le=100)], describe("FleetPlans kept.")] = 10
 
 
@@ -310,6 +319,11 @@ class FleetStatus(Schema, frozen=True, kw_only=True):
     conditional: Annotated[bool, describe("The bound holds for these shortfalls only.")] = False
     shortfall: Annotated[Rate, describe("Requests/s wanted and not planned for, all demands.")] = 0.0
     demands: Annotated[Annotated[int, Meta(ge=0, le=1_000_000)], describe("Demands of this fleet.")] = 0
+    discovered_pools: Annotated[Count, describe("GPUNodePools that were made of what the cluster has.")] = 0
+    discovery_notes: Annotated[
+        Annotated[tuple[Text, ...], Meta(max_length=8)],
+        describe("What was found and not understood, each with the mend.", list_type="atomic"),
+    ] = ()
     current_plan: Annotated[Annotated[str, Meta(max_length=63)], describe("Name of the FleetPlan in force.")] = ""
     last_solve: Annotated[LastSolve, describe("How the last solve went.")] = LastSolve()
 

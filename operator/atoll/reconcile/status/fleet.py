@@ -14,6 +14,9 @@ _WRONG_ROUTES = {
 }
 """Somebody has to mend something before requests are routed as planned."""
 
+_NOTES, _NOTE_LENGTH = 8, 1024
+"""Of what was found and not understood, as the definition admits."""
+
 _LISTED = 16
 """Short demands named; the rest is counted in the demands' own status."""
 
@@ -33,6 +36,8 @@ def fleet_status(view: View, live: ObjectLike) -> tuple[Action, ...]:
         "shortfall": shortfall,
         "demands": len(view.snapshot.demands),
         "currentPlan": plan.name if plan else "",
+        "discoveredPools": len(view.discovered.pools),
+        "discoveryNotes": [note[:_NOTE_LENGTH] for note in view.discovered.notes[:_NOTES]],
     }
     return status_actions(FLEET, live, fields, _fleet_conditions(view), view.now)
 

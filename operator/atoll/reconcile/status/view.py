@@ -1,11 +1,12 @@
 """All that statuses are written from."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from atoll.domain.plan import Plan
 from atoll.domain.planning import Planning
 from atoll.domain.snapshot import Snapshot
+from atoll.reconcile.discover import Discovered
 from atoll.reconcile.service import Service
 from atoll.reconcile.transition import Step
 
@@ -21,6 +22,7 @@ class View:
         step: what the executor does now and waits for.
         service: what is served.
         now: the moment.
+        discovered: pools that were made of what the cluster has.
     """
 
     snapshot: Snapshot
@@ -29,6 +31,7 @@ class View:
     step: Step
     service: Service
     now: datetime
+    discovered: Discovered = field(default_factory=Discovered)
 
     @property
     def to_approve(self) -> Plan | None:
