@@ -417,6 +417,7 @@ CASES = (
     fleet("unknown balancing", {"spec.router.balancing": "RoundRobin"}, "spec.router.balancing", "RoundRobin"),
     fleet("too many retries", {"spec.router.retries": 11}, "spec.router.retries", "11"),
     fleet("health of no time", {"spec.router.health.timeout": "1ms"}, "spec.router.health.timeout", "between 50ms"),
+    fleet("unknown discovery", {"spec.poolDiscovery": "Sometimes"}, "spec.poolDiscovery", "Sometimes"),
     fleet("no history", {"spec.planHistory": 0}, "spec.planHistory", "0 is refused"),
     fleet("name too long", {"metadata.name": "a" * 41}, "metadata.name", "at most 40"),
     profile("step of no time", {"spec.points.0.milliseconds": 0}, "spec.points[0].milliseconds", "0 is refused"),

@@ -283,6 +283,7 @@ def fleet() -> dict[str, Any]:
                 "accessLog": "Errors",
                 "tokenMetrics": True,
             },
+            "poolDiscovery": "Always",
             "planHistory": 5,
         },
         "status": {
@@ -295,6 +296,8 @@ def fleet() -> dict[str, Any]:
             "conditional": True,
             "shortfall": 1.5,
             "demands": 6,
+            "discoveredPools": 2,
+            "discoveryNotes": ["NodePool a: tells no zones"],
             "currentPlan": "gold-0123456789",
             "lastSolve": {
                 "time": "2026-11-21T10:00:00Z",
