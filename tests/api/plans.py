@@ -77,6 +77,8 @@ def plan(*demands: PlannedDemand) -> Plan:
         bound_per_hour=12.0,
         conditional=True,
         approved=True,
+        baseline_per_hour=18.5,
+        baseline_shortfall=0.5,
         rollback_of="gold-abcdef0123",
         worths=(
             NodeWorth(

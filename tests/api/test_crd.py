@@ -84,6 +84,7 @@ def test_every_optional_spec_field_has_a_default_or_means_something_when_absent(
         "GPUNodePool": {".spec.allocatable", ".spec.offerings[].price", ".spec.tolerations[].tolerationSeconds"},
         "Fleet": {".spec.budgetPerHour", ".spec.router.image", ".spec.router.replicas"},
         "FleetPlan": {
+            ".spec.baselinePerHour",
             ".spec.demands[].alternatives[].winsBelow",
             ".spec.demands[].bindings[].savesPerHour",
             ".spec.shard",

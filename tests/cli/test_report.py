@@ -148,7 +148,7 @@ def test_the_plan_in_force_is_told_with_the_demands_workload_labels_and_the_flee
     assert (row["name"], row["costPerHour"], row["requestsPerSecond"]) == ("search", 12.5, 24.75)
     assert row["inputTokensPerSecond"] == 24.75 * 500.0
     assert listing["budget"] == {"perHour": 10.0, "leftPerHour": -2.5, "usedShare": 1.25, "over": True}
-    assert listing["baseline"] == {"oneKindPerModel": None}
+    assert listing["baseline"]["oneKindPerModel"] == {"costPerHour": 18.5, "shortfall": 0.5, "savedPerHour": 6.0}
 
 
 def test_a_demand_by_query_has_its_workload_though_its_signal_is_not_known_here(

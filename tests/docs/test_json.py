@@ -174,6 +174,8 @@ def costs() -> CostReport:
         budget_per_hour=10.0,
         baseline_per_hour=1.0,
         baseline_shortfall=0.5,
+        account=(12.0, 3.0, 4.0),
+        began="2026-11-21T10:00:00Z",
         faults=planned.faults,
         assumptions=planned.assumptions,
     )

@@ -108,6 +108,8 @@ def parse_fleet_plan(objects: Iterable[object]) -> Plan:
         created=found.created,
         uid=found.uid,
         worths=worths_of(head.worths),
+        baseline_per_hour=head.baseline_per_hour,
+        baseline_shortfall=head.baseline_shortfall,
     )
     if plan.name != found.name:
         raise invalid("metadata.name", f"{found.name} given, but this content is named {plan.name}: it was changed")
@@ -204,6 +206,8 @@ def _spec(plan: Plan, *, shards: int, items: list[NodesItem | DemandItem]) -> Fl
         gap=round(min(1.0, plan.gap), _DECIMALS),
         conditional=plan.conditional,
         shortfall=sum(demand.shortfall for demand in plan.demands),
+        baseline_per_hour=plan.baseline_per_hour,
+        baseline_shortfall=plan.baseline_shortfall,
         shards=shards,
         worths=worth_items(plan.worths),
         nodes=tuple(item for item in items if isinstance(item, NodesItem)),

@@ -48,6 +48,7 @@ def parse_fleet(obj: object) -> Fleet:
         pending_timeout_seconds=seconds(spec.pending_timeout),
         max_moves=spec.pace.max_moves,
         plan_history=spec.plan_history,
+        baseline=spec.solve.baseline,
         explain=spec.solve.explain,
         pool_discovery=spec.pool_discovery,
     )

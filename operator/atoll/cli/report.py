@@ -25,6 +25,7 @@ from atoll.domain.demand import DemandKey
 from atoll.domain.objects import FLEET, FLEET_PLAN, MODEL_DEMAND, ObjectLike
 from atoll.domain.reason import Fault, InvalidObjectError
 from atoll.domain.workload import Workload
+from atoll.reconcile.account import sums_at
 from atoll.report.cost import By, CostReport, Grouping
 from atoll.report.cost_table import cost_table
 from atoll.report.cost_text import cost_csv, cost_markdown
@@ -161,6 +162,7 @@ def _from_cluster(access: Access, fleet: str, name: str, grouping: Grouping) -> 
     labels = {key: labels_of(raw) for key, raw in live.items()}
     _check_label(grouping, labels, fleet)
     faults: dict[str, Fault] = {}
+    booked = _booked(objects[FLEET], fleet) if not name else {}
     return CostReport(
         plan=plan,
         demands=tuple(sorted(plan.demands, key=lambda item: item.key)),
@@ -168,6 +170,10 @@ def _from_cluster(access: Access, fleet: str, name: str, grouping: Grouping) -> 
         workloads=_workloads(live, faults),
         labels=labels,
         budget_per_hour=_budget(objects[FLEET], fleet, faults),
+        baseline_per_hour=plan.baseline_per_hour,
+        baseline_shortfall=plan.baseline_shortfall,
+        account=sums_at(booked, datetime.now(UTC)) if booked else None,
+        began=booked.get("began", ""),
         faults=faults,
     )
 
@@ -198,6 +204,12 @@ def _budget(fleets: Iterable[ObjectLike], name: str, faults: dict[str, Fault]) -
             except InvalidObjectError as error:
                 faults[f"{FLEET.name} {name}"] = error.fault
     return math.inf
+
+
+def _booked(fleets: Iterable[ObjectLike], name: str) -> Mapping[str, Any]:
+    """What a Fleet's status keeps of what it has cost; empty where it keeps nothing."""
+    raw = next((item for item in fleets if item["metadata"]["name"] == name), {})
+    return (raw.get("status") or {}).get("account") or {}
 
 
 def _check_label(grouping: Grouping, labels: Mapping[DemandKey, Mapping[str, str]], fleet: str) -> None:

@@ -25,6 +25,13 @@ class PoolDiscovery(StrEnum):
     NEVER = "Never"
 
 
+class Baseline(StrEnum):
+    """What a plan's cost is compared with."""
+
+    NONE = "None"
+    ONE_KIND_PER_MODEL = "OneKindPerModel"
+
+
 class Acknowledgement(StrEnum):
     """Where the versions that routers have taken are read."""
 
@@ -166,6 +173,7 @@ class Fleet:
         pending_timeout_seconds: a pod Pending for longer masks its offering, seconds, beyond the pool's start-up time.
         max_moves: most replicas started or drained at one time.
         plan_history: FleetPlans kept.
+        baseline: that plans are compared with; sought for up to a fifth of the deadline more.
         explain: plans tell alternatives and shadow prices, for up to a fifth of the deadline more.
         pool_discovery: when pools are made of what the cluster has.
         scheduler: kube-scheduler profile of engine pods; the operator's setting.
@@ -181,6 +189,7 @@ class Fleet:
     pending_timeout_seconds: float = 300.0
     max_moves: int = 50
     plan_history: int = 10
+    baseline: Baseline = Baseline.NONE
     explain: bool = True
     pool_discovery: PoolDiscovery = PoolDiscovery.WHEN_NONE_DECLARED
     scheduler: str = SCHEDULER

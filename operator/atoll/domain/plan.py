@@ -107,6 +107,8 @@ class Plan:
         phase: where it stands.
         created: RFC 3339; empty before it was written.
         uid: ``metadata.uid``; empty before it was written.
+        baseline_per_hour: US$/h of what it is compared with, Fleet's spec.solve.baseline; None where it was not sought.
+        baseline_shortfall: requests/s that the baseline does not serve.
         worths: what one more node of an offering would be worth, dearest first; none where that was not sought.
     """
 
@@ -123,6 +125,8 @@ class Plan:
     phase: PlanPhase = PlanPhase.PROPOSED
     created: str = ""
     uid: str = ""
+    baseline_per_hour: float | None = None
+    baseline_shortfall: float = 0.0
     worths: tuple[NodeWorth, ...] = ()
 
     @property

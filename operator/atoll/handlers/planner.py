@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from atoll.cluster.execute import Outcome
 from atoll.domain.demand import DemandKey
-from atoll.domain.fleet import Mode
+from atoll.domain.fleet import Baseline, Mode
 from atoll.domain.objects import Action
 from atoll.domain.planning import Planning
 from atoll.domain.reason import Fault
@@ -106,6 +106,7 @@ class Planner:
             fleet=snapshot.fleet,
             previous_cost_per_hour=current.cost_per_hour if current else 0.0,
             explanation=answer.explanation,
+            baseline=answer.baseline,
         )
         allocation = answer.allocation
         self.metrics.solve_seconds.labels(fleet=snapshot.fleet.name).observe(allocation.solve_seconds)
@@ -156,5 +157,6 @@ def _case(snapshot: Snapshot, now: datetime) -> Case:
         former=current.groups if current else (),
         policy=snapshot.fleet.solve,
         profiles=snapshot.profiles,
+        compare=snapshot.fleet.baseline is Baseline.ONE_KIND_PER_MODEL,
         explain=snapshot.fleet.explain,
     )

@@ -22,6 +22,7 @@ class Case:
         former: replicas of the plan in force, lost ones too.
         policy: how to solve.
         profiles: measured step times; they win over estimates.
+        compare: whether the best answer with one GPU kind per served model is sought too, likewise.
         explain: whether the answer is to be explained too, which takes up to a fifth of the deadline more.
     """
 
@@ -31,7 +32,21 @@ class Case:
     policy: SolvePolicy
     former: tuple[ReplicaGroup, ...] = ()
     profiles: tuple[PerformanceProfile, ...] = ()
+    compare: bool = False
     explain: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compare:
+    """The question what the best answer with one GPU kind per served model is.
+
+    Attributes:
+        problem: as it was solved.
+        seconds: in which to seek it.
+    """
+
+    problem: Problem
+    seconds: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +74,7 @@ class Decision:
         faults: demands that nothing can serve, with the reason.
         fault: why the answer is only the first feasible one: the solver hung or crashed; None where it did not.
         explanation: why the answer is as it is; None where it was not asked for, or not had.
+        baseline: the best answer with one GPU kind per served model; None likewise.
     """
 
     problem: Problem
@@ -66,3 +82,4 @@ class Decision:
     faults: Mapping[DemandKey, Fault]
     fault: Fault | None = None
     explanation: Explanation | None = None
+    baseline: Allocation | None = None

@@ -9,7 +9,8 @@ from atoll.domain.pool import Supply
 from atoll.domain.problem import Allocation, Problem
 from atoll.domain.reason import Fault, Reason
 from atoll.domain.strategy import Strategy, Template
-from atoll.optimize.case import Case, Why
+from atoll.optimize.baseline import one_kind_per_served_model
+from atoll.optimize.case import Case, Compare, Why
 from atoll.optimize.explain.explain import explain
 from atoll.optimize.solve import solve
 from atoll.optimize.templates import templates_for
@@ -58,9 +59,9 @@ def pose(case: Case, performance: Performance) -> tuple[Problem, dict[DemandKey,
 
 
 def answer(
-    asked: Case | Problem | Why, tell: Callable[[Allocation], object]
+    asked: Case | Problem | Why | Compare, tell: Callable[[Allocation], object]
 ) -> tuple[Problem, dict[DemandKey, Fault]] | Allocation | Explanation:
-    """What the solver's process does: stage one of a case, stage two of a problem, or the explanation of its answer.
+    """What the solver's process does: stage one of a case, stage two of a problem, its explanation or its baseline.
 
     ``tell`` hears of early answers.
     """
@@ -68,6 +69,9 @@ def answer(
         return pose(asked, ShippedPerformance())
     if isinstance(asked, Why):
         return explain(asked.problem, asked.allocation, seconds=asked.seconds)
+    if isinstance(asked, Compare):
+        policy = replace(asked.problem.policy, deadline_seconds=asked.seconds)
+        return one_kind_per_served_model(replace(asked.problem, policy=policy))
     return solve(asked, tell=tell)
 
 

@@ -40,8 +40,9 @@ def adopt(
     fleet: Fleet,
     previous_cost_per_hour: float,
     explanation: Explanation | None = None,
+    baseline: Allocation | None = None,
 ) -> Plan:
-    """The plan that carries an allocation out, with why it is as it is where that was asked.
+    """The plan that carries an allocation out, with why it is as it is and what it is compared with where asked.
 
     In mode ``Automatic`` it is approved at once; otherwise somebody has to approve it.
     """
@@ -80,6 +81,8 @@ def adopt(
         conditional=allocation.conditional,
         approved=fleet.mode is Mode.AUTOMATIC,
         worths=tuple(map(rounded_worth, told.nodes)),
+        baseline_per_hour=None if baseline is None else round(baseline.cost_per_hour, 6),
+        baseline_shortfall=0.0 if baseline is None else round(sum(baseline.shortfall.values()), 6),
     )
 
 

@@ -54,7 +54,7 @@ def status_actions(
         fields: status fields other than the conditions, numbers already in their unit.
         conditions: as they are now.
         now: the moment.
-        exact: further status fields, written as they are because decisions read them back.
+        exact: further status fields, written as they are because decisions read them back, or sums build upon them.
     """
     metadata = live["metadata"]
     generation = metadata.get("generation", 0)

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from math import isfinite
 
 from atoll.domain.demand import Demand, DemandKey
+from atoll.domain.objects import FLEET, Reference
 from atoll.domain.plan import PlannedDemand
 from atoll.domain.pool import OfferingKey
 from atoll.domain.signal import Measured
 from atoll.domain.snapshot import Snapshot
+from atoll.reconcile.account import sums_at
 from atoll.reconcile.ownership import is_engine
+from atoll.reconcile.status.demand import tokens_price
 from atoll.reconcile.status.view import View
 from atoll.reconcile.supply import supplies
 
@@ -111,6 +114,20 @@ def _served(view: View) -> Iterable[Sample]:
 
 def _demand_cost(view: View) -> Iterable[Sample]:
     return _of_demands(view, lambda _, planned: planned.cost_per_hour if planned else 0.0)
+
+
+def _tokens_price(view: View) -> Iterable[Sample]:
+    planned = {item.key: item for item in view.plan.demands} if view.plan else {}
+    for key, demand in sorted(view.snapshot.demands.items()):
+        price = tokens_price(demand, planned.get(key))
+        if price is not None:
+            yield (key.namespace, key.name, demand.served_name, str(demand.priority)), price
+
+
+def _account(view: View, index: int) -> Iterable[Sample]:
+    live = view.snapshot.objects.get(Reference(kind=FLEET.name, name=view.snapshot.fleet.name), {})
+    found = (live.get("status") or {}).get("account")
+    return _of_fleet(sums_at(found, view.now)[index] if found else None)
 
 
 def _wanted(view: View) -> Iterable[Sample]:
@@ -215,6 +232,18 @@ GAUGES: tuple[Gauge, ...] = tuple(
             _budget,
         ),
         (
+            "fleet_spent_dollars",
+            "What the fleet has cost since it was first planned, as planned, US$.",
+            (),
+            lambda view: _account(view, 0),
+        ),
+        (
+            "fleet_saved_dollars",
+            "What it has cost less than spec.solve.baseline since then, while there was one, US$.",
+            (),
+            lambda view: _account(view, 1),
+        ),
+        (
             "fleet_mode",
             "1 for the mode that the Fleet is in: Automatic, Recommend or Paused.",
             ("mode",),
@@ -282,6 +311,12 @@ GAUGES: tuple[Gauge, ...] = tuple(
             _served,
         ),
         ("demand_cost_dollars_per_hour", "Its part of the nodes' price, by GPUs, US$/h.", _DEMAND, _demand_cost),
+        (
+            "demand_cost_dollars_per_million_tokens",
+            "Its cost per million tokens of prompts and answers served, US$; no sample where none are.",
+            _DEMAND,
+            _tokens_price,
+        ),
         ("replicas_wanted", "Replicas that the plan in force wants.", _DEMAND, _wanted),
         ("replicas_ready", "Replicas that requests can reach, of any plan.", _DEMAND, _ready),
         (

@@ -48,7 +48,7 @@ def inputs_of(snapshot: Snapshot, now: datetime) -> dict[str, str]:
     return {
         "demands": digest([demand_digest(item) for _, item in sorted(snapshot.demands.items())]),
         "pools": digest(supplies(snapshot, now)),
-        "policy": digest([snapshot.fleet.solve, snapshot.fleet.explain, snapshot.fleet.mode]),
+        "policy": digest([snapshot.fleet.solve, snapshot.fleet.explain, snapshot.fleet.baseline, snapshot.fleet.mode]),
         "profiles": digest([repr(profile) for profile in snapshot.profiles]),
         "losses": digest(sorted([pod.namespace, pod.name] for pod in lost_pods(snapshot))),
     }

@@ -6,6 +6,10 @@ from collections.abc import Iterable, Mapping
 from atoll.domain.demand import DemandKey
 from atoll.domain.pool import OfferingKey
 from atoll.domain.problem import ReplicaGroup
+from atoll.domain.workload import Workload
+
+_HOUR = 3600.0
+_MILLION = 1e6
 
 
 def shared(
@@ -30,3 +34,15 @@ def shared(
         (demand, offering): prices.get(offering, 0.0) * gpus / used[offering]
         for (demand, offering), gpus in by_demand.items()
     }
+
+
+def per_million_tokens(cost_per_hour: float, served: float, workload: Workload) -> float | None:
+    """US$ per million tokens of prompts and answers; None where none are served.
+
+    Args:
+        cost_per_hour: US$/h.
+        served: requests/s.
+        workload: their lengths.
+    """
+    tokens = served * (workload.input.mean + workload.output.mean) * _HOUR
+    return _MILLION * cost_per_hour / tokens if tokens > 0.0 else None

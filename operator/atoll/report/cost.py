@@ -65,6 +65,8 @@ class CostReport:
         budget_per_hour: US$/h allowed; infinite for no limit.
         baseline_per_hour: US$/h of the best answer with one GPU kind per served model; None where it is not known.
         baseline_shortfall: requests/s that it does not serve.
+        account: US$ spent and saved since the fleet was first planned and hours compared; None where it is not known.
+        began: when that was, RFC 3339; empty where it is not known.
         faults: what is wrong with which object, by what it is called.
         assumptions: what the numbers rest on, as sentences.
     """
@@ -77,6 +79,8 @@ class CostReport:
     budget_per_hour: float = math.inf
     baseline_per_hour: float | None = None
     baseline_shortfall: float = 0.0
+    account: tuple[float, float, float] | None = None
+    began: str = ""
     faults: Mapping[str, Fault] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
 
@@ -114,6 +118,7 @@ class CostReport:
             "groups": rows,
             "budget": self._budget(total),
             "baseline": {"oneKindPerModel": self._baseline()},
+            "account": self._account(),
             "faults": [
                 {"object": name, "reason": fault.reason.value, "field": fault.field, "message": fault.message}
                 for name, fault in self.faults.items()
@@ -198,6 +203,12 @@ class CostReport:
             "shortfall": self.baseline_shortfall,
             "savedPerHour": round(self.baseline_per_hour - self.plan.cost_per_hour, _DECIMALS),
         }
+
+    def _account(self) -> dict[str, Any] | None:
+        if self.account is None:
+            return None
+        spent, saved, hours = (round(value, _DECIMALS) for value in self.account)
+        return {"began": self.began, "spent": spent, "saved": saved, "comparedHours": hours}
 
     def _unknown_workloads(self) -> Iterable[str]:
         unknown = sorted(str(item.key) for item in self.demands if item.replicas and item.key not in self.workloads)

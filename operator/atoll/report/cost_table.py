@@ -85,6 +85,8 @@ def cost_summary(report: Json) -> Iterator[tuple[str, str]]:
         yield _budget(budget)
     if (rival := report["baseline"]["oneKindPerModel"]) is not None:
         yield _against(rival, report)
+    if (booked := report["account"]) is not None:
+        yield _account(booked)
     if total["shortfall"] > 0.0:
         yield f"Shortfall {amount(total['shortfall'])} requests/s{_short(report)}", "bold red"
     for fault in report["faults"]:
@@ -170,6 +172,14 @@ def _budget(budget: Json) -> tuple[str, str]:
     if budget["over"]:
         return f"{text}{money(-left)} $/h over it", "bold red"
     return f"{text}{money(left)} $/h left", "green"
+
+
+def _account(booked: Json) -> tuple[str, str]:
+    text = f"Since {booked['began']}, as planned: {money(booked['spent'])} $ spent"
+    if booked["comparedHours"] <= 0.0:
+        return text, ""
+    hours = f"{amount(booked['comparedHours'])} h compared with one GPU kind per served model"
+    return f"{text}, {money(booked['saved'])} $ saved in {hours}", "green" if booked["saved"] > 0.0 else ""
 
 
 def _against(rival: Json, report: Json) -> tuple[str, str]:

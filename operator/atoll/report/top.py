@@ -14,12 +14,11 @@ from atoll.reconcile.drain import is_draining
 from atoll.reconcile.moments import format_moment
 from atoll.reconcile.ownership import demand_of, is_engine
 from atoll.reconcile.plans import current_plan
+from atoll.reconcile.shares import per_million_tokens
 
 SCHEMA_VERSION = 1
 
 _DECIMALS = 6
-_HOUR = 3600.0
-_MILLION = 1e6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +96,7 @@ def _demand(snapshot: Snapshot, ref: Reference, live: ObjectLike) -> dict[str, A
     model = (live.get("spec") or {}).get("model") or {}
     cost, rate = float(status.get("costPerHour", 0.0)), float(status.get("demandRate", 0.0))
     served = max(0.0, rate - float(status.get("shortfall", 0.0)))
-    tokens = served * (known.workload.input.mean + known.workload.output.mean) * _HOUR if known else 0.0
+    price = per_million_tokens(cost, served, known.workload) if known else None
     return {
         "namespace": ref.namespace,
         "name": ref.name,
@@ -110,7 +109,7 @@ def _demand(snapshot: Snapshot, ref: Reference, live: ObjectLike) -> dict[str, A
         "readyReplicas": int(status.get("readyReplicas", 0)),
         "gpuKinds": [kind for kind in str(status.get("gpuKinds", "")).split(",") if kind],
         "costPerHour": cost,
-        "costPerMillionTokens": round(_MILLION * cost / tokens, _DECIMALS) if tokens else None,
+        "costPerMillionTokens": None if price is None else round(price, _DECIMALS),
         "state": _state(live),
     }
 

@@ -24,7 +24,7 @@ from atoll.api.v1alpha1.base import (
     between,
     describe,
 )
-from atoll.domain.fleet import AccessLog, Acknowledgement, Balancing, Mode, PoolDiscovery, RouterTarget
+from atoll.domain.fleet import AccessLog, Acknowledgement, Balancing, Baseline, Mode, PoolDiscovery, RouterTarget
 
 DEADLINES = ("100ms", "10m")
 """Least and most time for a solve; of ``atoll plan --deadline`` too."""
@@ -51,6 +51,14 @@ class SolveSettings(Schema, frozen=True, kw_only=True):
             "margin."
         ),
     ] = 0.8
+    baseline: Annotated[
+        Baseline,
+        describe(
+            "What plans are compared with, so that status.account can tell what is saved. OneKindPerModel: the best "
+            "plan in which each served model has one GPU kind, sought after each decision for up to a fifth of the "
+            "deadline, at most 2 s more. None: nothing is compared."
+        ),
+    ] = Baseline.NONE
     explain: Annotated[
         bool,
         describe(
@@ -305,6 +313,26 @@ class LastSolve(Schema, frozen=True, kw_only=True):
     trigger: Annotated[Text, describe("Why it was solved.")] = ""
 
 
+Dollars = Annotated[float, Meta(ge=-1e12, le=1e12)]
+
+
+class AccountStatus(Schema, frozen=True, kw_only=True):
+    """What the fleet has cost since it was first planned: as planned, at the prices of the plans, not as billed."""
+
+    began: Annotated[Timestamp, describe("When the first plan was in force, RFC 3339.")] = ""
+    spent: Annotated[Dollars, describe("US$ from then until since.")] = 0.0
+    saved: Annotated[Dollars, describe("US$ less than the baseline until since, while there was one.")] = 0.0
+    compared_hours: Annotated[
+        Annotated[float, Meta(ge=0.0, le=1e9)], describe("Hours until since in which there was a baseline.")
+    ] = 0.0
+    since: Annotated[Timestamp, describe("Since when the rates below hold, RFC 3339: add them to the sums.")] = ""
+    plan: Annotated[Annotated[str, Meta(max_length=63)], describe("FleetPlan in force since then.")] = ""
+    cost_per_hour: Annotated[Money, describe("What it costs, US$/h.")] = 0.0
+    baseline_per_hour: Annotated[
+        Money | None, describe("What the baseline would cost instead, US$/h; absent where there is none.")
+    ] = None
+
+
 class FleetStatus(Schema, frozen=True, kw_only=True):
     """What is."""
 
@@ -325,6 +353,9 @@ class FleetStatus(Schema, frozen=True, kw_only=True):
         describe("What was found and not understood, each with the mend.", list_type="atomic"),
     ] = ()
     current_plan: Annotated[Annotated[str, Meta(max_length=63)], describe("Name of the FleetPlan in force.")] = ""
+    account: Annotated[AccountStatus, describe("What it has cost and saved since it was first planned.")] = (
+        AccountStatus()
+    )
     last_solve: Annotated[LastSolve, describe("How the last solve went.")] = LastSolve()
 
 

@@ -221,6 +221,11 @@ class FleetPlanSpec(Schema, frozen=True, kw_only=True):
     gap: Annotated[Fraction, describe("(cost - bound) / cost.", IMMUTABLE)] = 0.0
     conditional: Annotated[bool, describe("The bound holds for these shortfalls only.", IMMUTABLE)] = False
     shortfall: Annotated[Rate, describe("Requests/s that could not be met, all demands.", IMMUTABLE)] = 0.0
+    baseline_per_hour: Annotated[
+        Money | None,
+        describe("US$/h of the best plan of the Fleet's spec.solve.baseline that was found; absent: none.", IMMUTABLE),
+    ] = None
+    baseline_shortfall: Annotated[Rate, describe("Requests/s that the baseline does not serve.", IMMUTABLE)] = 0.0
     shards: Annotated[
         Annotated[int, Meta(ge=0, le=10_000)], describe("Further objects that continue it.", IMMUTABLE)
     ] = 0

@@ -409,6 +409,10 @@ class ModelDemandStatus(Schema, frozen=True, kw_only=True):
     served_rate: Annotated[Rate, describe("Requests/s that Ready replicas can serve within the objectives.")] = 0.0
     shortfall: Annotated[Rate, describe("Requests/s wanted that the plan does not serve.")] = 0.0
     cost_per_hour: Annotated[Money, describe("Its part of the nodes' price, US$/h.")] = 0.0
+    cost_per_million_tokens: Annotated[
+        Money | None,
+        describe("The same per million tokens of prompts and answers served, US$; absent where none are."),
+    ] = None
     replicas: Annotated[Count, describe("Replicas wanted.")] = 0
     ready_replicas: Annotated[Count, describe("Replicas Ready.")] = 0
     gpu_kinds: Annotated[Text, describe("GPU kinds in use, joined by commas.")] = ""

@@ -10,6 +10,7 @@ from atoll.domain.plan import PlannedDemand
 from atoll.domain.reason import Fault, Reason
 from atoll.reconcile.conditions import Condition, status_actions
 from atoll.reconcile.problem import demand_digest
+from atoll.reconcile.shares import per_million_tokens
 from atoll.reconcile.status.measured import measured_condition, measured_fields
 from atoll.reconcile.status.view import View
 
@@ -160,6 +161,14 @@ def _starting(view: View, demand: Demand, wanted: int, ready: int) -> Condition:
     return Condition(type="Ready", status=False, reason=reason, message=message)
 
 
+def tokens_price(demand: Demand, planned: PlannedDemand | None) -> float | None:
+    """US$ per million tokens of prompts and answers that a plan serves; None where it serves none."""
+    if planned is None:
+        return None
+    served = max(0.0, planned.rate - planned.shortfall)
+    return per_million_tokens(planned.cost_per_hour, served, demand.workload)
+
+
 def _demand_fields(view: View, demand: Demand, planned: PlannedDemand | None) -> dict[str, Any]:
     replicas = planned.replicas if planned else ()
     total: Counter[str] = Counter()
@@ -167,7 +176,9 @@ def _demand_fields(view: View, demand: Demand, planned: PlannedDemand | None) ->
         total[item.group.strategy.id] += item.group.count
     unique = {item.group.strategy.id: item for item in replicas}
     kinds = sorted({stage.gpu_kind for item in replicas for stage in item.group.strategy.stages})
+    price = tokens_price(demand, planned)
     return {
+        **({} if price is None else {"costPerMillionTokens": price}),
         "demandRate": demand.rate,
         "servedRate": view.service.served_rate[demand.key],
         "shortfall": planned.shortfall if planned else 0.0,

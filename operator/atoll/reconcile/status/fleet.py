@@ -3,6 +3,7 @@
 from atoll.domain.fleet import Mode
 from atoll.domain.objects import FLEET, Action, ObjectLike
 from atoll.domain.reason import Reason
+from atoll.reconcile.account import account
 from atoll.reconcile.conditions import Condition, status_actions
 from atoll.reconcile.status.view import View
 
@@ -39,13 +40,15 @@ def fleet_status(view: View, live: ObjectLike) -> tuple[Action, ...]:
         "discoveredPools": len(view.discovered.pools),
         "discoveryNotes": [note[:_NOTE_LENGTH] for note in view.discovered.notes[:_NOTES]],
     }
-    return status_actions(FLEET, live, fields, _fleet_conditions(view), view.now)
+    booked = account((live.get("status") or {}).get("account"), plan, view.now)
+    exact = {"account": booked} if booked else {}
+    return status_actions(FLEET, live, fields, _fleet_conditions(view), view.now, exact=exact)
 
 
 def _fleet_conditions(view: View) -> tuple[Condition, ...]:
     plan, planning, step = view.plan, view.planning, view.step
     short = [item for item in plan.demands if item.shortfall > 0.0] if plan else []
-    fault = planning.fleet_fault
+    fault, budget = planning.fleet_fault, view.snapshot.fleet.solve.budget_per_hour
     if fault is not None:
         planned = Condition(type="Planned", status=False, reason=fault.reason, message=str(fault))
     elif view.snapshot.fleet.mode is Mode.PAUSED:
@@ -63,10 +66,14 @@ def _fleet_conditions(view: View) -> tuple[Condition, ...]:
     elif short:
         names = ", ".join(str(item.key) for item in short[:_LISTED])
         degraded = Condition(type="Degraded", status=True, reason=Reason.SHORTFALL, message=f"short: {names}")
+    elif plan is not None and plan.cost_per_hour > budget * (1.0 + 1e-9):
+        cost = f"{plan.cost_per_hour:.2f} of {budget:.2f} US$/h"
+        message = f"the plan costs {cost}: raise spec.budgetPerHour, or lower a demand"
+        degraded = Condition(type="Degraded", status=True, reason=Reason.OVER_BUDGET, message=message)
     else:
         degraded = Condition(type="Degraded", status=False, reason=Reason.HEALTHY)
     wanted, ready = view.service.wanted_replicas.total(), view.service.ready_replicas.total()
-    if degraded.status:
+    if degraded.status and degraded.reason is not Reason.OVER_BUDGET:  # beyond the budget all is served
         readiness = Condition(type="Ready", status=False, reason=degraded.reason, message=degraded.message)
     elif ready < wanted or not step.converged:
         message = f"{ready} of {wanted} replicas are Ready"
