@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
@@ -25,6 +25,7 @@ from atoll.handlers.measuring import Measuring
 from atoll.handlers.metrics import Metrics, ProbeServer
 from atoll.handlers.nodepools import NodePools
 from atoll.handlers.planner import Planner
+from atoll.handlers.quoting import Quoting
 from atoll.handlers.watch import CACHED, Watch
 from atoll.handlers.writer import Writer
 from atoll.optimize.ask import TARGET, decide
@@ -54,6 +55,8 @@ async def operate(settings: Settings) -> None:
     writer = Writer(client=client, leader=leader, cache=cache, metrics=metrics)
     asking = client_for(settings.prometheus or Server(url=""))
     measuring = Measuring(cache=cache, fleet=settings.fleet, server=settings.prometheus, http=asking, metrics=metrics)
+    feeds = client_for(Server(url=""))
+    quoting = Quoting(cache=cache, fleet=settings.fleet, http=feeds, metrics=metrics)
     loops = Loops(
         planner=Planner(decide=partial(decide, worker=solver), write=writer.write, metrics=metrics),
         executor=Executor(write=writer.write, router=settings.router, metrics=metrics),
@@ -63,6 +66,7 @@ async def operate(settings: Settings) -> None:
             router=settings.router,
             scheduler=settings.scheduler,
             readings=lambda: measuring.readings,
+            feeds=lambda: quoting.readings,
             http=httpx.AsyncClient(trust_env=False),
             client=client,
             node_pools=NodePools(client),
@@ -71,7 +75,7 @@ async def operate(settings: Settings) -> None:
         debounce_seconds=settings.debounce_seconds,
         tick_seconds=settings.tick_seconds,
     )
-    measuring.wake = loops.wake
+    measuring.wake = quoting.wake = loops.wake
     watch = Watch(client=client, cache=cache, wake=loops.wake, namespace=settings.namespace)
     probes = ProbeServer(
         metrics,
@@ -84,7 +88,7 @@ async def operate(settings: Settings) -> None:
     try:
         tasks.append(asyncio.create_task(watch.run(stop), name="watch"))
         tasks.append(asyncio.create_task(leader.run(), name="lease"))
-        tasks.append(asyncio.create_task(_lead(leader, cache, loops, measuring), name="loops"))
+        tasks.append(asyncio.create_task(_lead(leader, cache, loops, (measuring, quoting)), name="loops"))
         stopping = asyncio.create_task(stop.wait(), name="stop")
         done, _ = await asyncio.wait((*tasks, stopping), return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -99,18 +103,20 @@ async def operate(settings: Settings) -> None:
         await solver.close()
         await loops.gatherer.http.aclose()
         await asking.aclose()
+        await feeds.aclose()
         await client.close()
         await lease_client.close()
         probes.close()
 
 
-async def _lead(leader: Leader, cache: Cache, loops: Loops, measuring: Measuring) -> None:
+async def _lead(leader: Leader, cache: Cache, loops: Loops, listening: Sequence[Measuring | Quoting]) -> None:
     """Decide and act only as the leader, and only once everything was seen."""
     await leader.acquired()
     while not cache.synced(CACHED):  # noqa: ASYNC110  # the cache is plain data: it signals nobody
         await asyncio.sleep(0.1)
     async with asyncio.TaskGroup() as group:
-        group.create_task(measuring.run(), name="measuring")
+        for each in listening:
+            group.create_task(each.run(), name=type(each).__name__.lower())
         group.create_task(loops.run(), name="planner and executor")
 
 

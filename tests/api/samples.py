@@ -187,6 +187,7 @@ def gpu_node_pool() -> dict[str, Any]:
                 {"zone": "us-east-2a", "capacityType": "spot", "price": 0.5, "maxNodes": 16},
                 {"zone": "us-east-2a", "capacityType": "on-demand", "price": 1.0, "maxNodes": 8},
             ],
+            "feed": {"url": "http://prices.test/feed.json", "interval": "2m", "staleAfter": "30m"},
             "provisioning": "Fixed",
             "startup": "5m",
             "allocatable": {"cpu": "3920m", "memory": "14Gi", "ephemeralStorage": "17Gi"},

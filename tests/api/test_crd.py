@@ -81,7 +81,12 @@ def test_every_optional_spec_field_has_a_default_or_means_something_when_absent(
             ".spec.model.architecture.config",
             ".spec.model.architecture.name",
         },
-        "GPUNodePool": {".spec.allocatable", ".spec.offerings[].price", ".spec.tolerations[].tolerationSeconds"},
+        "GPUNodePool": {
+            ".spec.allocatable",
+            ".spec.feed",
+            ".spec.offerings[].price",
+            ".spec.tolerations[].tolerationSeconds",
+        },
         "Fleet": {".spec.budgetPerHour", ".spec.router.image", ".spec.router.replicas"},
         "FleetPlan": {
             ".spec.baselinePerHour",

@@ -1,6 +1,8 @@
 """GPUNodePool to the domain's NodePool."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
 
 from atoll.api.decode import decode, invalid, metadata, shown
 from atoll.api.quantities import mebibytes, millicores, seconds
@@ -8,17 +10,19 @@ from atoll.api.v1alpha1.base import Toleration
 from atoll.api.v1alpha1.gpunodepool import GPUNodePoolSpec, OfferingItem
 from atoll.catalogue.gpus import gpu_kind
 from atoll.catalogue.instances import instance_type, instance_types, price
+from atoll.domain.feed import PriceFeed, Quote, Terms
 from atoll.domain.gpu import GpuConfig
 from atoll.domain.objects import GPU_NODE_POOL
 from atoll.domain.pool import NodePool, NodeResources, Offering, OfferingKey, PriceSource, Provisioning
-from atoll.domain.reason import Reason
+from atoll.domain.reason import InvalidObjectError, Reason
 
 
-def parse_gpu_node_pool(obj: object) -> NodePool:
+def parse_gpu_node_pool(obj: object, *, quotes: Mapping[Terms, Quote] = MappingProxyType({})) -> NodePool:
     """Understand one GPUNodePool; prices and resources that it leaves out come from the catalogue.
 
     Args:
         obj: any JSON that claims to be one.
+        quotes: what its feed says, by offering.
 
     Raises:
         InvalidObjectError: and nothing else; ``PriceMissing`` where neither the pool nor the catalogue has a price.
@@ -37,10 +41,32 @@ def parse_gpu_node_pool(obj: object) -> NodePool:
         region=spec.region,
         node_selector=spec.node_selector,
         tolerations=tuple(_toleration(item) for item in spec.tolerations),
-        offerings=tuple(_offering(found.name, spec, index, item) for index, item in enumerate(spec.offerings)),
+        offerings=tuple(
+            _offering(found.name, spec, index, item, quotes.get((item.zone, item.capacity_type), Quote()))
+            for index, item in enumerate(spec.offerings)
+        ),
         provisioning=spec.provisioning,
         resources=_resources(spec),
         startup_seconds=seconds(spec.startup),
+        feed=_feed(spec),
+    )
+
+
+def parse_price_feed(obj: object) -> PriceFeed | None:
+    """Where a GPUNodePool's prices are heard; None where nowhere, or where it is at fault."""
+    try:
+        return _feed(decode(obj.get("spec", {}) if isinstance(obj, Mapping) else {}, GPUNodePoolSpec, "spec"))
+    except InvalidObjectError:
+        return None
+
+
+def _feed(spec: GPUNodePoolSpec) -> PriceFeed | None:
+    if spec.feed is None:
+        return None
+    return PriceFeed(
+        url=spec.feed.url,
+        interval_seconds=seconds(spec.feed.interval),
+        stale_seconds=seconds(spec.feed.stale_after),
     )
 
 
@@ -69,8 +95,17 @@ def _resources(spec: GPUNodePoolSpec) -> NodeResources:
     return instance_type(spec.instance_type).resources
 
 
-def _offering(pool: str, spec: GPUNodePoolSpec, index: int, item: OfferingItem) -> Offering:
+def _offering(pool: str, spec: GPUNodePoolSpec, index: int, item: OfferingItem, quote: Quote) -> Offering:
     key = OfferingKey(pool=pool, zone=item.zone, capacity_type=item.capacity_type)
+    declared = _declared(key, spec, index, item, quote)
+    return replace(declared, quoted_nodes=quote.nodes) if spec.feed is not None and item.price is None else declared
+
+
+def _declared(key: OfferingKey, spec: GPUNodePoolSpec, index: int, item: OfferingItem, quote: Quote) -> Offering:
+    """With its price: its own, the feed's, the catalogue's, or none where it is paid for anyway."""
+    if spec.feed is not None and item.price is None and quote.price_per_hour is not None:
+        heard = quote.price_per_hour
+        return Offering(key=key, price_per_hour=heard, price_source=PriceSource.FEED, max_nodes=item.max_nodes)
     if item.price is not None:
         return Offering(key=key, price_per_hour=item.price, price_source=PriceSource.FIXED, max_nodes=item.max_nodes)
     listed = price(spec.region, spec.instance_type, item.capacity_type, cloud=spec.cloud)

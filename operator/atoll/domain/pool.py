@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from atoll.domain.feed import PriceFeed
 from atoll.domain.gpu import CapacityType, GpuConfig
 
 
@@ -44,12 +45,14 @@ class Offering:
         price_per_hour: US$ per node and hour.
         price_source: where the price was had.
         max_nodes: most nodes that can be had at all.
+        quoted_nodes: most nodes that can be had now, as a feed says; None where none says so.
     """
 
     key: OfferingKey
     price_per_hour: float
     price_source: PriceSource
     max_nodes: int
+    quoted_nodes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,7 @@ class NodePool:
         provisioning: who makes nodes appear.
         resources: allocatable resources of one node.
         startup_seconds: from a pending pod to a Ready node, seconds.
+        feed: where prices and availability are heard; None for nowhere.
         generation: ``metadata.generation`` that was read.
         uid: ``metadata.uid``; empty outside a cluster.
     """
@@ -98,6 +102,7 @@ class NodePool:
     tolerations: tuple[Mapping[str, object], ...] = ()
     provisioning: Provisioning = Provisioning.AUTOSCALER
     startup_seconds: float = 410.0
+    feed: PriceFeed | None = None
     generation: int = 0
     uid: str = ""
 

@@ -27,6 +27,12 @@ class Reason(StrEnum):
     SIGNAL_MISSING = "SignalMissing"
     SIGNAL_STALE = "SignalStale"
     SIGNAL_SUSPECT = "SignalSuspect"
+    # Price feeds.
+    PRICED = "Priced"
+    FEED_UNREACHABLE = "FeedUnreachable"
+    INVALID_FEED = "InvalidFeed"
+    FEED_STALE = "FeedStale"
+    FEED_INCOMPLETE = "FeedIncomplete"
     # Planning.
     PLANNED = "Planned"
     PLANNING = "Planning"

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from atoll.domain.demand import Demand, DemandKey
+from atoll.domain.feed import Quoted
 from atoll.domain.fleet import Fleet
 from atoll.domain.objects import ObjectLike, Reference
 from atoll.domain.plan import Plan
@@ -156,6 +157,7 @@ class Snapshot:
         plans: all FleetPlans of the fleet, oldest first.
         profiles: measured step times, by name.
         measured: what follows from what was heard of measured demands, those of faulty objects too.
+        quoted: what follows from what was heard of pools' feeds, by pool.
         masks: offerings that gave nothing lately; a mask counts until its time, its strikes until nodes come.
         objects: raw objects of our own kinds and children as last seen, managed fields dropped.
         gateway_fault: why HTTPRoutes can be neither read nor written; None where they can, or are not used.
@@ -174,6 +176,7 @@ class Snapshot:
     plans: tuple[Plan, ...] = ()
     profiles: tuple[PerformanceProfile, ...] = ()
     measured: Mapping[DemandKey, Measured] = field(default_factory=dict)
+    quoted: Mapping[str, Quoted] = field(default_factory=dict)
     masks: Mapping[OfferingKey, Mask] = field(default_factory=dict)
     objects: Mapping[Reference, ObjectLike] = field(default_factory=dict)
     gateway_fault: Fault | None = None

@@ -9,6 +9,7 @@ import httpx
 from atoll.cluster.client import Client
 from atoll.cluster.errors import ForbiddenError, NotFoundError
 from atoll.domain.demand import DemandKey
+from atoll.domain.feed import FeedReading
 from atoll.domain.fleet import SCHEDULER, Acknowledgement, PoolDiscovery
 from atoll.domain.objects import HTTP_ROUTE, KINDS, reference
 from atoll.domain.reason import Fault, Reason
@@ -38,6 +39,7 @@ class Gatherer:
         router: where router pods listen.
         scheduler: kube-scheduler profile of engine pods.
         readings: what was heard of measured demands.
+        feeds: what was heard of price feeds, by URL.
         http: to ask routers with.
         client: to list HTTPRoutes with.
         node_pools: Karpenter's, of which pools are discovered; None where nobody asks.
@@ -48,6 +50,7 @@ class Gatherer:
     router: RouterSettings
     scheduler: str = SCHEDULER
     readings: Callable[[], Mapping[DemandKey, Reading]] = dict
+    feeds: Callable[[], Mapping[str, FeedReading]] = dict
     http: httpx.AsyncClient
     client: Client
     node_pools: NodePools | None = None
@@ -56,7 +59,8 @@ class Gatherer:
     def snapshot(self, now: datetime) -> Snapshot:
         """What is known now, without the routers."""
         objects = {KINDS[name]: items.values() for name, items in self.cache.view().items() if name in KINDS}
-        seen = observe(objects, fleet=self.fleet, router_versions={}, now=now, readings=self.readings())
+        heard, feeds = self.readings(), self.feeds()
+        seen = observe(objects, fleet=self.fleet, router_versions={}, now=now, readings=heard, feeds=feeds)
         policy = replace(seen.fleet, scheduler=self.scheduler)
         return replace(seen, fleet=policy, masks=next_masks(seen, now), unheard=self._unheard.of(seen, now))
 

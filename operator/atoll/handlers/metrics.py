@@ -56,6 +56,7 @@ class Metrics:
         cache_age: seconds since the oldest whole list.
         signal_queries: questions to Prometheus, by result.
         signal_seconds: time until their answer.
+        feed_queries: questions to price feeds, by result.
         leader: 1 while this operator may write.
         looked: when a loop last ended a look, by loop.
         loop_errors: unexpected errors caught in a loop, by loop.
@@ -105,6 +106,7 @@ class Metrics:
         self.signal_seconds = histogram(
             "demand_query_seconds", "Time until Prometheus answered, seconds.", buckets=_QUERY_BUCKETS
         )
+        self.feed_queries = counter("feed_queries", "Questions to price feeds, by what came of them.", "result")
         self.leader = gauge("leader", "1 while this operator holds the Lease and may write, else 0.")
         self.looked = gauge(
             "loop_looked_timestamp_seconds", "When a loop last ended a look without error, seconds since 1970.", "loop"

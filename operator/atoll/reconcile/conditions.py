@@ -74,6 +74,15 @@ def status_actions(
     return (ApplyStatus(intent=intent, live_uid=metadata.get("uid", "")), *_events(live, conditions, previous))
 
 
+def former(live: ObjectLike, kind: str) -> Condition | None:
+    """A condition as it was written last; None where it was not, or nobody can read it."""
+    for item in (live.get("status") or {}).get("conditions") or ():
+        if item.get("type") == kind and item.get("reason") in set(Reason):
+            status = {"True": True, "False": False}.get(item.get("status", ""))
+            return Condition(type=kind, status=status, reason=Reason(item["reason"]), message=item.get("message", ""))
+    return None
+
+
 def settle(value: Any, before: Any) -> Any:
     """A number rounded to three decimals, or the former one where it moved by less than a hundredth.
 

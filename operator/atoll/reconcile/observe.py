@@ -12,8 +12,10 @@ from typing import Any, TypeVar
 from atoll.api.demands import parse_demand_signal
 from atoll.api.fleetplan_io import read_plans
 from atoll.api.parse import parse_fleet, parse_gpu_node_pool, parse_model_demand, parse_performance_profile
+from atoll.api.pools import parse_price_feed
 from atoll.api.served_names import settle_served_names
 from atoll.domain.demand import DemandKey
+from atoll.domain.feed import FeedReading, Quoted
 from atoll.domain.fleet import Fleet
 from atoll.domain.objects import (
     DEPLOYMENT,
@@ -42,6 +44,7 @@ from atoll.reconcile.moments import EPOCH, parse_moment
 from atoll.reconcile.notice import notice_of
 from atoll.reconcile.ownership import is_ours
 from atoll.reconcile.plans import current_plan
+from atoll.reconcile.quoted import quoted
 from atoll.render import names
 from atoll.render.placement import CAPACITY_TYPE, INSTANCE_TYPE, REGION, ZONE
 from atoll.render.requests import GPU_RESOURCE
@@ -59,6 +62,7 @@ def observe(
     router_versions: Mapping[str, str | None],
     now: datetime | None = None,
     readings: Mapping[DemandKey, Reading] = MappingProxyType({}),
+    feeds: Mapping[str, FeedReading] = MappingProxyType({}),
 ) -> Snapshot:
     """The snapshot of one fleet.
 
@@ -68,12 +72,17 @@ def observe(
         router_versions: per router the configuration version it has taken; None where it cannot be read.
         now: the moment that schedules are read for; None makes a scheduled or measured demand a fault.
         readings: what was heard of measured demands.
+        feeds: what was heard of price feeds, by URL.
     """
     faults: dict[Reference, tuple[Fault, ...]] = {}
     policy = _only(_valid(objects, FLEET, parse_fleet, faults), lambda item: item.name == fleet)
-    pools = {
-        pool.name: pool for pool in _valid(objects, GPU_NODE_POOL, parse_gpu_node_pool, faults) if pool.fleet == fleet
-    }
+    prices = _quoted(objects, feeds, now) if now is not None else {}
+
+    def parse_pool(raw: ObjectLike) -> NodePool:
+        own = prices.get(raw["metadata"]["name"])
+        return parse_gpu_node_pool(raw, quotes=own.quotes if own else {})
+
+    pools = {pool.name: pool for pool in _valid(objects, GPU_NODE_POOL, parse_pool, faults) if pool.fleet == fleet}
     plans = tuple(plan for plan in read_plans(objects.get(FLEET_PLAN, ())) if plan.fleet == fleet)
     fleet_policy = policy or Fleet(name=fleet)
     signals = _signals(objects)
@@ -113,10 +122,21 @@ def observe(
             )
         ),
         measured=measured,
+        quoted=prices,
         masks=masks,
         objects={reference(raw): raw for kind, items in objects.items() if kind not in {NODE, POD} for raw in items},
         router_versions=router_versions,
     )
+
+
+def _quoted(objects: Objects, feeds: Mapping[str, FeedReading], now: datetime) -> dict[str, Quoted]:
+    """What is known of the prices of pools with a feed."""
+    found = {}
+    for raw in objects.get(GPU_NODE_POOL, ()):
+        feed = parse_price_feed(raw)
+        if feed is not None:
+            found[raw["metadata"]["name"]] = quoted(feed, feeds.get(feed.url), raw, now)
+    return found
 
 
 def _signals(objects: Objects) -> dict[DemandKey, DemandSignal]:

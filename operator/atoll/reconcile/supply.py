@@ -35,11 +35,11 @@ def _of_offering(
     pool: NodePool, offering: Offering, nodes: list[ObservedNode], held: Counter[str], *, masked: bool
 ) -> list[Supply]:
     fixed = pool.provisioning is Provisioning.FIXED
+    most = offering.max_nodes
+    if offering.quoted_nodes is not None:  # what is there can be had, whatever a feed says
+        most = min(most, max(offering.quoted_nodes, len(nodes)))
     shared = [node for node in nodes if held[node.name]]
-    if fixed or masked:
-        whole = min(len(nodes) - len(shared), offering.max_nodes)
-    else:
-        whole = max(0, offering.max_nodes - len(shared))
+    whole = min(len(nodes) - len(shared), most) if fixed or masked else max(0, most - len(shared))
     free: Counter[int] = Counter(max(0, node.gpus - held[node.name]) for node in shared)
 
     is_paid = fixed or offering.key.capacity_type is CapacityType.RESERVED

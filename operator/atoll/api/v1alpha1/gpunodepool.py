@@ -44,8 +44,22 @@ class OfferingItem(Schema, frozen=True, kw_only=True):
 
     zone: Annotated[Word, describe("Zone, such as us-east-2a.")]
     capacity_type: Annotated[CapacityType, describe("on-demand, spot or reserved.")]
-    price: Annotated[Price | None, describe("US$ per node and hour; absent: from the catalogue.")] = None
+    price: Annotated[Price | None, describe("US$ per node and hour; absent: of the feed, or the catalogue.")] = None
     max_nodes: Annotated[Annotated[int, Meta(ge=0, le=100_000)], describe("Most nodes that can be had at all.")]
+
+
+class FeedSettings(Schema, frozen=True, kw_only=True):
+    """Where prices and availability are heard: a JSON document, docs/howto/nodes.md."""
+
+    url: Annotated[
+        Annotated[str, Meta(pattern="^https?://[^/@]+(/.*)?$", max_length=1024)],
+        describe("Of the document; asked for without credentials."),
+    ]
+    interval: Annotated[Duration, describe("Between two questions.", between("5s", "24h"))] = "5m"
+    stale_after: Annotated[
+        Duration,
+        describe("Age from which on what was heard is too old: the last good prices are kept.", between("10s", "168h")),
+    ] = "1h"
 
 
 class AllocatableResources(Schema, frozen=True, kw_only=True):
@@ -83,6 +97,9 @@ class GPUNodePoolSpec(Schema, frozen=True, kw_only=True):
             list_map_keys=["zone", "capacityType"],
         ),
     ]
+    feed: Annotated[
+        FeedSettings | None, describe("Prices and availability of offerings without a price of their own.")
+    ] = None
     provisioning: Annotated[
         Provisioning,
         describe(

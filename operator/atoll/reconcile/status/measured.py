@@ -5,7 +5,7 @@ from typing import Any
 from atoll.domain.objects import ObjectLike
 from atoll.domain.reason import Reason
 from atoll.domain.signal import Measured
-from atoll.reconcile.conditions import Condition
+from atoll.reconcile.conditions import Condition, former
 from atoll.reconcile.measured import read_kept
 from atoll.reconcile.moments import format_moment
 
@@ -21,7 +21,7 @@ def measured_condition(measured: Measured | None, live: ObjectLike) -> tuple[Con
     if measured is None:
         return ()
     if measured.reason is Reason.AWAITING_SIGNAL:
-        before = _former(live)
+        before = former(live, "Measured")
         if before is not None:
             return (before,)
     status = None if measured.reason is Reason.AWAITING_SIGNAL else not measured.held
@@ -56,14 +56,3 @@ def measured_fields(measured: Measured | None, live: ObjectLike, *, rate: float,
     if measured.held and measured.sampled_at is not None:
         fields["measuredUntil"] = format_moment(measured.sampled_at)
     return {"measured": fields}
-
-
-def _former(live: ObjectLike) -> Condition | None:
-    """The condition as it was written last; None where it was not, or nobody can read it."""
-    for item in (live.get("status") or {}).get("conditions") or ():
-        if item.get("type") == "Measured" and item.get("reason") in set(Reason):
-            status = {"True": True, "False": False}.get(item.get("status", ""))
-            return Condition(
-                type="Measured", status=status, reason=Reason(item["reason"]), message=item.get("message", "")
-            )
-    return None

@@ -4,11 +4,12 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
+from atoll.domain.feed import Quoted
 from atoll.domain.objects import GPU_NODE_POOL, Action, ObjectLike, Reference
 from atoll.domain.pool import NodePool, OfferingKey, Provisioning
 from atoll.domain.reason import Reason
 from atoll.domain.snapshot import Snapshot
-from atoll.reconcile.conditions import Condition, status_actions
+from atoll.reconcile.conditions import Condition, former, status_actions
 from atoll.reconcile.moments import format_moment
 from atoll.reconcile.status.view import View
 from atoll.reconcile.supply import supplies
@@ -20,8 +21,10 @@ def pool_status(view: View, ref: Reference, live: ObjectLike) -> tuple[Action, .
     faults = snapshot.faults.get(ref)
     if faults:
         fault = faults[0]
-        conditions = (Condition(type="Ready", status=False, reason=fault.reason, message=str(fault)),)
-        return status_actions(GPU_NODE_POOL, live, {}, conditions, now)
+        readiness = Condition(type="Ready", status=False, reason=fault.reason, message=str(fault))
+        return status_actions(
+            GPU_NODE_POOL, live, {}, (readiness, *priced_condition(snapshot.quoted.get(ref.name), live)), now
+        )
     pool = snapshot.pools.get(ref.name)
     if pool is None:
         return ()  # of another fleet
@@ -55,7 +58,8 @@ def pool_status(view: View, ref: Reference, live: ObjectLike) -> tuple[Action, .
         "costPerHour": sum(item["usedNodes"] * item["pricePerHour"] for item in offerings),
         "offerings": offerings,
     }
-    return status_actions(GPU_NODE_POOL, live, fields, (_pool_condition(pool, snapshot, ready, now),), now)
+    said = (_pool_condition(pool, snapshot, ready, now), *priced_condition(snapshot.quoted.get(ref.name), live))
+    return status_actions(GPU_NODE_POOL, live, fields, said, now)
 
 
 def _pool_condition(pool: NodePool, snapshot: Snapshot, ready: Counter[OfferingKey | None], now: datetime) -> Condition:
@@ -79,3 +83,14 @@ def _pool_condition(pool: NodePool, snapshot: Snapshot, ready: Counter[OfferingK
 def _masked(snapshot: Snapshot, offering: OfferingKey, now: datetime) -> bool:
     mask = snapshot.masks.get(offering)
     return mask is not None and now < mask.until
+
+
+def priced_condition(prices: Quoted | None, live: ObjectLike) -> tuple[Condition, ...]:
+    """Condition ``Priced``; none where there is no feed, and as it was until an operator that has started has asked."""
+    if prices is None:
+        return ()
+    before = former(live, "Priced")
+    if prices.reason is Reason.AWAITING_SIGNAL:
+        return (before,) if before is not None else ()
+    is_good = prices.reason is Reason.PRICED
+    return (Condition(type="Priced", status=is_good, reason=prices.reason, message=prices.message),)
