@@ -24,6 +24,8 @@ class Sample:
 
     at: float
     replicas: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    phases: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Of strategies that serve one phase only: with which others they pair, and the phase."""
 
 
 class ServiceWatch:
@@ -50,7 +52,15 @@ class ServiceWatch:
     def lowest(self, demand: str) -> float:
         """Least requests/s that the serving replicas of a demand carried, by the rates of the plans that chose them."""
         assert len(self.samples) > 1, "nothing was sampled"
-        return min(sum(self._rates[demand, each] for each in sample.replicas[demand]) for sample in self.samples)
+        return min(self._carried(demand, sample) for sample in self.samples)
+
+    def _carried(self, demand: str, sample: Sample) -> float:
+        """Pairs carry what the lesser of their sides does."""
+        sides: dict[tuple[str, str], float] = defaultdict(float)
+        for each in sample.replicas[demand]:
+            sides[sample.phases.get(each, ("", ""))] += self._rates[demand, each]
+        pairs = {pair for pair, _ in sides if pair}
+        return sides["", ""] + sum(min(sides[pair, "prefill"], sides[pair, "decode"]) for pair in pairs)
 
     def _run(self) -> None:
         while not self._stop.wait(_SECONDS):
@@ -75,6 +85,8 @@ def sample(pods: list[Object]) -> Sample:
         labels = pod["metadata"]["labels"]
         if labels.get(names.STAGE, "0") == "0" and is_serving(pod) and replica_of(pod) not in broken:
             found.replicas[labels[names.DEMAND]].append(labels[names.STRATEGY])
+            if names.PHASE in labels:
+                found.phases[labels[names.STRATEGY]] = (labels[names.PAIR], labels[names.PHASE])
     return found
 
 

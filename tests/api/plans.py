@@ -7,7 +7,7 @@ from atoll.domain.gpu import CapacityType
 from atoll.domain.plan import Plan, PlannedDemand, PlannedNodes, PlannedReplicas
 from atoll.domain.pool import OfferingKey
 from atoll.domain.problem import ReplicaGroup, ReplicaSite
-from atoll.domain.strategy import EngineName, Stage, Strategy
+from atoll.domain.strategy import EngineName, Phase, Stage, Strategy
 
 L4 = OfferingKey(pool="l4", zone="us-east-2a", capacity_type=CapacityType.SPOT)
 H100 = OfferingKey(pool="h100", zone="us-east-2a", capacity_type=CapacityType.SPOT)
@@ -20,6 +20,7 @@ STRATEGY = Strategy(
     quantisation=Quantisation.BF16,
     max_sequences=64,
     max_context=8192,
+    phase=Phase.DECODE,
 )
 
 
@@ -31,6 +32,7 @@ def replicas(demand: DemandKey = CHAT, count: int = 3, max_sequences: int = 64) 
         quantisation=STRATEGY.quantisation,
         max_sequences=max_sequences,
         max_context=STRATEGY.max_context,
+        phase=STRATEGY.phase,
     )
     return PlannedReplicas(
         group=ReplicaGroup(demand=demand, strategy=strategy, site=ReplicaSite(offerings=(L4, H100)), count=count),

@@ -91,6 +91,7 @@ def model_demand() -> dict[str, Any]:
                     {"name": "A", "value": "b"},
                     {"name": "T", "valueFrom": {"secretKeyRef": {"name": "hf", "key": "token", "optional": True}}},
                 ],
+                "pairs": True,
                 "podTemplate": {
                     "labels": {"team": "a"},
                     "annotations": {"note": "b"},

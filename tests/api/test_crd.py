@@ -91,7 +91,9 @@ def test_every_optional_spec_field_has_a_default_or_means_something_when_absent(
         "FleetPlan": {
             ".spec.baselinePerHour",
             ".spec.demands[].alternatives[].winsBelow",
+            ".spec.demands[].alternatives[].strategy.phase",
             ".spec.demands[].bindings[].savesPerHour",
+            ".spec.demands[].replicas[].strategy.phase",
             ".spec.shard",
             ".spec.worths[].mostPerHour",
         },

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from atoll.domain.plan import Plan, PlannedDemand, PlannedNodes, PlannedReplicas
 from atoll.domain.pool import OfferingKey
 from atoll.domain.problem import Level, ReplicaGroup, ReplicaSite
 from atoll.domain.reason import Fault, Reason
-from atoll.domain.strategy import EngineName, Limit, PerformanceSource, Stage, Strategy, Template
+from atoll.domain.strategy import EngineName, Limit, PerformanceSource, Phase, Stage, Strategy, Template
 from atoll.domain.workload import Lengths, Objectives, Workload
 from atoll.report.comparison import SCHEMA_VERSION as COMPARISON_VERSION
 from atoll.report.comparison import Comparison, side_of
@@ -137,7 +138,7 @@ def documented(command: str) -> dict[str, str]:
 def strategies() -> StrategiesReport:
     """A report in which nothing is empty."""
     template = Template(
-        strategy=STRATEGY,
+        strategy=replace(STRATEGY, phase=Phase.DECODE),
         rate=1.5,
         ttft_seconds=0.4,
         tpot_seconds=0.03,

@@ -15,13 +15,13 @@ from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import NodePool, OfferingKey
 from atoll.domain.problem import ReplicaSite
 from atoll.domain.reason import InvalidObjectError, Reason
-from atoll.domain.strategy import Strategy
+from atoll.domain.strategy import Phase, Strategy
 from atoll.render import names
 from atoll.render.deployment import replica_deployments, single_stage_deployment
 from atoll.render.disruptionbudget import disruption_budgets
 from atoll.render.placement import CAPACITY_TYPE, INSTANCE_TYPE, ZONE
 from atoll.render.pod import start_budget_seconds
-from atoll.render.service import rendezvous_service, router_service
+from atoll.render.service import prefill_service, rendezvous_service, router_service
 from golden import assert_golden
 from render.sample import DEMAND, FLEET, H100, OWNED, PIPELINE, POOLS, SINGLE, SITE, as_yaml, demand, offering
 
@@ -80,6 +80,22 @@ def test_a_pipeline_of_two_kinds_is_one_deployment_per_stage_and_a_rendezvous() 
     stages = replica()
 
     assert_golden(GOLDEN / "pipeline.yaml", written([*stages, rendezvous_service(DEMAND, stages[0])]))
+
+
+def test_a_pair_is_prefill_behind_a_service_and_decode_behind_its_proxy() -> None:
+    sides = [replace(SINGLE, phase=phase) for phase in Phase]
+    prefill, decode = (single(strategy=side) for side in sides)
+    service = prefill_service(DEMAND, sides[0], offering("h100x8").zone)
+    engine, proxy = decode["spec"]["template"]["spec"]["containers"]
+    selector = service["spec"]["selector"]
+
+    assert selector.items() <= prefill["spec"]["template"]["metadata"]["labels"].items()
+    assert not selector.items() <= decode["spec"]["template"]["metadata"]["labels"].items()
+    assert f"//{service['metadata']['name']}." in {e["name"]: e["value"] for e in proxy["env"]}["ATOLL_PREFILL"]
+    assert proxy["image"] == engine["image"]
+    assert len(prefill["spec"]["template"]["spec"]["containers"]) == 1
+    proxy["args"] = ["(source of atoll.pairproxy.proxy)"]
+    assert_golden(GOLDEN / "pair.yaml", written([prefill, decode, service]))
 
 
 def test_the_routers_service_and_the_budgets() -> None:

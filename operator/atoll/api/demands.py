@@ -346,6 +346,7 @@ def _engine(choice: EngineChoice) -> Engine:
         image=choice.image or Engine().image,
         args=choice.args,
         env=tuple(sparse(variable) for variable in choice.env),
+        pairs=choice.pairs,
         pod_template=sparse(choice.pod_template),
     )
 

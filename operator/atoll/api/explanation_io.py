@@ -29,6 +29,7 @@ def strategy_item(strategy: Strategy) -> StrategyItem:
         quantisation=strategy.quantisation,
         max_sequences=strategy.max_sequences,
         max_context=strategy.max_context,
+        phase=strategy.phase,
     )
 
 
@@ -41,6 +42,7 @@ def strategy_of(item: StrategyItem) -> Strategy:
         quantisation=item.quantisation,
         max_sequences=item.max_sequences,
         max_context=item.max_context,
+        phase=item.phase,
     )
 
 

@@ -91,6 +91,7 @@ class Engine:
         image: container image.
         args: further arguments, appended to ours.
         env: environment variables as Kubernetes EnvVar objects (literal values or secret references).
+        pairs: prefill and decode may run on replicas of their own, in pairs.
         pod_template: the user's overlay of the pod template, the typed allow-list of docs/reference/modeldemand.md.
     """
 
@@ -98,6 +99,7 @@ class Engine:
     image: str = "vllm/vllm-openai:v0.24.0"
     args: tuple[str, ...] = ()
     env: tuple[Mapping[str, object], ...] = ()
+    pairs: bool = False
     pod_template: Mapping[str, object] = field(default_factory=dict)
 
 

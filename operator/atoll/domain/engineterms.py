@@ -33,6 +33,7 @@ class EngineTerms:
         most_sequences: most sequences in flight in one replica.
         on_loading: how weights can be quantised on loading: what the engine calls it, by published and held form.
         fraction_of_all: its memory fraction counts activations and graphs too; else weights and KV alone.
+        hands_over: one of its replicas can decode what another has prefilled, both of one stage.
     """
 
     name: EngineName
@@ -42,6 +43,7 @@ class EngineTerms:
     most_sequences: int
     on_loading: Mapping[tuple[Quantisation, Quantisation], str]
     fraction_of_all: bool
+    hands_over: bool
 
     def holds(self, published: Quantisation, wanted: Quantisation) -> bool:
         """Whether weights published in one form can be held in another."""
@@ -70,6 +72,7 @@ TERMS: Mapping[EngineName, EngineTerms] = MappingProxyType(
             most_sequences=1024,
             on_loading=MappingProxyType({(Quantisation.BF16, Quantisation.FP8): "fp8"}),
             fraction_of_all=True,
+            hands_over=True,
         ),
         EngineName.SGLANG: EngineTerms(
             name=EngineName.SGLANG,
@@ -81,6 +84,7 @@ TERMS: Mapping[EngineName, EngineTerms] = MappingProxyType(
             most_sequences=1024,
             on_loading=MappingProxyType({(Quantisation.BF16, Quantisation.FP8): "fp8"}),
             fraction_of_all=False,
+            hands_over=False,
         ),
     }
 )

@@ -85,7 +85,7 @@ class Strategy:
     @property
     def variant(self) -> str:
         """What prefill and decode must have in common for one to read the other's KV."""
-        return f"{self.engine}-{self.quantisation}"
+        return f"{self.engine}-{self.quantisation}-tp{self.tp}"
 
     @cached_property
     def gpus(self) -> int:
@@ -101,7 +101,8 @@ class Strategy:
         """Read as ``2 x H100-80GB tp4 + 1 x L40S-48GB tp4 (30+30+20 layers, bf16)``."""
         kinds = " + ".join(f"{count} x {kind} tp{self.tp}" for kind, count in self.need.items())
         layers = "+".join(str(stage.layers) for stage in self.stages)
-        return f"{kinds} ({layers} layers, {self.quantisation})"
+        phase = f", {self.phase.lower()} only" if self.phase is not None else ""
+        return f"{kinds} ({layers} layers, {self.quantisation}{phase})"
 
 
 class PerformanceSource(StrEnum):
@@ -121,6 +122,7 @@ class Limit(StrEnum):
     KV_MEMORY = "KVMemory"
     COMPUTE = "Compute"
     SEQUENCES = "Sequences"
+    KV_TRANSFER = "KVTransfer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,12 @@ from atoll.domain.objects import ObjectLike, Reference, reference
 from atoll.domain.plan import Plan, PlannedReplicas
 from atoll.domain.reason import Fault, InvalidObjectError
 from atoll.domain.snapshot import Snapshot
+from atoll.domain.strategy import Phase
 from atoll.reconcile.drain import is_draining
 from atoll.reconcile.gateway import wanted_routes
 from atoll.reconcile.routing import routed_demands
 from atoll.reconcile.running import DeploymentId, is_lost, pods_by_deployment
+from atoll.reconcile.sides import side_of
 from atoll.reconcile.wanted import Desired, WantedDeployment
 from atoll.render import names
 from atoll.render.deployment import replica_deployments, single_stage_deployment
@@ -20,7 +22,7 @@ from atoll.render.disruptionbudget import disruption_budgets
 from atoll.render.router.configuration import RouterConfiguration, router_config_map, router_configuration
 from atoll.render.router.routing import RouterSettings
 from atoll.render.router.workload import router_objects, router_references
-from atoll.render.service import rendezvous_service, router_service
+from atoll.render.service import prefill_service, rendezvous_service, router_service
 
 
 def desired_objects(
@@ -86,7 +88,12 @@ def _of_demand(
     companions: dict[Reference, ObjectLike] = {}
     single = multi = 0
     for item in replicas:
-        service = router_service(demand, item.group.strategy)
+        strategy = item.group.strategy
+        service = (
+            prefill_service(demand, strategy, item.group.site.zone)
+            if strategy.phase is Phase.PREFILL
+            else router_service(demand, strategy)
+        )
         companions[reference(service)] = service
         if len(item.group.strategy.stages) == 1:
             single += item.group.count
@@ -123,6 +130,7 @@ def _single(snapshot: Snapshot, demand: Demand, item: PlannedReplicas) -> Wanted
         gpus=group.strategy.tp,
         count=group.count,
         rate=item.rate,
+        side=side_of(group.strategy, group.site.zone),
     )
 
 

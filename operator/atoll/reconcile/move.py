@@ -13,6 +13,7 @@ from atoll.reconcile.drain import is_drained, is_draining, is_found
 from atoll.reconcile.gateway import differs_exactly, unacknowledged
 from atoll.reconcile.running import DeploymentId, is_lost, node_is_gone, pods_by_deployment, replica_id, whole_replicas
 from atoll.reconcile.service import rates
+from atoll.reconcile.sides import Side, side_of
 from atoll.reconcile.wanted import Desired
 
 
@@ -113,6 +114,11 @@ class Move:
             return wanted.rate
         item = self.live[key]
         return self._rates.get((item.demand, item.strategy.id), 0.0)
+
+    def side(self, key: DeploymentId) -> Side:
+        """Which side of which pair the replicas of a Deployment are on."""
+        item = self.live[key]
+        return side_of(item.strategy, item.offering.zone)
 
     def drained(self, pod: ObservedPod) -> bool:
         """The pod has been out of the router for the fleet's drain time."""

@@ -104,5 +104,6 @@ def demand_digest(demand: Demand) -> str:
         demand.quantisations,
         demand.placement,
         demand.engine.name,
+        demand.engine.pairs,
     ]
     return digest(inputs)

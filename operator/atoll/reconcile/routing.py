@@ -6,7 +6,7 @@ from atoll.domain.demand import DemandKey
 from atoll.domain.objects import MODEL_DEMAND, ObjectLike
 from atoll.domain.plan import Plan
 from atoll.domain.snapshot import Snapshot
-from atoll.domain.strategy import Strategy
+from atoll.domain.strategy import Phase, Strategy
 from atoll.reconcile.service import rates
 from atoll.render import names
 from atoll.render.router.routing import RoutedModel, RouterEndpoint, endpoint_weight
@@ -32,6 +32,7 @@ def routed_demands(snapshot: Snapshot, plan: Plan | None) -> tuple[RoutedModel, 
                 weight=endpoint_weight(rate.get((key, identity), 0.0)),
             )
             for identity, strategy in sorted(strategies[key].items())
+            if strategy.phase is not Phase.PREFILL
         )
         models.append(RoutedModel(key=key, served_names=served, endpoints=endpoints))
     return tuple(models)

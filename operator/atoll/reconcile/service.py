@@ -1,14 +1,15 @@
 """How much is served now: replicas wanted and Ready, and the rate that they carry, by demand."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from atoll.domain.demand import DemandKey
 from atoll.domain.plan import Plan
-from atoll.domain.snapshot import Snapshot
+from atoll.domain.snapshot import ObservedDeployment, Snapshot
 from atoll.reconcile.drain import is_draining
 from atoll.reconcile.running import is_lost, pods_by_deployment, replica_id, whole_replicas
+from atoll.reconcile.sides import Side, carried, side_of
 from atoll.reconcile.wanted import Desired
 
 
@@ -45,28 +46,42 @@ def rates(snapshot: Snapshot) -> dict[tuple[DemandKey, str], float]:
 
 def routable_replicas(snapshot: Snapshot) -> Counter[tuple[DemandKey, str]]:
     """Replicas that requests reach and will go on reaching, by demand and strategy id."""
+    found: Counter[tuple[DemandKey, str]] = Counter()
+    for item, count in _reachable(snapshot):
+        found[item.demand, item.strategy.id] += count
+    return found
+
+
+def _reachable(snapshot: Snapshot) -> Iterator[tuple[ObservedDeployment, int]]:
+    """Deployments of first stages, with the replicas of theirs that requests reach."""
     pods = pods_by_deployment(snapshot)
     whole = whole_replicas(snapshot, pods)
-    found: Counter[tuple[DemandKey, str]] = Counter()
     for item in snapshot.deployments:
         if item.stage == 0 and (item.replica < 0 or replica_id(item) in whole):
-            found[item.demand, item.strategy.id] += sum(
-                pod.ready and not is_lost(pod, snapshot) and not is_draining(pod)
-                for pod in pods.get((item.namespace, item.name), ())
+            yield (
+                item,
+                sum(
+                    pod.ready and not is_lost(pod, snapshot) and not is_draining(pod)
+                    for pod in pods.get((item.namespace, item.name), ())
+                ),
             )
-    return found
 
 
 def service_of(snapshot: Snapshot, plan: Plan | None, desired: Desired) -> Service:
     """What is served at the moment of a snapshot."""
     rate = rates(snapshot)
     pods = pods_by_deployment(snapshot)
-    by_strategy = routable_replicas(snapshot)
     wanted: Counter[DemandKey] = Counter()
     for group in plan.groups if plan else ():
         wanted[group.demand] += group.count
     ready: Counter[DemandKey] = Counter()
-    served: dict[DemandKey, float] = defaultdict(float)
+    by_strategy: Counter[tuple[DemandKey, str]] = Counter()
+    sides: dict[DemandKey, dict[Side, float]] = defaultdict(lambda: defaultdict(float))
+    for item, count in _reachable(snapshot):
+        ready[item.demand] += count
+        by_strategy[item.demand, item.strategy.id] += count
+        served = count * rate.get((item.demand, item.strategy.id), 0.0)
+        sides[item.demand][side_of(item.strategy, item.offering.zone)] += served
     waiting: dict[DemandKey, str] = defaultdict(str)
     leaving = 0
     for item in snapshot.deployments:
@@ -78,14 +93,11 @@ def service_of(snapshot: Snapshot, plan: Plan | None, desired: Desired) -> Servi
             continue
         keep = desired.deployments.get((item.namespace, item.name))
         leaving += max(0, item.replicas - (keep.count if keep else 0))
-    for (demand, strategy), count in by_strategy.items():
-        ready[demand] += count
-        served[demand] += count * rate.get((demand, strategy), 0.0)
     return Service(
         wanted_replicas=wanted,
         ready_replicas=ready,
         ready_by_strategy=by_strategy,
-        served_rate=served,
+        served_rate=defaultdict(float, {key: carried(rates_of) for key, rates_of in sides.items()}),
         waiting=waiting,
         leaving_replicas=leaving,
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from atoll.domain.demand import DemandKey
 from atoll.reconcile.move import Move
 from atoll.reconcile.room import Room
+from atoll.reconcile.sides import Side, carried
 from atoll.reconcile.victims import Victim
 
 _TOLERANCE = 1e-9
@@ -19,42 +20,48 @@ class Spare:
 
     def __init__(self, move: Move, room: Room, victims: Iterable[Victim]) -> None:
         self._wanted: dict[DemandKey, float] = defaultdict(float)
-        self._spare: dict[DemandKey, float] = defaultdict(float)
+        self._serving: dict[DemandKey, dict[Side, float]] = defaultdict(lambda: defaultdict(float))
         self._starting = set(move.grown)
         self._leaving: set[DemandKey] = set()
+        asked: dict[DemandKey, dict[Side, float]] = defaultdict(lambda: defaultdict(float))
         for key, wanted in move.desired.deployments.items():
             if wanted.stage == 0:
-                self._wanted[wanted.demand] += wanted.count * wanted.rate
+                asked[wanted.demand][wanted.side] += wanted.count * wanted.rate
             if key in move.live:
                 serving = move.serving(key) + len(move.leaving(key)) + move.draining(key)
                 if move.live[key].replicas > serving + room.stuck(key):
                     self._starting.add(wanted.demand)
         for key, item in move.live.items():
             if item.stage == 0 and move.whole(key):
-                self._spare[item.demand] += move.relied_on(key) * move.rate(key)
+                self._serving[item.demand][move.side(key)] += move.relied_on(key) * move.rate(key)
         for victim in victims:
             if victim.draining:  # decided anew, as if it still served
-                self._spare[victim.demand] += victim.rate
-        for demand, rate in self._wanted.items():
-            self._spare[demand] -= rate
+                self._serving[victim.demand][victim.side] += victim.rate
+        self._wanted.update({demand: carried(rates) for demand, rates in asked.items()})
 
     def without(self, victim: Victim) -> None:
         """Count a victim out."""
-        self._spare[victim.demand] -= victim.rate
+        self._serving[victim.demand][victim.side] -= victim.rate
         if victim.head is not None:
             self._leaving.add(victim.demand)
 
     def suffices(self, victim: Victim) -> bool:
         """What is wanted is served without the victim."""
-        return self._spare[victim.demand] - victim.rate >= -_TOLERANCE
+        return self._left(victim) >= -_TOLERANCE
 
     def breakable(self, victim: Victim) -> bool:
         """Most of what is wanted is served without the victim, or it is the first of its demand to go."""
         if victim.demand not in self._leaving:
             return True
         least = -_BREAKABLE * self._wanted[victim.demand]
-        return not victim.refilled and self._spare[victim.demand] - victim.rate >= least - _TOLERANCE
+        return not victim.refilled and self._left(victim) >= least - _TOLERANCE
 
     def starting(self, demand: DemandKey) -> bool:
         """Replicas of a demand start on nodes that are there or will come."""
         return demand in self._starting
+
+    def _left(self, victim: Victim) -> float:
+        """What serves its demand beyond what is wanted, without the victim, requests/s."""
+        rates = dict(self._serving[victim.demand])
+        rates[victim.side] = rates.get(victim.side, 0.0) - victim.rate
+        return carried(rates) - self._wanted[victim.demand]

@@ -10,6 +10,7 @@ from atoll.domain.snapshot import ObservedPod
 from atoll.reconcile.drain import is_draining
 from atoll.reconcile.move import Move
 from atoll.reconcile.running import DeploymentId, is_lost, replica_id
+from atoll.reconcile.sides import Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class Victim:
         priority: of the demand.
         head: the pod that requests reach; None where there is none, or none that is Ready.
         rate: requests/s that go with it, 0 where its node goes anyway.
+        side: which side of which pair it is on.
         gpus: that come free, by offering.
         refilled: it is wanted, only not there: its ReplicaSet replaces it.
     """
@@ -31,6 +33,7 @@ class Victim:
     priority: int
     head: ObservedPod | None
     rate: float
+    side: Side
     gpus: Mapping[OfferingKey, int]
     refilled: bool = False
 
@@ -85,6 +88,7 @@ def _victim(move: Move, keys: tuple[DeploymentId, ...], head: ObservedPod | None
         priority=move.priority(demand),
         head=head,
         rate=move.rate(keys[0]) if serves else 0.0,
+        side=move.side(keys[0]),
         gpus=gpus,
         refilled=refilled,
     )

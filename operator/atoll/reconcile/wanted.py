@@ -8,6 +8,7 @@ from atoll.domain.objects import ObjectLike, Reference
 from atoll.domain.pool import OfferingKey
 from atoll.domain.reason import Fault
 from atoll.reconcile.running import DeploymentId
+from atoll.reconcile.sides import Side
 from atoll.render import names
 
 
@@ -22,6 +23,7 @@ class WantedDeployment:
         gpus: of one pod.
         count: replicas wanted.
         rate: requests/s of one replica.
+        side: which side of which pair it is on.
         replica: replica index of a multi-stage replica; -1 for a single-stage Deployment.
         stage: stage index.
     """
@@ -32,6 +34,7 @@ class WantedDeployment:
     gpus: int
     count: int
     rate: float
+    side: Side = (None, "", "")
     replica: int = -1
     stage: int = 0
 

@@ -24,6 +24,8 @@ OFFERING = "atoll.dev/offering"
 REPLICA = "atoll.dev/replica"
 STAGE = "atoll.dev/stage"
 PIPELINE = "atoll.dev/pipeline"
+PHASE = "atoll.dev/phase"
+PAIR = "atoll.dev/pair"
 ROUTABLE = "atoll.dev/routable"
 
 STRATEGY_SPEC = "atoll.dev/strategy-spec"
@@ -117,6 +119,16 @@ def stage_name(demand: DemandKey, template: str, replica: int, stage: int) -> st
 def service_name(demand: DemandKey, strategy: Strategy) -> str:
     """Name of the Service through which the router reaches the replicas of one strategy."""
     return f"{demand.name}-{strategy.id}"
+
+
+def pair(strategy: Strategy, zone: str) -> str:
+    """Value of the label :data:`PAIR`: replicas of one demand that have it hand over to each other."""
+    return content_hash([strategy.variant, zone])
+
+
+def prefill_service_name(demand: DemandKey, pair_label: str) -> str:
+    """Name of the Service through which decode replicas reach those that prefill for them."""
+    return f"{demand.name}-{pair_label}-prefill"
 
 
 def service_host(service: str, namespace: str, cluster_domain: str = "cluster.local") -> str:

@@ -8,12 +8,13 @@ from atoll.domain.demand import Demand
 from atoll.domain.fleet import RouterPolicy
 from atoll.domain.pool import NodePool, OfferingKey
 from atoll.domain.reason import Fault, InvalidObjectError, Reason
-from atoll.domain.strategy import Strategy
+from atoll.domain.strategy import Phase, Strategy
 from atoll.render import names
 from atoll.render.engines import stage_process
-from atoll.render.engines.stage import HTTP_PORT, RENDEZVOUS_PORT, StageContext
+from atoll.render.engines.stage import BEHIND_PROXY_PORT, HTTP_PORT, RENDEZVOUS_PORT, StageContext
 from atoll.render.overlay import Overlay, merge_named
 from atoll.render.placement import node_selector, tolerations
+from atoll.render.proxy import proxy_container
 from atoll.render.quantities import mebibytes
 from atoll.render.requests import StageShare, stage_share
 from atoll.render.weights import weights
@@ -129,7 +130,7 @@ def pod_template(pod: StagePod) -> dict[str, Any]:
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "terminationGracePeriodSeconds": pod.drain_seconds + pod.grace_seconds + STOP_MARGIN_SECONDS,
-            "containers": [_container(pod, overlay, share)],
+            "containers": [_container(pod, overlay, share), *_proxies(pod)],
             "volumes": merge_named(own_volumes, overlay.volumes, "name"),
         },
     }
@@ -154,9 +155,17 @@ def _labels(pod: StagePod) -> dict[str, str]:
         names.OFFERING: names.offering_label(pod.offering),
         names.STAGE: str(pod.stage),
         names.PIPELINE: str(pod.multistage).lower(),
+        **_pair_labels(pod),
         **pod.labels,
     }
     return {**labels, names.ROUTABLE: "true"} if pod.stage == 0 else labels
+
+
+def _pair_labels(pod: StagePod) -> dict[str, str]:
+    phase = pod.strategy.phase
+    if phase is None:
+        return {}
+    return {names.PHASE: phase.lower(), names.PAIR: names.pair(pod.strategy, pod.offering.zone)}
 
 
 def _annotations(pod: StagePod) -> dict[str, str]:
@@ -214,7 +223,8 @@ def _container(pod: StagePod, overlay: Overlay, share: StageShare) -> dict[str, 
 def _ports(pod: StagePod) -> dict[str, Any]:
     if pod.stage > 0:
         return {}
-    ports = {"http": HTTP_PORT, "rendezvous": RENDEZVOUS_PORT} if pod.multistage else {"http": HTTP_PORT}
+    http = BEHIND_PROXY_PORT if pod.strategy.phase is Phase.DECODE else HTTP_PORT
+    ports = {"http": http, "rendezvous": RENDEZVOUS_PORT} if pod.multistage else {"http": http}
     return {
         "ports": [{"name": name, "containerPort": number, "protocol": "TCP"} for name, number in ports.items()],
     }
@@ -243,3 +253,20 @@ def _probes(pod: StagePod) -> dict[str, Any]:
         "livenessProbe": probe(_LIVENESS_PERIOD, 6),
         "readinessProbe": probe(_READINESS_PERIOD, 2),
     }
+
+
+def _proxies(pod: StagePod) -> list[dict[str, Any]]:
+    """A decode engine's proxy, which has prompts prefilled elsewhere."""
+    if pod.strategy.phase is not Phase.DECODE:
+        return []
+    prefill = names.prefill_service_name(pod.demand.key, names.pair(pod.strategy, pod.offering.zone))
+    return [
+        {
+            **proxy_container(
+                image=pod.demand.engine.image,
+                prefill=names.service_host(prefill, pod.demand.key.namespace),
+                grace_seconds=pod.grace_seconds,
+            ),
+            **_lifecycle(pod),
+        }
+    ]

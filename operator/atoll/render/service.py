@@ -4,7 +4,7 @@ from typing import Any
 
 from atoll.domain.demand import Demand
 from atoll.domain.objects import SERVICE, ObjectLike
-from atoll.domain.strategy import Strategy
+from atoll.domain.strategy import Phase, Strategy
 from atoll.render import names
 from atoll.render.engines.stage import HTTP_PORT, RENDEZVOUS_PORT
 
@@ -27,6 +27,29 @@ def router_service(demand: Demand, strategy: Strategy) -> dict[str, Any]:
         ports={"http": HTTP_PORT},
         not_ready=False,
     )
+
+
+def prefill_service(demand: Demand, strategy: Strategy, zone: str) -> dict[str, Any]:
+    """Service over the Ready prefill replicas of a pair: what the proxies of its decode replicas call.
+
+    It has an address of its own, so that each connection goes to another replica.
+    """
+    label = names.pair(strategy, zone)
+    service = _headless(
+        demand=demand,
+        name=names.prefill_service_name(demand.key, label),
+        labels={names.PAIR: label},
+        selector={
+            names.DEMAND: demand.key.name,
+            names.PAIR: label,
+            names.PHASE: Phase.PREFILL.lower(),
+            names.ROUTABLE: "true",
+        },
+        ports={"http": HTTP_PORT},
+        not_ready=False,
+    )
+    del service["spec"]["clusterIP"]
+    return service
 
 
 def rendezvous_service(demand: Demand, leader: ObjectLike) -> dict[str, Any]:

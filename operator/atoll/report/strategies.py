@@ -34,7 +34,7 @@ class RatedStrategy:
         verdict: what became of it.
         price_per_hour: US$/h of the GPUs of one replica, in the cheapest place that has them all; None where no zone
             offers all its GPU kinds on one capacity type.
-        frontier: kept, and no other kept strategy is as fast for less.
+        frontier: kept, serves both phases, and no other such strategy is as fast for less.
     """
 
     template: Template
@@ -131,7 +131,11 @@ class Prices:
 def with_frontier(strategies: Iterable[RatedStrategy]) -> tuple[RatedStrategy, ...]:
     """In the order of the report, with the frontier of rate against price marked."""
     found = sorted(strategies, key=_order)
-    priced = [item for item in found if item.verdict is Verdict.KEPT and item.price_per_hour is not None]
+    priced = [
+        item
+        for item in found
+        if item.verdict is Verdict.KEPT and item.price_per_hour is not None and item.template.strategy.phase is None
+    ]
     best, frontier = 0.0, set()
     for item in sorted(priced, key=lambda each: (each.price_per_hour or 0.0, -each.template.rate)):
         if item.template.rate > best:
@@ -178,6 +182,7 @@ def _strategy(item: RatedStrategy, of: DemandStrategies, rate_confidence: float)
         "tp": strategy.tp,
         "stages": [{"gpuKind": stage.gpu_kind, "layers": stage.layers} for stage in strategy.stages],
         "quantisation": strategy.quantisation.value,
+        "phase": strategy.phase.value if strategy.phase else None,
         "gpus": strategy.gpus,
         "maxSequences": strategy.max_sequences,
         "maxContext": strategy.max_context,

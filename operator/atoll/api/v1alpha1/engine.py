@@ -168,6 +168,13 @@ class EngineChoice(Schema, frozen=True, kw_only=True):
         Annotated[tuple[EnvVariable, ...], Meta(max_length=64)],
         describe("Environment variables.", list_type="map", list_map_keys=["name"]),
     ] = ()
+    pairs: Annotated[
+        bool,
+        describe(
+            "Prefill and decode may run on replicas of their own, in pairs within a zone, where that costs less. vllm "
+            "alone; the image must have NIXL, as vLLM's own has."
+        ),
+    ] = False
     pod_template: Annotated[PodOverlay, describe("Overlay of the pod template: a typed allow-list.")] = PodOverlay()
 
     rules: ClassVar[tuple[Rule, ...]] = (

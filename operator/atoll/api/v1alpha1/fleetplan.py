@@ -33,7 +33,7 @@ from atoll.domain.architecture import Quantisation
 from atoll.domain.explanation import Basis, Bind
 from atoll.domain.gpu import CapacityType
 from atoll.domain.plan import PlanPhase
-from atoll.domain.strategy import EngineName
+from atoll.domain.strategy import EngineName, Phase
 
 PlanName = Annotated[str, Meta(max_length=63)]
 
@@ -57,6 +57,10 @@ class StrategyItem(Schema, frozen=True, kw_only=True):
     quantisation: Annotated[Quantisation, describe("How weights are held.")]
     max_sequences: Annotated[Count, describe("Most sequences in flight.")]
     max_context: Annotated[Annotated[int, Meta(ge=0, le=100_000_000)], describe("Longest context admitted, tokens.")]
+    phase: Annotated[
+        Phase | None,
+        describe("Prefill or Decode where replicas serve that phase alone, in pairs; absent: both."),
+    ] = None
 
 
 class OfferingRef(Schema, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -12,13 +13,14 @@ from atoll.domain.architecture import Architecture, Quantisation
 from atoll.domain.demand import Demand
 from atoll.domain.engineterms import TERMS, EngineTerms
 from atoll.domain.reason import Fault
-from atoll.domain.strategy import EngineName, Stage, Strategy, Template
+from atoll.domain.strategy import EngineName, Limit, Phase, Stage, Strategy, Template
 from atoll.domain.workload import Objectives, Workload
 from atoll.optimize.templates.curves import CurveKey, tabulate
 from atoll.optimize.templates.dominance import undominated
 from atoll.optimize.templates.faults import no_room, too_long, too_slow
 from atoll.optimize.templates.lengths import answer_steps, context_limit, decode_steps, prompts, request_tokens
 from atoll.optimize.templates.loads import loads_of
+from atoll.optimize.templates.phases import PhaseTask, phase_tasks
 from atoll.optimize.templates.pipelines import Pipelines, Setting, pipelines
 from atoll.optimize.templates.rate import Best, spread
 from atoll.optimize.templates.search import best_partitions, rated
@@ -75,7 +77,8 @@ def candidates_for(demand: Demand, widths: Mapping[str, int], performance: Perfo
         widths: GPUs of the largest node on offer, by name of the GPU kind.
         performance: what steps cost.
     """
-    return _rated_layouts(_question(demand, widths, ()), performance)
+    question = _question(demand, widths, ())
+    return (*_rated_layouts(question, performance), *_rated_phases(question, performance))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,7 @@ class _Question:
     engine: EngineName
     offered: tuple[tuple[str, int], ...]
     always: tuple[Strategy, ...]
+    pairs: bool = False
 
 
 def _question(demand: Demand, widths: Mapping[str, int], always: tuple[Strategy, ...]) -> _Question:
@@ -101,6 +105,7 @@ def _question(demand: Demand, widths: Mapping[str, int], always: tuple[Strategy,
         engine=demand.engine.name,
         offered=tuple(sorted((kind, width) for kind, width in widths.items() if not allowed or kind in allowed)),
         always=always,
+        pairs=demand.engine.pairs and TERMS[demand.engine.name].hands_over,
     )
 
 
@@ -113,17 +118,35 @@ def _templates(question: _Question, performance: Performance) -> TemplateSet:
             fault=too_long(question.architecture, question.workload, question.objectives),
         )
     # What runs changes far more often than what is asked: the search over layouts is remembered without it.
-    candidates = _rated_layouts(replace(question, always=()), performance)
+    asked = replace(question, always=())
+    candidates = (*_rated_layouts(asked, performance), *_rated_phases(asked, performance))
     feasible = [item.template for item in candidates if item.feasible]
     kept = frozenset(question.always)
     fresh = [template for template in feasible if template.strategy not in kept]
-    templates = undominated(
-        [item.template for item in running] + fresh,
-        question.quantisations,
-        kept=kept,
+    known = [item.template for item in running] + fresh
+    templates = tuple(
+        template for variant in _variants(known) for template in undominated(variant, question.quantisations, kept=kept)
     )
-    served = any(template.rate > 0.0 for template in templates)
+    served = any(_serves(templates, phases) for phases in ({None}, set(Phase)))
     return TemplateSet(templates=templates, fault=None if served else _fault(question, candidates))
+
+
+def _variants(templates: Sequence[Template]) -> list[list[Template]]:
+    """Templates that may stand in for each other: those of both phases; those of one phase that pair with the same."""
+    found: dict[tuple[Phase | None, str], list[Template]] = {}
+    for template in templates:
+        strategy = template.strategy
+        found.setdefault((strategy.phase, strategy.variant if strategy.phase else ""), []).append(template)
+    return list(found.values())
+
+
+def _serves(templates: Sequence[Template], phases: AbstractSet[Phase | None]) -> bool:
+    """Whether some variant delivers in all of these phases."""
+    found: dict[str, set[Phase | None]] = {}
+    for template in templates:
+        if template.rate > 0.0 and template.strategy.phase in phases:
+            found.setdefault(template.strategy.variant, set()).add(template.strategy.phase)
+    return any(each == phases for each in found.values())
 
 
 @lru_cache(maxsize=1024)
@@ -133,13 +156,41 @@ def _rated_layouts(question: _Question, performance: Performance) -> tuple[Candi
     kinds = {name: gpu_kind(name) for name in widths}
     terms = TERMS[question.engine]
     found: list[Layout] = list(layouts(question.architecture, question.quantisations, kinds, widths, terms))
+    return _rated_whole(found, replace(question, pairs=False), performance)
+
+
+@lru_cache(maxsize=1024)
+def _rated_phases(question: _Question, performance: Performance) -> tuple[Candidate, ...]:
+    """Each phase by itself: every layout of one stage that fits into memory; nothing where pairs are not wanted."""
+    if not question.pairs:
+        return ()
+    widths = dict(question.offered)
+    kinds = {name: gpu_kind(name) for name in widths}
+    terms = replace(TERMS[question.engine], most_stages=1)
+    found: list[Layout] = list(layouts(question.architecture, question.quantisations, kinds, widths, terms))
+    return tuple(
+        candidate
+        for task in phase_tasks(question.architecture, question.workload, question.objectives, terms.widths)
+        for candidate in _rated_whole([layout for layout in found if layout.tp == task.tp], question, performance, task)
+    )
+
+
+def _asked(question: _Question, task: PhaseTask | None) -> _Question:
+    """The question that a phase's replicas answer."""
+    return replace(question, workload=task.workload, objectives=task.objectives) if task else question
+
+
+def _rated_whole(
+    found: Sequence[Layout], question: _Question, performance: Performance, task: PhaseTask | None = None
+) -> tuple[Candidate, ...]:
     stages = [[(kind, layout.tp, layout.quantisation) for kind in layout.kinds] for layout in found]
     if not stages:
         return ()
-    setting = _setting(stages, question, performance)
+    terms, asked = TERMS[question.engine], _asked(question, task)
+    setting = _setting(stages, asked, performance, task)
     lines = pipelines(stages, setting.curves)
-    layers = best_partitions(lines, question.objectives, terms.most_sequences, setting)
-    best = rated(lines, layers, question.objectives, np.full(len(stages), float(terms.most_sequences)), setting)
+    layers = best_partitions(lines, asked.objectives, terms.most_sequences, setting)
+    best = rated(lines, layers, asked.objectives, np.full(len(stages), float(terms.most_sequences)), setting)
     context = context_limit(question.workload, question.architecture)
     templates = []
     for row, layout in enumerate(found):
@@ -154,33 +205,68 @@ def _rated_layouts(question: _Question, performance: Performance) -> tuple[Candi
             quantisation=layout.quantisation,
             max_sequences=_admitted(float(best.operation.sequences[row]), terms),
             max_context=context,
+            phase=task.phase if task else None,
         )
-        templates.append(_rated(strategy, row, lines, best, setting))
+        templates.append(_carried(_rated(strategy, row, lines, best, setting), task))
     return tuple(templates)
+
+
+def _carried(candidate: Candidate, task: PhaseTask | None) -> Candidate:
+    """No more than the NIC carries; times and sequences are those of the larger rate, which are no less."""
+    if task is None or candidate.template.rate <= task.most_rate:
+        return candidate
+    return replace(candidate, template=replace(candidate.template, rate=task.most_rate, limit=Limit.KV_TRANSFER))
 
 
 def _rated_running(question: _Question, performance: Performance) -> list[Candidate]:
     """Running strategies as they are: their own layers and limits."""
-    if not question.always:
-        return []
+    tasks = {
+        (task.phase, task.tp): task
+        for task in phase_tasks(
+            question.architecture, question.workload, question.objectives, TERMS[question.engine].widths
+        )
+    }
+    found = {}
+    for key in dict.fromkeys((each.phase, each.tp if each.phase else 0) for each in question.always):
+        mine = [each for each in question.always if (each.phase, each.tp if each.phase else 0) == key]
+        rated_ones = _rated_as_they_are(mine, question, performance, tasks.get((key[0], key[1])) if key[0] else None)
+        found.update({item.template.strategy: item for item in rated_ones})
+    return [found[strategy] for strategy in question.always if strategy in found]
+
+
+def _rated_as_they_are(
+    running: Sequence[Strategy], question: _Question, performance: Performance, task: PhaseTask | None
+) -> list[Candidate]:
     stages = [
-        [(stage.gpu_kind, strategy.tp, strategy.quantisation) for stage in strategy.stages]
-        for strategy in question.always
+        [(stage.gpu_kind, strategy.tp, strategy.quantisation) for stage in strategy.stages] for strategy in running
     ]
-    setting = _setting(stages, question, performance)
+    asked = _asked(question, task)
+    setting = _setting(stages, asked, performance, task)
     lines = pipelines(stages, setting.curves)
     layers = np.zeros_like(lines.curve)
-    for row, strategy in enumerate(question.always):
+    for row, strategy in enumerate(running):
         layers[row, : len(strategy.stages)] = [stage.layers for stage in strategy.stages]
-    most = np.array([float(strategy.max_sequences) for strategy in question.always])
-    best = rated(lines, layers, question.objectives, most, setting)
+    most = np.array([float(strategy.max_sequences) for strategy in running])
+    best = rated(lines, layers, asked.objectives, most, setting)
     return [
-        _rated(strategy, row, lines, best, setting, admits=not _too_long(question, strategy.max_context))
-        for row, strategy in enumerate(question.always)
+        _carried(
+            _rated(
+                strategy,
+                row,
+                lines,
+                best,
+                setting,
+                admits=not _too_long(question, strategy.max_context) and (strategy.phase is None or task is not None),
+            ),
+            task,
+        )
+        for row, strategy in enumerate(running)
     ]
 
 
-def _setting(stages: Iterable[Sequence[CurveKey]], question: _Question, performance: Performance) -> Setting:
+def _setting(
+    stages: Iterable[Sequence[CurveKey]], question: _Question, performance: Performance, task: PhaseTask | None
+) -> Setting:
     keys = sorted({key for line in stages for key in line})
     lengths = prompts(question.workload)
     loads = loads_of(decode_steps(question.workload), lengths.mean_computed)
@@ -201,6 +287,7 @@ def _setting(stages: Iterable[Sequence[CurveKey]], question: _Question, performa
             performance=performance,
             engine=TERMS[question.engine],
         ),
+        held_seconds=task.held_seconds if task else 0.0,
     )
 
 

@@ -77,6 +77,7 @@ class Setting:
         answers: decode steps of equally likely answers.
         loads: at which the curves are tabulated.
         curves: what steps cost.
+        held_seconds: for which a sequence's KV is held beside prefill and decode, on average.
     """
 
     architecture: Architecture
@@ -85,6 +86,7 @@ class Setting:
     answers: Array
     loads: Loads
     curves: Curves
+    held_seconds: float = 0.0
 
     def fixed_bytes(self, lines: Pipelines) -> Array:
         """Bytes of embedding and head by strategy and stage; tied, one matrix does for both."""

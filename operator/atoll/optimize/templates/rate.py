@@ -175,7 +175,7 @@ def operation(lines: Pipelines, layers: Indices, position: Array, setting: Setti
         ttft=log_normal_at(residual + wait.mean + passage, wait.variance + varied, percentile),
         tpot=tpot,
         tpot_deviation=deviation,
-        sequences=rate * (passage + loads.steps * depth * cycle.seconds),
+        sequences=rate * (passage + setting.held_seconds + loads.steps * depth * cycle.seconds),
         utilisation=wait.utilisation,
         crowding=np.where(lines.depth > 1, cycle.crowding, 0.0),
     )

@@ -7,11 +7,17 @@ from atoll.catalogue.gpus import gpu_kind
 from atoll.domain.demand import Demand
 from atoll.domain.engineterms import TERMS, expert_parallel
 from atoll.domain.reason import Fault, InvalidObjectError, Reason
-from atoll.domain.strategy import Strategy
+from atoll.domain.strategy import Phase, Strategy
 from atoll.render.weights import Weights
 
 HTTP_PORT = 8000
-"""Port of the OpenAI-compatible server of stage 0."""
+"""Port at which stage 0 answers requests."""
+
+BEHIND_PROXY_PORT = 8001
+"""Port of a decode engine, behind its proxy."""
+
+SIDE_CHANNEL_PORT = 5600
+"""Port at which engines of a pair meet (vLLM's default ``VLLM_NIXL_SIDE_CHANNEL_PORT``); each GPU takes one more."""
 
 RENDEZVOUS_PORT = 29501
 """Port at which the stages of a replica meet (vLLM's default ``--master-port``)."""
@@ -73,6 +79,11 @@ class StageContext:
         """Share of this stage's GPU memory, as the engine counts it."""
         kind = gpu_kind(self.strategy.stages[self.stage].gpu_kind)
         return TERMS[self.strategy.engine].memory_fraction(kind.memory_gib)
+
+    @property
+    def http_port(self) -> int:
+        """Where the engine's own server listens."""
+        return BEHIND_PROXY_PORT if self.strategy.phase is Phase.DECODE else HTTP_PORT
 
     @property
     def leads(self) -> bool:

@@ -7,11 +7,13 @@ are in ``vllm/engine/arg_utils.py`` (``EngineArgs.add_cli_args``), the multi-nod
 ``--headless`` (vllm#36875).
 """
 
+import json
 from typing import Any
 
 from atoll.domain.engineterms import CHUNK_TOKENS
+from atoll.domain.strategy import Phase
 from atoll.render.engines.arguments import flag, refuse_reserved
-from atoll.render.engines.stage import HTTP_PORT, RENDEZVOUS_PORT, StageContext, StageProcess
+from atoll.render.engines.stage import RENDEZVOUS_PORT, SIDE_CHANNEL_PORT, StageContext, StageProcess
 
 KEEP_ALIVE_SECONDS = 7200
 """An idle connection is closed by the engine after so long, seconds; vLLM's default of 5 s races with the router."""
@@ -26,6 +28,7 @@ RESERVED_FLAGS = frozenset(
         "--enable-expert-parallel",
         "--headless",
         "--host",
+        "--kv-transfer-config",
         "--master-addr",
         "--master-port",
         "--max-model-len",
@@ -44,6 +47,7 @@ RESERVED_FLAGS = frozenset(
 )
 """Flags that the plan decides; a user's would silently undo it."""
 
+_POD_IP = {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}
 _SHORT_FLAGS = frozenset({"-tp", "-pp", "-dp", "-dpn", "-n", "-r", "-q"})
 
 
@@ -63,6 +67,7 @@ def stage_process(context: StageContext) -> StageProcess:
         *_experts(context),
         "--enable-chunked-prefill",
         "--enable-prefix-caching",
+        *_handing_over(context),
         *_pipeline(context),
         *(_serving(context) if context.leads else ("--headless",)),
         *context.demand.engine.args,
@@ -71,7 +76,7 @@ def stage_process(context: StageContext) -> StageProcess:
 
 
 def _serving(context: StageContext) -> tuple[str, ...]:
-    return (*flag("port", HTTP_PORT), *flag("shutdown-timeout", context.shutdown_seconds))
+    return (*flag("port", context.http_port), *flag("shutdown-timeout", context.shutdown_seconds))
 
 
 def _pipeline(context: StageContext) -> tuple[str, ...]:
@@ -90,6 +95,16 @@ def _pipeline(context: StageContext) -> tuple[str, ...]:
     )
 
 
+def _handing_over(context: StageContext) -> tuple[str, ...]:
+    phase = context.strategy.phase
+    if phase is None:
+        return ()
+    role = "kv_producer" if phase is Phase.PREFILL else "kv_consumer"
+    # Where the KV does not come, the decode engine computes it: slower, and the request is served.
+    settings = {"kv_connector": "NixlConnector", "kv_role": role, "kv_load_failure_policy": "recompute"}
+    return flag("kv-transfer-config", json.dumps(settings))
+
+
 def _experts(context: StageContext) -> tuple[str, ...]:
     return ("--enable-expert-parallel",) if context.expert_parallel else ()
 
@@ -105,10 +120,15 @@ def _environment(context: StageContext) -> list[dict[str, Any]]:
     if context.leads:
         # Longer than the router keeps an idle connection (1 h): no request meets one that is being closed.
         env.append({"name": "VLLM_HTTP_TIMEOUT_KEEP_ALIVE", "value": str(KEEP_ALIVE_SECONDS)})
+    if context.strategy.phase is not None:
+        env += [
+            {"name": "VLLM_NIXL_SIDE_CHANNEL_HOST", "valueFrom": _POD_IP},
+            {"name": "VLLM_NIXL_SIDE_CHANNEL_PORT", "value": str(SIDE_CHANNEL_PORT)},
+        ]
     if len(context.strategy.stages) > 1:
         partition = ",".join(str(stage.layers) for stage in context.strategy.stages)
         env += [
             {"name": "VLLM_PP_LAYER_PARTITION", "value": partition},
-            {"name": "VLLM_HOST_IP", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}},
+            {"name": "VLLM_HOST_IP", "valueFrom": _POD_IP},
         ]
     return env
