@@ -71,6 +71,9 @@ CASES = {
     "short prompts": Case(pipeline(DENSE), SHORT, 0.3, 0.06),
     "one token": Case(pipeline(DENSE), CLASSIFY, 0.5, 0.1),
     "prompts in the prefix cache": Case(pipeline(DENSE), workload(4000.0, 100.0, cvs=(0.8, 0.8), hits=0.9), 1.0, 0.06),
+    "chat, decode alone": Case(pipeline(DENSE), workload(1155.0, 211.0, hits=1.0), 0.1, 0.04),
+    "code, decode alone": Case(pipeline(DENSE), workload(2048.0, 28.0, cvs=(0.96, 2.15), hits=1.0), 0.06, 0.03),
+    "code, prefill alone": Case(pipeline(DENSE), workload(2048.0, 1.0, cvs=(0.96, 0.0)), 1.0, 0.03),
     "regular arrivals": Case(pipeline(DENSE), workload(1155.0, 211.0, cvs=(0.0, 0.0), arrival_cv=0.2), 1.0, 0.06),
 }
 
