@@ -250,7 +250,7 @@ def test_sglang_is_planned_by_its_own_terms(changed: Callable[[str, Change], str
 
 
 def test_what_only_rendering_refuses_is_a_fault_of_the_plan_too(changed: Callable[[str, Change], str]) -> None:
-    result = run("-f", changed("ModelDemand", lambda spec: spec["model"].update(weights="s3://bucket/phi")), "--json")
+    result = run("-f", changed("ModelDemand", lambda spec: spec["model"].update(weights="ftp://bucket/phi")), "--json")
 
     assert result.exit_code == 1
     (fault,) = json.loads(result.stdout)["faults"]

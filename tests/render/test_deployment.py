@@ -98,6 +98,18 @@ def test_a_pair_is_prefill_behind_a_service_and_decode_behind_its_proxy() -> Non
     assert_golden(GOLDEN / "pair.yaml", written([prefill, decode, service]))
 
 
+def test_weights_of_an_image_are_an_image_volume_and_those_of_a_bucket_are_streamed() -> None:
+    image = single(replace(DEMAND, weights="oci://registry.example/weights/qwen3:1"))
+    bucket = single(replace(DEMAND, weights="s3://bucket/qwen3"))
+    written([image, bucket])
+
+    (volume,) = (v for v in image["spec"]["template"]["spec"]["volumes"] if "image" in v)
+    assert volume["image"] == {"reference": "registry.example/weights/qwen3:1", "pullPolicy": "IfNotPresent"}
+    assert container(image)["args"][0] == "/weights"
+    args = container(bucket)["args"]
+    assert (args[0], args[args.index("--load-format") + 1]) == ("s3://bucket/qwen3", "runai_streamer")
+
+
 def test_the_routers_service_and_the_budgets() -> None:
     objects = [router_service(DEMAND, SINGLE), *disruption_budgets(DEMAND, single_stage=3, multi_stage=1)]
 

@@ -3,6 +3,7 @@ from dataclasses import replace
 import pytest
 
 from atoll.domain.reason import InvalidObjectError, Reason
+from atoll.domain.strategy import EngineName
 from atoll.render.overlay import Overlay, merge_named, prune
 from atoll.render.placement import tolerations
 from atoll.render.requests import stage_share
@@ -89,17 +90,38 @@ def test_nulls_and_empty_values_are_left_out_except_an_empty_scratch_volume() ->
         ("hf://org/name@main", "org/name", "main"),
         ("pvc://models/qwen/3", "/weights/qwen/3", ""),
         ("pvc://models", "/weights", ""),
+        ("oci://registry.example/weights/qwen3:1", "/weights", ""),
+        ("s3://bucket/qwen3/", "s3://bucket/qwen3", ""),
     ],
 )
-def test_weights_from_hugging_face_or_a_volume(uri: str, source: str, revision: str) -> None:
+def test_weights_from_hugging_face_a_volume_an_image_or_a_bucket(uri: str, source: str, revision: str) -> None:
     found = weights(replace(DEMAND, weights=uri))
 
     assert (found.source, found.revision) == (source, revision)
-    assert bool(found.volumes) == uri.startswith("pvc")
+    assert bool(found.volumes) == bool(found.mounts) == uri.startswith(("pvc", "oci"))
+    assert found.load_format == ("runai_streamer" if uri.startswith("s3") else "")
+
+
+def test_sglang_streams_no_weights() -> None:
+    sglang = replace(DEMAND, weights="s3://bucket/x", engine=replace(DEMAND.engine, name=EngineName.SGLANG))
+    with pytest.raises(InvalidObjectError, match="is for vllm"):
+        weights(sglang)
 
 
 @pytest.mark.parametrize(
-    "uri", ["s3://bucket/x", "oci://registry/x", "hf://name", "hf:///x", "pvc:///x", "pvc://a/../b", "x"]
+    "uri",
+    [
+        "s3://",
+        "s3:///x",
+        "oci://registry",
+        "oci://registry/",
+        "ftp://bucket/x",
+        "hf://name",
+        "hf:///x",
+        "pvc:///x",
+        "pvc://a/../b",
+        "x",
+    ],
 )
 def test_other_weights_are_refused_with_the_mend(uri: str) -> None:
     with pytest.raises(InvalidObjectError, match="use hf://") as raised:

@@ -5,6 +5,7 @@ from typing import Any
 
 from atoll.domain.demand import Demand
 from atoll.domain.reason import Fault, InvalidObjectError, Reason
+from atoll.domain.strategy import EngineName
 
 WEIGHTS_PATH = "/weights"
 _VOLUME = "weights"
@@ -17,18 +18,24 @@ class Weights:
     Attributes:
         source: Hugging Face name, or a path in the container.
         revision: Hugging Face branch, tag or commit; empty for the default.
+        load_format: what the engine calls the way to load them; empty for its own choice.
         volumes: pod volumes that hold them.
         mounts: where they are mounted.
     """
 
     source: str
     revision: str = ""
+    load_format: str = ""
     volumes: tuple[dict[str, Any], ...] = ()
     mounts: tuple[dict[str, Any], ...] = ()
 
 
 def weights(demand: Demand) -> Weights:
-    """Read ``hf://organisation/name[@revision]`` or ``pvc://claim/path``; without a URI the architecture's name.
+    """Read ``hf://``, ``pvc://``, ``oci://`` or ``s3://``; without a URI the architecture's name.
+
+    ``hf://organisation/name[@revision]`` is downloaded by the engine. ``pvc://claim/path`` is a volume.
+    ``oci://reference`` is an image that holds the weights at its root, mounted as an image volume, so that a node pulls
+    it once. From ``s3://bucket/prefix`` vLLM streams to the GPUs.
 
     Raises InvalidObjectError for any other URI.
     """
@@ -47,10 +54,21 @@ def weights(demand: Demand) -> Weights:
                 volumes=({"name": _VOLUME, "persistentVolumeClaim": {"claimName": claim, "readOnly": True}},),
                 mounts=({"name": _VOLUME, "mountPath": WEIGHTS_PATH, "readOnly": True},),
             )
-    raise InvalidObjectError(
-        Fault(
-            reason=Reason.INVALID_SPEC,
-            field="spec.model.weights",
-            message=f"{demand.weights!r} is not supported: use hf://organisation/name[@revision] or pvc://claim/path",
+    if separator and scheme == "oci" and "/" in rest and not rest.endswith("/"):
+        return Weights(
+            source=WEIGHTS_PATH,
+            volumes=({"name": _VOLUME, "image": {"reference": rest, "pullPolicy": "IfNotPresent"}},),
+            mounts=({"name": _VOLUME, "mountPath": WEIGHTS_PATH, "readOnly": True},),
         )
+    if separator and scheme == "s3" and rest.partition("/")[0]:
+        if demand.engine.name is not EngineName.VLLM:
+            raise _invalid(f"{demand.weights!r} is for vllm: {demand.engine.name} streams no weights")
+        return Weights(source=demand.weights.rstrip("/"), load_format="runai_streamer")
+    raise _invalid(
+        f"{demand.weights!r} is not supported: use hf://organisation/name[@revision], pvc://claim/path,"
+        " oci://registry/repository:tag or s3://bucket/prefix"
     )
+
+
+def _invalid(message: str) -> InvalidObjectError:
+    return InvalidObjectError(Fault(reason=Reason.INVALID_SPEC, field="spec.model.weights", message=message))

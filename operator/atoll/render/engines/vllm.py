@@ -57,6 +57,7 @@ def stage_process(context: StageContext) -> StageProcess:
     args = [
         context.weights.source,
         *flag("revision", context.weights.revision),
+        *flag("load-format", context.weights.load_format),
         *flag("served-model-name", *context.served_names),
         *flag("tensor-parallel-size", context.strategy.tp),
         *flag("max-num-seqs", context.strategy.max_sequences),
