@@ -97,6 +97,20 @@ def test_the_whole_window_is_asked_for_once_and_then_only_what_is_new() -> None:
     assert len(bench.reading("chat")) == 120
 
 
+def test_samples_that_come_as_usual_wake_nobody() -> None:
+    bench = Bench("chat")
+    for _ in range(5):
+        bench.look(STEP + 3.0)
+    assert bench.woken == 1, "the first answer"
+    bench.reply = lambda _: httpx.Response(503)
+    bench.look(STEP + 3.0)
+    bench.look(STEP + 3.0)
+    assert bench.woken == 2, "the fault, once"
+    bench.reply = lambda form: series(form, 25.0)
+    bench.look(61.0)
+    assert bench.woken == 3, "its end"
+
+
 def test_nothing_is_asked_before_another_sample_can_be_there() -> None:
     bench = Bench("chat")
     bench.look()

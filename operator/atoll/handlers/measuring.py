@@ -72,7 +72,7 @@ class Measuring:
         server: Prometheus; None where the operator was told of none.
         http: to ask with.
         metrics: to count in.
-        wake: called when there is something new.
+        wake: called when there is news that should not wait for the loops' next tick: a first answer, a fault, its end.
         clock: Unix seconds.
     """
 
@@ -154,6 +154,8 @@ class Measuring:
             except QueryError as error:
                 self._failed(item, error)
             else:
+                if item.reading is None or item.reading.fault is not None:
+                    self.wake()
                 kept = tuple(sample for sample in known if whole.begin <= sample[0] < over.begin)
                 item.reading = Reading(samples=(kept + samples)[-SAMPLES:], heard_at=datetime.now(UTC))
                 item.backoff.reset()
@@ -161,12 +163,13 @@ class Measuring:
                 item.due = over.end + signal.step_seconds + _SETTLING_SECONDS + random.uniform(0.0, 1.0)  # noqa: S311
                 self.metrics.signal_queries.labels(result="answered").inc()
             self.metrics.signal_seconds.observe(time.monotonic() - begun)
-            self.wake()
 
     def _failed(self, item: _Asked, error: QueryError) -> None:
         now = self.clock()
         self.metrics.signal_queries.labels(result=error.fault.reason.value).inc()
         logger.warning("measured demand: %s", error, extra={"reason": error.fault.reason.value})
+        if item.reading is None or item.reading.fault is None:
+            self.wake()
         if error.of_server:
             self._server_backoff.failed(now)
             for each in self._asked.values():
