@@ -69,7 +69,7 @@ class Block:
         """It talks to a cluster: kubectl, or a command of ours without manifests."""
         return any(
             word(command) == "kubectl"
-            or (word(command) == "atoll" and not re.search(r" (-f|-h|--help|local)\b", command))
+            or (word(command) == "atoll" and not re.search(r" (-f|-h|--help|local|check)\b", command))
             for command, _ in self.commands()
         )
 
