@@ -10,6 +10,7 @@ from atoll.cli import (
     explain,
     local,
     plan,
+    profile,
     report,
     simulate,
     strategies,
@@ -31,6 +32,7 @@ app.command("strategies", epilog=strategies.EPILOG)(strategies.strategies)
 app.command("simulate", epilog=simulate.EPILOG)(simulate.simulate)
 app.command("explain", epilog=explain.EPILOG)(explain.explain)
 app.command("report", epilog=report.EPILOG)(report.report)
+app.command("profile", epilog=profile.EPILOG)(profile.profile)
 app.command("check", epilog=check.EPILOG)(check.check)
 app.command("diff", epilog=diff.EPILOG)(diff.diff)
 app.command("approve", epilog=change.APPROVE_EPILOG)(change.approve)
