@@ -54,15 +54,23 @@ def names(objects: list[Object]) -> list[str]:
     return [f"{obj['kind']} {obj['metadata'].get('namespace', '')}/{obj['metadata']['name']}" for obj in objects]
 
 
+def is_copied(obj: Object) -> bool:
+    """Whether it comes whole from a file that is not a template."""
+    copied = ("CustomResourceDefinition", "PrometheusRule")
+    return obj["kind"] in copied or "-dashboard-" in obj["metadata"]["name"]
+
+
 def test_it_lints(renderer: Helm) -> None:
     assert "1 chart(s) linted, 0 chart(s) failed" in renderer.run("lint", "--strict", str(CHART))
 
 
 @pytest.mark.parametrize("values", SETS, ids=lambda path: path.stem)
 def test_it_renders_as_it_did(render: Callable[..., list[Object]], values: Path) -> None:
-    """A definition is given by its name and metadata: what is in it is what `crds/` holds, see below."""
+    """What comes whole from other files is given by its name and metadata; that it is the same is tested below."""
     objects = [
-        {key: value for key, value in obj.items() if key != "spec" or obj["kind"] != "CustomResourceDefinition"}
+        {key: value for key, value in obj.items() if key in ("apiVersion", "kind", "metadata")}
+        if is_copied(obj)
+        else obj
         for obj in render(values)
     ]
     text = yaml.safe_dump_all(objects, sort_keys=False, width=120, explicit_start=True)
@@ -83,6 +91,19 @@ def test_definitions_are_those_of_the_folder(render: Callable[..., list[Object]]
     rendered = {obj["metadata"]["name"]: obj["spec"] for obj in of_kind(render(SETS[0]), "CustomResourceDefinition")}
     wanted = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in CRDS.glob("*.yaml")]
     assert rendered == {obj["metadata"]["name"]: obj["spec"] for obj in wanted}
+
+
+def test_rules_and_dashboards_are_those_of_the_chart(render: Callable[..., list[Object]]) -> None:
+    objects = render(FOLDER / "values" / "observed.yaml")
+    rules = [obj["spec"] for obj in of_kind(objects, "PrometheusRule")]
+    assert rules == [yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(CHART.glob("rules/*.yaml"))]
+    dashboards = [obj["data"] for obj in of_kind(objects, "ConfigMap") if is_copied(obj)]
+    files = [
+        {path.name: json.loads(path.read_text(encoding="utf-8"))} for path in sorted(CHART.glob("dashboards/*.json"))
+    ]
+    assert [{name: json.loads(text) for name, text in each.items()} for each in dashboards] == files
+    assert rules
+    assert dashboards
 
 
 def test_a_release_fits_into_its_secret(renderer: Helm) -> None:

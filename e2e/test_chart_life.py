@@ -250,7 +250,8 @@ def test_uninstalled_it_leaves_what_serves_and_what_was_declared(world: World, r
     told = attempt(world, "DELETE", f"{DEFINITIONS}/modeldemands.atoll.dev", account="")
     assert "would delete every ModelDemand" in told
 
-    release.run("install", RELEASE, str(CHART), *WAIT)
+    notes = release.run("install", RELEASE, str(CHART), *WAIT)
+    assert f"Requests go to http://atoll-router.{NAMESPACE}.svc/v1" in notes
     run_operator(world, tmp_path)
     world.apply(world.demand_at("phi-4", 8))
     world.settle("the same fleet follows again")

@@ -25,6 +25,7 @@ from atoll.domain.objects import (
     OUR_KINDS,
     PERFORMANCE_PROFILE,
     POD,
+    SERVICE,
     Apply,
     Delete,
     Emit,
@@ -78,6 +79,11 @@ def config(name: str, text: str = "a") -> dict[str, Any]:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"k": text}}
 
 
+def service(name: str) -> dict[str, Any]:
+    metadata = {"name": name, "namespace": NAMESPACE, "labels": MANAGED}
+    return {"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": {"ports": [{"port": 80}]}}
+
+
 def apply_definition(api: Api, plural: str) -> None:
     definition = yaml.safe_load((DEFINITIONS / f"{plural}.yaml").read_text(encoding="utf-8"))
     api.apply(f"{CRD}/{definition['metadata']['name']}", definition)
@@ -96,7 +102,7 @@ async def client(control_plane: ControlPlane) -> AsyncIterator[Client]:
     while await missing_kinds(client):  # noqa: ASYNC110  # only the API server knows when it serves them
         await asyncio.sleep(0.05)
     yield client
-    for kind in (DEPLOYMENT, CONFIG_MAP):
+    for kind in (DEPLOYMENT, CONFIG_MAP, SERVICE):
         for item in (await client.list(kind, labels="app.kubernetes.io/managed-by=atoll")).items:
             if item["metadata"]["namespace"] == NAMESPACE:
                 await client.delete(
@@ -131,7 +137,7 @@ async def watching(client: Client, **given: Any) -> AsyncIterator[tuple[Cache, l
 async def test_the_api_server_is_understood(client: Client) -> None:
     assert (await server_version(client)).streams_lists
     assert await missing_kinds(client) == ()
-    assert await missing_permissions(client, needed_permissions(SYSTEM, "atoll-operator")) == ()
+    assert await missing_permissions(client, needed_permissions(SYSTEM, "atoll-operator", "atoll-router")) == ()
 
 
 async def test_applying_the_same_twice_writes_once(client: Client) -> None:
@@ -241,19 +247,19 @@ async def test_the_cache_follows_through_a_restart_of_the_api_server(
     async with watching(client) as (cache, woken, watch):
         await until(lambda: cache.synced(CACHED), what="synced")
         assert FLEET in woken
-        first = await client.create(config("first"))
-        await until(lambda: reference(first) in cache.view()["ConfigMap"], what="the new object is seen")
+        first = await client.create(service("first"))
+        await until(lambda: reference(first) in cache.view()["Service"], what="the new object is seen")
         woken.clear()
         await asyncio.to_thread(control_plane.restart, "kube-apiserver")
         await client.delete(
             Delete(target=reference(first), uid=first["metadata"]["uid"], resource_version="", why="test")
         )
-        second = await client.create(config("second"))
+        second = await client.create(service("second"))
         await until(
-            lambda: set(cache.view()["ConfigMap"]) == {reference(second)},
+            lambda: set(cache.view()["Service"]) == {reference(second)},
             what="both changes are seen after the restart",
         )
-        assert CONFIG_MAP in woken
+        assert SERVICE in woken
         assert watch.state.since is not None
 
 

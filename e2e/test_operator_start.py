@@ -11,14 +11,14 @@ from atoll.local.controlplane import Provisioning
 
 pytestmark = pytest.mark.timeout(900)
 
-BINDING = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/atoll-operator-local"
+BINDING = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/atoll-operator"
 
 
 @pytest.fixture(scope="module")
 def shared(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A cluster on which nothing of Atoll is installed."""
     state = tmp_path_factory.mktemp("start")
-    with cluster(binaries, state, MANIFESTS / "fleet", provisioning=Provisioning.FIXED) as world:
+    with cluster(binaries, state, MANIFESTS / "fleet", provisioning=Provisioning.FIXED, role="") as world:
         yield world
 
 

@@ -68,7 +68,7 @@ async def test_permissions_that_are_missing_are_said_as_verb_and_resource() -> N
 
 
 def test_the_operator_needs_no_secrets_no_nodes_to_change_and_no_pods_to_create() -> None:
-    needed = {str(permission) for permission in needed_permissions("here", "it")}
+    needed = {str(permission) for permission in needed_permissions("here", "it", "atoll-router")}
     assert not [text for text in needed if "secrets" in text or "exec" in text or "*" in text]
     assert "create pods" not in needed
     assert not [text for text in needed if "nodes" in text and text.split()[0] not in {"list", "watch"}]

@@ -28,7 +28,7 @@ def test_names_and_subresources_are_kept_apart() -> None:
 
 
 def test_exactly_what_is_needed_is_granted() -> None:
-    needed = needed_permissions("system", "lease")
+    needed = needed_permissions("system", "lease", "atoll-router")
     found = set()
     for where, rules in granted(needed).items():
         for rule in rules:
@@ -50,7 +50,7 @@ def test_exactly_what_is_needed_is_granted() -> None:
 def test_nothing_dangerous_is_asked_for() -> None:
     resources = {
         (resource, verb)
-        for rules in granted(needed_permissions("system", "lease")).values()
+        for rules in granted(needed_permissions("system", "lease", "atoll-router")).values()
         for rule in rules
         for resource, verb in product(rule["resources"], rule["verbs"])
     }

@@ -122,7 +122,7 @@ def _run_here(
         binaries = ensure_binaries()
         with ControlPlane(binaries=binaries, state_directory=state_directory) as plane:
             with console.status("Starting etcd, kube-apiserver, controllers, scheduler, KWOK, Karpenter …"):
-                plane.start(Profile(offerings=offerings_of(manifests.pools)))
+                plane.start(Profile(offerings=offerings_of(manifests.pools), operator_cluster_role=""))
             with LocalFleet(plane) as fleet, plane.api() as api:
                 fleet.install()
                 fleet.start_router()

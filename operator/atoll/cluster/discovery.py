@@ -8,6 +8,7 @@ from atoll.cluster.client import Client
 from atoll.cluster.errors import NotFoundError
 from atoll.domain.objects import (
     CHILD_KINDS,
+    CONFIG_MAP,
     DEPLOYMENT,
     EVENT,
     FLEET_PLAN,
@@ -20,6 +21,7 @@ from atoll.domain.objects import (
     POD,
     Kind,
 )
+from atoll.render.router.routing import ROUTER
 
 _STREAMING_LISTS = (1, 34)
 """First minor release in which streaming lists (``sendInitialEvents``) are on by default (KEP-3157)."""
@@ -83,9 +85,16 @@ async def missing_kinds(client: Client, kinds: Iterable[Kind] = OUR_KINDS) -> tu
     return tuple(missing)
 
 
-def needed_permissions(namespace: str, lease_name: str) -> tuple[Permission, ...]:
-    """Everything that the operator may ever do; the chart grants exactly this."""
-    read = (*OUR_KINDS, NODE, POD, *CHILD_KINDS)
+def needed_permissions(namespace: str, lease_name: str, router_name: str = ROUTER) -> tuple[Permission, ...]:
+    """Everything that the operator may ever do; the chart grants exactly this.
+
+    Args:
+        namespace: of the operator.
+        lease_name: of its Lease.
+        router_name: of the only ConfigMap that it reads and writes. Creating cannot be granted by name.
+    """
+    companions = tuple(kind for kind in CHILD_KINDS if kind != CONFIG_MAP)
+    read = (*OUR_KINDS, NODE, POD, *companions)
     return (
         *(Permission(verb=verb, kind=kind) for kind in read for verb in ("list", "watch")),
         *(Permission(verb="patch", kind=kind, subresource="status") for kind in OUR_KINDS),
@@ -93,7 +102,10 @@ def needed_permissions(namespace: str, lease_name: str) -> tuple[Permission, ...
         # Where pools are discovered.
         *(Permission(verb=verb, kind=GPU_NODE_POOL) for verb in ("create", "patch", "delete")),
         Permission(verb="list", kind=NODE_POOL),
-        *(Permission(verb=verb, kind=kind) for kind in CHILD_KINDS for verb in ("create", "patch", "delete")),
+        *(Permission(verb=verb, kind=kind) for kind in companions for verb in ("create", "patch", "delete")),
+        *(Permission(verb=verb, kind=CONFIG_MAP, name=router_name) for verb in ("list", "watch")),
+        Permission(verb="create", kind=CONFIG_MAP, namespace=namespace),
+        *(Permission(verb=v, kind=CONFIG_MAP, namespace=namespace, name=router_name) for v in ("patch", "delete")),
         # Asked for on every cluster, used where a Fleet has Gateways carry requests.
         *(Permission(verb=verb, kind=HTTP_ROUTE) for verb in ("list", "create", "patch")),
         Permission(verb="update", kind=DEPLOYMENT, subresource="scale"),

@@ -18,7 +18,8 @@ import kopf
 
 from atoll.cluster.access import Access, AccessError
 from atoll.cluster.lease import NAME
-from atoll.domain.objects import CHILD_KINDS, LEASE, Kind, ObjectLike
+from atoll.domain.objects import CHILD_KINDS, CONFIG_MAP, LEASE, Kind, ObjectLike
+from atoll.render.router.routing import ROUTER
 
 MANAGED_BY_US = "app.kubernetes.io/managed-by=atoll"
 """Label of all children; the API server filters by it."""
@@ -40,7 +41,7 @@ def watch_settings(*, namespace: str, initial_streaming: bool) -> kopf.OperatorS
     """Settings of kopf 1.45.2, each against a fault that was measured with it.
 
     Args:
-        namespace: of the Lease.
+        namespace: of the Lease and of the router's ConfigMap.
         initial_streaming: the API server is 1.34 or later, and may send the first list through the watch.
     """
     settings = kopf.OperatorSettings()
@@ -60,8 +61,22 @@ def watch_settings(*, namespace: str, initial_streaming: bool) -> kopf.OperatorS
     settings.queueing.error_delays = (1, 1, 2, 3, 5, 8, 13, 21, 30)
     for kind in CHILD_KINDS:
         settings.watching.label_selectors[_key(kind)] = MANAGED_BY_US
-    settings.watching.field_selectors[_key(LEASE)] = f"metadata.name={NAME},metadata.namespace={namespace}"
+    for kind in (LEASE, CONFIG_MAP):
+        settings.watching.field_selectors[_key(kind)] = chosen_fields(kind, namespace)
     return settings
+
+
+def chosen_fields(kind: Kind, namespace: str) -> str:
+    """Field selector of kinds of which one object is ours; empty for others.
+
+    By it the API server grants list and watch for that object alone: no other ConfigMap of the cluster can be read.
+
+    Args:
+        kind: to be listed or watched.
+        namespace: of the operator.
+    """
+    name = {LEASE: NAME, CONFIG_MAP: ROUTER}.get(kind)
+    return f"metadata.name={name},metadata.namespace={namespace}" if name else ""
 
 
 class KopfThread:

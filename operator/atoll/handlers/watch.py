@@ -25,8 +25,9 @@ from atoll.cluster.errors import ClusterError, NotFoundError
 from atoll.cluster.lease import NAME
 from atoll.domain.objects import CHILD_KINDS, FLEET, LEASE, NODE, OUR_KINDS, POD, Kind, ObjectLike
 from atoll.handlers.cache import Cache
-from atoll.handlers.kopfthread import MANAGED_BY_US, Backoffs, KopfThread, watch_settings
+from atoll.handlers.kopfthread import MANAGED_BY_US, Backoffs, KopfThread, chosen_fields, watch_settings
 from atoll.handlers.slim import slim
+from atoll.render.router.routing import ROUTER
 
 logger = logging.getLogger(__name__)
 
@@ -174,13 +175,13 @@ class Watch:
 
     async def _resync(self, kind: Kind) -> None:
         labels = MANAGED_BY_US if kind in CHILD_KINDS else ""
-        listing = await self.client.list(kind, labels=labels, each=slim)
+        listing = await self.client.list(kind, labels=labels, fields=chosen_fields(kind, self.namespace), each=slim)
         now = time.monotonic()
         if self.cache.replace(kind, listing.items, resource_version=listing.resource_version, now=now):
             self.wake(kind)
 
     async def _report_permissions(self) -> None:
-        missing = await missing_permissions(self.client, needed_permissions(self.namespace, NAME))
+        missing = await missing_permissions(self.client, needed_permissions(self.namespace, NAME, ROUTER))
         if missing:
             logger.error("permissions are missing, grant them to the operator: %s", "; ".join(map(str, missing)))
 

@@ -52,7 +52,7 @@ class Profile:
     provisioning: Provisioning = Provisioning.KARPENTER
     pace: kwok.Pace = field(default_factory=kwok.Pace)
     operator_cluster_role: str = "cluster-admin"
-    """ClusterRole of user `atoll-operator`; empty: bind nothing, the caller applies the chart's own roles."""
+    """ClusterRole of user `atoll-operator`; empty: bind nothing. `LocalFleet.install` grants what the chart grants."""
     advertise_address: str = LOOPBACK
     """Another address (in a network namespace of its own) makes the Service `kubernetes` real; see the module docs."""
     pod_cidr: str = "10.244.0.0/16"

@@ -15,8 +15,10 @@ from atoll.domain.fleet import RouterPolicy
 from atoll.domain.objects import KINDS, OUR_KINDS, Kind
 from atoll.local.api import Api
 from atoll.local.controlplane import ControlPlane
+from atoll.local.credentials import OPERATOR
 from atoll.local.envoy import LocalRouter, configuration_folder
 from atoll.local.errors import LocalEnvironmentError
+from atoll.local.grants import grants
 from atoll.local.ports import LOOPBACK, free_ports
 from atoll.local.processes import Command
 from atoll.render.router.bootstrap import bootstrap
@@ -27,6 +29,7 @@ OPERATOR_PROCESS = "operator"
 
 _CRDS = Path(__file__).parents[3] / "crds"
 _CUSTOM_RESOURCES = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+_RBAC = "/apis/rbac.authorization.k8s.io/v1"
 _INSTALL_SECONDS = 90.0
 
 
@@ -77,12 +80,14 @@ class LocalFleet:
         return f"http://{LOOPBACK}:{self.settings.status_port}"
 
     def install(self) -> None:
-        """Apply the custom resource definitions, the namespace, and a node without GPUs for router pods."""
+        """Apply the definitions, the namespace, the operator's permissions, and a node without GPUs for router pods."""
         with self._plane.api() as api:
             for path in sorted(_CRDS.glob("*.yaml")):
                 _apply_definition(api, path)
             api.apply(f"/api/v1/namespaces/{NAMESPACE}", _namespace())
             install_system_node(api)
+            for obj in grants(namespace=NAMESPACE, user=OPERATOR):
+                api.apply(f"{_RBAC}{_path_of_grant(obj)}", obj)
             self._plane.wait_until(
                 lambda: all(_served(api, kind) for kind in OUR_KINDS),
                 what="Atoll's custom resource definitions served",
@@ -176,6 +181,12 @@ def documents_of(path: Path) -> list[dict[str, Any]]:
     """All YAML documents of a file, or of a folder and its sub-folders."""
     files = sorted(path.rglob("*.yaml")) if path.is_dir() else [path]
     return [obj for file in files for obj in yaml.safe_load_all(file.read_text(encoding="utf-8")) if obj]
+
+
+def _path_of_grant(obj: Mapping[str, Any]) -> str:
+    metadata = obj["metadata"]
+    scope = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
+    return f"{scope}/{obj['kind'].lower()}s/{metadata['name']}"
 
 
 def _apply_definition(api: Api, path: Path) -> None:

@@ -51,6 +51,10 @@ class RoutedModel:
         return any(not endpoint.draining for endpoint in self.endpoints)
 
 
+ROUTER = "atoll-router"
+"""Name of the router's Deployment, Service and ConfigMap."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouterSettings:
     """Where the router runs and listens.
@@ -68,7 +72,7 @@ class RouterSettings:
     """
 
     namespace: str = "atoll-system"
-    name: str = "atoll-router"
+    name: str = ROUTER
     config_directory: str = "/etc/atoll/router"
     address: str = "0.0.0.0"  # noqa: S104  # requests come from other pods
     port: int = 8080
