@@ -238,6 +238,7 @@ def test_uninstalled_it_leaves_what_serves_and_what_was_declared(world: World, r
     before, children = engine_uids(world), world.children()
     assert before
     world.fleet.stop_operator()
+    assert [write for write in world.writes() if write.status == httpx.codes.FORBIDDEN] == []
     told = release.run("uninstall", RELEASE, *WAIT)
     assert "modeldemands.atoll.dev" in told, "what is kept is named"
     assert not world.api.list(DEPLOYMENTS, selector=f"app.kubernetes.io/instance={RELEASE}")
