@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -55,3 +57,12 @@ def test_the_process_is_no_root_and_has_a_number() -> None:
 
 def test_the_image_starts_the_operator() -> None:
     assert instructions()[-1] == ("ENTRYPOINT", '["python", "-m", "atoll.main"]')
+
+
+def test_the_chart_runs_it_as_the_user_that_it_names() -> None:
+    values = yaml.safe_load((ROOT / "charts" / "atoll" / "values.yaml").read_text())
+    context = values["podSecurityContext"]
+
+    assert [rest for word, rest in instructions() if word == "USER"] == [
+        f"{context['runAsUser']}:{context['runAsGroup']}"
+    ]
