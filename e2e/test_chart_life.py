@@ -15,7 +15,7 @@ import pytest
 import yaml
 from e2e import kubelet
 from e2e.helm import CHART, NAMESPACE, RELEASE, Helm, helm
-from e2e.world import DEPLOYMENTS, MANIFESTS, PODS, World, cluster
+from e2e.world import DEPLOYMENTS, MANIFESTS, PODS, World, cluster, documents
 
 from atoll.local.api import read_access, tls_context
 from atoll.local.binaries import Binaries
@@ -46,7 +46,6 @@ def world(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Itera
         world.api.apply(f"/api/v1/namespaces/{NAMESPACE}", namespace)
         install_system_node(world.api)
         world.operator_user = ACCOUNT
-        del next(obj for obj in world.manifests if obj["kind"] == "Fleet")["spec"]["router"]["replicas"]
         yield world
         world.fleet.stop_operator()
 
@@ -100,12 +99,16 @@ def test_what_was_declared_under_the_former_chart_is_served_after_the_upgrade(
     world: World, release: Helm, tmp_path: Path
 ) -> None:
     release.run("install", RELEASE, str(FORMER), *WAIT)
-    for obj in world.manifests:
+    declared = documents(FORMER.parent / "declared.yaml")
+    for obj in declared:
         world.wait(lambda obj=obj: world.apply(obj), "its definition is served", 30)
     release.run("upgrade", RELEASE, str(CHART), *WAIT, "--set", "settings.tickSeconds=2")
     world.fleet.start_router()
     run_operator(world, tmp_path)
     world.settle()
+    assert {obj["metadata"]["name"] for obj in world.demands()} == {
+        obj["metadata"]["name"] for obj in declared if obj["kind"] == "ModelDemand"
+    }
     assert world.logged("permissions are missing") == 0
     assert world.logged("403 Forbidden") == 0
 
@@ -116,17 +119,32 @@ def test_there_are_as_many_routers_as_the_chart_says_and_restricted_ones(world: 
     assert images == {"docker.io/envoyproxy/envoy:v1.40.0"}
 
 
+def test_no_write_that_a_move_needs_is_refused(world: World) -> None:
+    """Replicas are started, taken out of the router, and stopped, under the roles and policies of the chart."""
+    for rate in (8, 4):
+        world.apply(world.demand_at("phi-4", rate))
+        world.settle(f"phi-4 has {rate} requests/s")
+    refusals = (httpx.codes.FORBIDDEN, httpx.codes.UNPROCESSABLE_ENTITY)
+    assert [write for write in world.writes() if write.status in refusals] == []
+    assert {"deployments", "deployments/scale", "pods", "configmaps"} <= {write.resource for write in world.writes()}
+
+
 def test_the_api_server_understands_every_object_of_every_set_of_values(
     world: World, release: Helm, tmp_path: Path
 ) -> None:
     """Its own schemas, defaults, CEL and admission; what the Prometheus operator defines is not served here."""
+    distinct: dict[str, None] = {}
     for values in sorted(VALUES.glob("*.yaml")):
-        objects = [obj for obj in release.template("--values", str(values)) if obj["kind"] not in NOT_SERVED]
-        path = tmp_path / values.name
-        path.write_text(yaml.safe_dump_all(objects), encoding="utf-8")
-        dry = ("--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
-        told = world.kubectl("apply", *dry, "-f", str(path))
-        assert told.count("(server dry run)") == len(objects), values.name
+        distinct |= {
+            yaml.safe_dump(obj): None
+            for obj in release.template("--values", str(values))
+            if obj["kind"] not in NOT_SERVED
+        }
+    path = tmp_path / "all.yaml"
+    path.write_text("---\n".join(distinct), encoding="utf-8")
+    dry = ("--server-side", "--force-conflicts", "--dry-run=server", "--validate=strict")
+    told = world.kubectl("apply", *dry, "-f", str(path))
+    assert told.count("(server dry run)") == len(distinct)
 
 
 def test_the_policies_expressions_fit_the_types_that_they_are_about(world: World) -> None:
@@ -172,6 +190,7 @@ def test_the_operators_account_may_not_ask_for_what_it_does_not_need(world: Worl
     demand = "/apis/atoll.dev/v1alpha1/namespaces/default/modeldemands/phi-4"
     for method, path in (
         ("GET", "/api/v1/secrets"),
+        ("GET", "/api/v1/configmaps"),
         ("GET", f"{system}/secrets/any"),
         ("GET", f"{system}/configmaps/kube-root-ca.crt"),
         ("POST", f"{system}/serviceaccounts/default/token"),
@@ -239,7 +258,6 @@ def test_uninstalled_it_leaves_what_serves_and_what_was_declared(world: World, r
     before, children = engine_uids(world), world.children()
     assert before
     world.fleet.stop_operator()
-    assert [write for write in world.writes() if write.status == httpx.codes.FORBIDDEN] == []
     told = release.run("uninstall", RELEASE, *WAIT)
     assert "modeldemands.atoll.dev" in told, "what is kept is named"
     assert not world.api.list(DEPLOYMENTS, selector=f"app.kubernetes.io/instance={RELEASE}")
