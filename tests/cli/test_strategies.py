@@ -217,3 +217,33 @@ def test_help_has_examples_and_exit_codes() -> None:
 
     for word in ("atoll strategies -f examples/coral-six/", "--plot", "Exit codes: 0", "--json"):
         assert word in text
+
+
+def test_pairs_are_listed_after_whole_replicas_with_the_cheapest_of_them(changed: Callable[[str, Change], str]) -> None:
+    def allow(spec: dict[str, Any]) -> None:
+        spec["engine"] = {"pairs": True}
+
+    path = changed("ModelDemand", allow)
+    (demand,) = listed("-f", path)["demands"]
+    phases = [item["phase"] for item in demand["strategies"]]
+    assert set(phases) == {None, "Prefill", "Decode"}
+    assert phases == sorted(phases, key=lambda phase: phase or "")
+    assert not any(item["frontier"] for item in demand["strategies"] if item["phase"])
+
+    shown = run("-f", path, "--top", "1").stdout
+    (line,) = (line for line in shown.splitlines() if line.startswith("cheapest pair: "))
+    prices = {
+        (item["phase"], item["quantisation"], item["tp"]): item["pricePerMillionOutputTokens"]
+        for item in reversed(demand["strategies"])
+    }
+    both = min(
+        price + prices["Decode", *rest]
+        for (phase, *rest), price in prices.items()
+        if phase == "Prefill"
+        if ("Decode", *rest) in prices
+    )
+    assert f"{both:.2f} $/M out" in line
+
+
+def test_without_pairs_nothing_is_said_of_them() -> None:
+    assert "pair" not in run("-f", str(SMALL)).stdout

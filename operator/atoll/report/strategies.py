@@ -144,11 +144,12 @@ def with_frontier(strategies: Iterable[RatedStrategy]) -> tuple[RatedStrategy, .
     return tuple(replace(item, frontier=item.template.strategy in frontier) for item in found)
 
 
-def _order(item: RatedStrategy) -> tuple[int, float, int, str]:
+def _order(item: RatedStrategy) -> tuple[int, str, float, int, str]:
     per_request = item.per_million(1.0)
     rank = list(Verdict).index(item.verdict)
     return (
         rank,
+        item.template.strategy.phase or "",
         float("inf") if per_request is None else per_request,
         item.template.strategy.gpus,
         str(item.template.strategy),

@@ -12,7 +12,8 @@ _MIXED = "several kinds"
 def draw_strategies(report: StrategiesReport, path: Path) -> None:
     """Write one picture with a panel for each demand: US$/h over requests/s of a replica, both logarithmic.
 
-    Dominated strategies are grey, kept ones coloured by GPU kind, the frontier is a line.
+    Dominated strategies are grey, kept ones coloured by GPU kind, the frontier is a line. Those of one phase are
+    triangles, for a pair needs two of them.
 
     Raises:
         ModuleNotFoundError: matplotlib is not installed.
@@ -61,12 +62,19 @@ def _series(item: DemandStrategies) -> list[tuple[str, str, str, list[RatedStrat
     kinds = sorted({_kind(each) for each in kept}, key=lambda kind: (kind == _MIXED, kind))
     series = [("dominated", ".", "lightgrey", [each for each in points if each.verdict is Verdict.DOMINATED])]
     series += [
-        (kind, "x" if kind == _MIXED else "o", f"C{number % 10}", [each for each in kept if _kind(each) == kind])
+        (kind, _marker(kind), f"C{number % 10}", [each for each in kept if _kind(each) == kind])
         for number, kind in enumerate(kinds)
     ]
     return [each for each in series if each[3]]
 
 
 def _kind(item: RatedStrategy) -> str:
-    kinds = list(item.template.strategy.need)
-    return kinds[0] if len(kinds) == 1 else _MIXED
+    kinds, phase = list(item.template.strategy.need), item.template.strategy.phase
+    kind = kinds[0] if len(kinds) == 1 else _MIXED
+    return f"{kind}, {phase.lower()} only" if phase is not None else kind
+
+
+def _marker(kind: str) -> str:
+    if kind == _MIXED:
+        return "x"
+    return {"prefill only": "<", "decode only": ">"}.get(kind.rpartition(", ")[2], "o")

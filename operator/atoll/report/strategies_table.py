@@ -32,6 +32,7 @@ def _demand(item: Json, most: int) -> Iterator[RenderableType]:
     )
     yield _Strategies(item["strategies"][:most])
     yield Text(_told(item, most), style="dim")
+    yield from _pair(item)
     yield Text("")
 
 
@@ -40,6 +41,29 @@ def _told(item: Json, most: int) -> str:
     text += f", {item['dominated']:,} dominated by them, {item['tooSlow']:,} too slow"
     hidden = len(item["strategies"]) - most
     return f"{text}; {hidden:,} more not shown (--top)" if hidden > 0 else text
+
+
+def _pair(item: Json) -> Iterator[Text]:
+    """The cheapest prefill and decode strategies that pair, where there are any: what both cost for the same tokens."""
+    sides: dict[tuple[str, str, int], dict[str, Json]] = {}
+    for each in item["strategies"]:
+        price = each["pricePerMillionOutputTokens"]
+        if each["verdict"] == "Kept" and each["phase"] and price is not None:
+            pair = sides.setdefault((each["engine"], each["quantisation"], each["tp"]), {})
+            if each["phase"] not in pair or price < pair[each["phase"]]["pricePerMillionOutputTokens"]:
+                pair[each["phase"]] = each
+    whole = [pair for pair in sides.values() if len(pair) > 1]
+    if whole:
+        best = min(whole, key=_of_both)
+        prefill, decode = best["Prefill"], best["Decode"]
+        yield Text(
+            f"cheapest pair: {money(_of_both(best))} $/M out, {prefill['strategy']} with {decode['strategy']}",
+            style="dim",
+        )
+
+
+def _of_both(pair: Mapping[str, Json]) -> float:
+    return sum(float(side["pricePerMillionOutputTokens"]) for side in pair.values())
 
 
 class _Strategies:
