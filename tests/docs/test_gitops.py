@@ -21,6 +21,7 @@ LUA = (GITOPS / "argocd" / "health.lua").read_text()
 
 PASSING = {
     Reason.PLANNING,
+    Reason.AWAITING_SIGNAL,
     Reason.REPLICAS_STARTING,
     Reason.REPLICAS_PENDING,
     Reason.ROUTER_NOT_SYNCED,

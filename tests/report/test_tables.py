@@ -20,6 +20,7 @@ def demand(name: str = "phi", **changes: Any) -> dict[str, Any]:
         "shortfallReason": "",
         "costPerHour": 3.8,
         "unmet": [],
+        "unkept": [],
         "replicas": [replicas],
     } | changes
 

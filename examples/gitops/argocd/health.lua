@@ -2,6 +2,7 @@
 -- Reasons are those of docs/troubleshooting.md. What is not listed here and is not Ready is Degraded.
 local passing = {
   ["Planning"] = true,
+  ["AwaitingSignal"] = true,
   ["ReplicasStarting"] = true,
   ["ReplicasPending"] = true,
   ["RouterNotSynced"] = true,

@@ -171,8 +171,8 @@ def _planned(
             reason=str(fault) if fault else "not in the plan",
         )
     faults = named_faults(manifests, snapshot, impossible, unrendered)
-    reasons = shortfall_reasons(problem, allocation)
-    return ExplainReport(plan=plan, demand=planned, shortfall_reason=reasons.get(key, ""), faults=faults)
+    why = shortfall_reasons(problem, allocation).get(key) or str(impossible.get(key, ""))
+    return ExplainReport(plan=plan, demand=planned, shortfall_reason=why, faults=faults)
 
 
 def _from_cluster(name: str, access: Access, fleet: str, plan_name: str) -> ExplainReport:

@@ -10,6 +10,7 @@ from atoll.domain.plan import Plan, PlannedDemand, PlannedReplicas
 from atoll.domain.pool import NodePool, PriceSource
 from atoll.domain.problem import Level
 from atoll.domain.reason import Fault
+from atoll.reconcile.softlimits import unkept
 from atoll.report.numbers import counted
 
 SCHEMA_VERSION = 1
@@ -101,7 +102,7 @@ class PlanReport:
                 }
                 for level in self.levels
             ],
-            "demands": [_demand(item, self.shortfall_reasons) for item in self.all_demands()],
+            "demands": [_demand(item, self.shortfall_reasons, self._unkept(item)) for item in self.all_demands()],
             "nodes": [
                 {
                     "pool": item.offering.pool,
@@ -138,6 +139,11 @@ class PlanReport:
             reason=str(fault) if fault else "not in the plan",
         )
 
+    def _unkept(self, item: PlannedDemand) -> tuple[str, ...]:
+        """Soft limits that are not kept, as sentences; of a demand that is gone since, as reasons."""
+        demand = self.demands.get(item.key)
+        return unkept(item.unmet, demand.placement) if demand is not None else item.unmet
+
     def _shortfall_by_demand(self) -> dict[str, float]:
         return {str(item.key): item.shortfall for item in self.all_demands()}
 
@@ -146,7 +152,7 @@ def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 3)
 
 
-def _demand(item: PlannedDemand, reasons: Mapping[DemandKey, str]) -> dict[str, Any]:
+def _demand(item: PlannedDemand, reasons: Mapping[DemandKey, str], limits: Iterable[str]) -> dict[str, Any]:
     return {
         "namespace": item.key.namespace,
         "name": item.key.name,
@@ -156,6 +162,7 @@ def _demand(item: PlannedDemand, reasons: Mapping[DemandKey, str]) -> dict[str, 
         "costPerHour": round(item.cost_per_hour, 6),
         "reason": item.reason,
         "unmet": list(item.unmet),
+        "unkept": list(limits),
         "replicas": [_replicas(replicas) for replicas in item.replicas],
     }
 

@@ -10,7 +10,6 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from atoll.domain.reason import Reason
 from atoll.report.numbers import amount, counted, money
 
 Json = Mapping[str, Any]
@@ -89,9 +88,7 @@ def _summary(report: Json) -> list[RenderableType]:
     if report["deadlineSeconds"] is not None:
         lines.append(_times(report))
     lines.extend(
-        Text(f"{_name(item)}: not kept: {', '.join(broken)}", style="yellow")
-        for item in report["demands"]
-        if (broken := [reason for reason in item["unmet"] if reason != Reason.QUOTA_REACHED])
+        Text(f"{_name(item)}: {sentence}", style="yellow") for item in report["demands"] for sentence in item["unkept"]
     )
     lines.extend(_shortfalls(report))
     lines.extend(_faults(report))

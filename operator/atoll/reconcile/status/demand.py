@@ -11,6 +11,7 @@ from atoll.domain.reason import Fault, Reason
 from atoll.reconcile.conditions import Condition, status_actions
 from atoll.reconcile.problem import demand_digest
 from atoll.reconcile.shares import per_million_tokens
+from atoll.reconcile.softlimits import unkept
 from atoll.reconcile.status.measured import measured_condition, measured_fields
 from atoll.reconcile.status.view import View
 
@@ -89,7 +90,7 @@ def _demand_conditions(
     if short or unmet:
         named = next((known for known in Reason if unmet and known.value == unmet[0]), Reason.SHORTFALL)
         reason = named if not short or named is Reason.QUOTA_REACHED else Reason.SHORTFALL
-        message = plan_is.message if short else "not kept: " + ", ".join(unmet)
+        message = plan_is.message if short else "; ".join(unkept(unmet, demand.placement))
         degraded = Condition(type="Degraded", status=True, reason=reason, message=message)
     else:
         degraded = Condition(type="Degraded", status=False, reason=Reason.HEALTHY)
