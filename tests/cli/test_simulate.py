@@ -25,7 +25,7 @@ def run(*arguments: str) -> Result:
 @pytest.fixture
 def scenario(tmp_path: Path) -> Path:
     path = tmp_path / "scenario.yaml"
-    path.write_text("epochs: 8\nseed: 3\ndemand: [{noise: 0.02}]\nlosses: [{at: 3m, offerings: '*', nodes: 1}]\n")
+    path.write_text("epochs: 8\nseed: 3\ndemand: [{noise: 0.02}]\nlosses: [{at: 3m, offerings: '*', nodes: 2}]\n")
     return path
 
 
