@@ -14,16 +14,13 @@ DOCS = ROOT / "docs"
 REPOSITORY = "repository"
 """Folder of the site with the linked files of the repository."""
 
-AWAITED = {"gitops.md", "kubectl.md"}
-"""Pages that come with their parts; the navigation names them from the day on which they are there."""
-
 _LINK = re.compile(r"(\]\()([^)\s#]+)(#[^)\s]*)?(\))")
 _CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Leave out of the navigation what is not written yet; decisions, and pages that it does not name, come last."""
-    nav = _written(config.nav or [])
+    """Add the decisions to the navigation, and last the pages that it does not name."""
+    nav = config.nav or []
     named = set(_pages(nav))
     there = sorted(path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md") if _is_kept(path))
     decisions = [page for page in there if page.startswith("decisions/") and page not in named]
@@ -67,18 +64,6 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     parts = _CODE.split(markdown)
     code = [*_CODE.findall(markdown), ""]
     return "".join(_LINK.sub(rewritten, text) + kept for text, kept in zip(parts, code, strict=True))
-
-
-def _written(nav: list[Any]) -> list[Any]:
-    """Entries whose pages are there; pages of AWAITED may be missing."""
-    kept: list[Any] = []
-    for entry in nav:
-        (title, inner), *_ = entry.items() if isinstance(entry, dict) else [("", entry)]
-        if isinstance(inner, list):
-            kept.append({title: _written(inner)})
-        elif inner not in AWAITED or (DOCS / inner).exists():
-            kept.append(entry)
-    return kept
 
 
 def _pages(nav: list[Any]) -> Iterator[str]:

@@ -17,9 +17,6 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 OTHERS = {
     "docs/benchmarks.md",
-    "docs/traffic.md",
-    "docs/gitops.md",
-    "docs/kubectl.md",
     "docs/reference/cli.md",  # generated: usage, and the examples of the commands' own help
 }
 """Pages whose commands are not in console blocks, or not yet."""

@@ -80,7 +80,7 @@ def _epilog(text: str) -> list[str]:
     lines: list[str] = []
     block: list[str] = []
     for paragraph in [*(part.strip() for part in re.split(r"\n\s*\n", text)), ""]:
-        if paragraph.startswith(("atoll ", "kubectl ")) or " | atoll " in paragraph:
+        if paragraph.startswith(("atoll ", "kubectl ", "for ")) or " | atoll " in paragraph:
             block.append(paragraph)
             continue
         if block:

@@ -9,6 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+DOLLARS, RATE, SHARE = "currencyUSD", "reqps", "percentunit"
+"""Grafana's names of units."""
+
+GOOD, FAIR, BAD = "green", "orange", "red"
+
+OF_FLEET = '{fleet="$fleet"}'
+"""Of the fleet that the dashboard shows."""
+
 _WIDTH = 24
 _SCHEMA_VERSION = 39
 
@@ -51,6 +59,22 @@ class Panel:
     height: int = 8
     stacked: bool = False
     thresholds: tuple[tuple[float, str], ...] = ()
+
+
+def number(
+    title: str, expr: str, unit: str = "", about: str = "", *, thresholds: tuple[tuple[float, str], ...] = ()
+) -> Panel:
+    """A panel with the present value of one query."""
+    return Panel(
+        title=title,
+        queries=(Query(expr=expr),),
+        kind="stat",
+        unit=unit,
+        about=about,
+        width=4,
+        height=4,
+        thresholds=thresholds,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
