@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from atoll.api.manifests import Manifests
+from atoll.cli.clusteroptions import Context, Kubeconfig, access_of
 from atoll.cli.decision import named_faults, offline_supplies, snapshot_of
 from atoll.cli.durations import parse_deadline
 from atoll.cli.exits import Exit
@@ -77,11 +78,8 @@ def explain(
     plan: Annotated[
         str, typer.Option(metavar="NAME", help="Without -f: this FleetPlan instead of the one in force.")
     ] = "",
-    kubeconfig: Annotated[
-        Path | None,
-        typer.Option(envvar="KUBECONFIG", help="Without -f: kubeconfig of the cluster; default: ~/.kube/config."),
-    ] = None,
-    context: Annotated[str, typer.Option(help="Without -f: context of the kubeconfig; default: its own.")] = "",
+    kubeconfig: Kubeconfig = None,
+    context: Context = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Tell why a demand is served as it is: what else it could run as, and what one more node is worth."""
@@ -93,7 +91,7 @@ def explain(
     else:
         if deadline:
             raise typer.BadParameter("is for manifests: a plan of a cluster is solved already", param_hint="--deadline")
-        access = Access(kubeconfig=kubeconfig or Path.home() / ".kube" / "config", context=context)
+        access = access_of(kubeconfig, context)
         report = _from_cluster(demand, access, fleet, plan)
     said = report.as_json()
     if as_json:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from atoll.api.documents import labels_of
 from atoll.api.parse import parse_fleet, parse_model_demand
+from atoll.cli.clusteroptions import Context, Kubeconfig, access_of
 from atoll.cli.decision import Asked, decide
 from atoll.cli.durations import parse_deadline
 from atoll.cli.exits import Exit
@@ -87,11 +88,8 @@ def report(
     plan: Annotated[
         str, typer.Option(metavar="NAME", help="Without -f: this FleetPlan instead of the one in force.")
     ] = "",
-    kubeconfig: Annotated[
-        Path | None,
-        typer.Option(envvar="KUBECONFIG", help="Without -f: kubeconfig of the cluster; default: ~/.kube/config."),
-    ] = None,
-    context: Annotated[str, typer.Option(help="Without -f: context of the kubeconfig; default: its own.")] = "",
+    kubeconfig: Kubeconfig = None,
+    context: Context = "",
     baseline: Annotated[
         bool, typer.Option(help="With -f: also seek the best answer with one GPU kind per served model.")
     ] = True,
@@ -113,7 +111,7 @@ def report(
     else:
         if deadline:
             raise typer.BadParameter("is for manifests: a plan of a cluster is solved already", param_hint="--deadline")
-        access = Access(kubeconfig=kubeconfig or Path.home() / ".kube" / "config", context=context)
+        access = access_of(kubeconfig, context)
         found = _from_cluster(access, fleet, plan, grouping)
     write(_printed(found.as_json(), Format.JSON if as_json else output or Format.TABLE))
     raise typer.Exit(_exit_code(found))

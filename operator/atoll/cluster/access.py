@@ -1,5 +1,6 @@
 """Where the API server is and who we are there: from a kubeconfig, or from the pod's service account."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ class Access:
     """How to reach one cluster.
 
     Attributes:
-        kubeconfig: file to read; None means the service account of the pod. The environment is never asked.
+        kubeconfig: file to read, or several as kubectl's KUBECONFIG joins them, of which those that are not there are
+            passed over; None means the service account of the pod. The environment is never asked.
         context: name of a context in it; empty for its current one.
     """
 
@@ -31,7 +33,7 @@ class Access:
         Raises:
             AccessError: there is no usable kubeconfig or service account.
         """
-        if self.kubeconfig is not None and not self.kubeconfig.is_file():
+        if self.kubeconfig is not None and not any(map(os.path.isfile, str(self.kubeconfig).split(os.pathsep))):
             raise AccessError(f"kubeconfig {self.kubeconfig}: no such file")
         configuration = Configuration()
         # As kopf does: no proxy from the environment between the operator and its API server.
