@@ -176,6 +176,9 @@ def test_the_operators_account_touches_nothing_that_is_not_its_own(world: World)
     assert may_not in attempt(world, "DELETE", f"{pods}/{pod}")
     assert may_not in attempt(world, "POST", deployments, stranger)
     assert may_not in attempt(world, "DELETE", "/api/v1/namespaces/default/services/kubernetes")
+    pool = "/apis/atoll.dev/v1alpha1/gpunodepools/l40s-x1"
+    assert "may only touch objects labelled atoll.dev/discovered=true" in attempt(world, "DELETE", pool)
+    assert attempt(world, "PATCH", f"{pool}/status", {"status": {}}).startswith("200")
     engine = world.deployments()[0]["metadata"]
     mine = f"/apis/apps/v1/namespaces/{engine['namespace']}/deployments/{engine['name']}"
     assert may_not in attempt(world, "PATCH", mine, {"metadata": {"labels": {"app.kubernetes.io/managed-by": "x"}}})
