@@ -126,7 +126,7 @@ def test_no_write_that_a_move_needs_is_refused(world: World) -> None:
         world.settle(f"phi-4 has {rate} requests/s")
     refusals = (httpx.codes.FORBIDDEN, httpx.codes.UNPROCESSABLE_ENTITY)
     assert [write for write in world.writes() if write.status in refusals] == []
-    assert {"deployments", "deployments/scale", "pods", "configmaps"} <= {write.resource for write in world.writes()}
+    assert {"deployments", "pods", "configmaps"} <= {write.resource for write in world.writes()}
 
 
 def test_the_api_server_understands_every_object_of_every_set_of_values(
