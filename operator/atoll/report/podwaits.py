@@ -124,6 +124,8 @@ def _mend_of_scheduling(message: str) -> str:
     """What to do where waiting alone will not help."""
     if match := re.search(r"untolerated taint\(?s?\)? \{([^}]*)\}", message):
         return f"add the taint {match[1]!r} to spec.tolerations of the GPUNodePool"
+    if "untolerated taint" in message:
+        return "add the nodes' taints to spec.tolerations of the GPUNodePool (kubectl atoll doctor names them)"
     if "persistentvolumeclaim" in message and "not found" in message:
         return "create the claim that spec.engine.podTemplate.volumes or spec.model.weights names"
     if "exceeded quota" in message:
