@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, time
+from datetime import UTC, datetime, time
 from math import isfinite
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -268,7 +268,8 @@ def _schedule(declared: ScheduledDemand | None) -> Schedule:
     if not declared.floors and declared.base <= 0.0:
         raise invalid(field, "asks for nothing at any time: give floors, or a base above 0")
     try:
-        zone = ZoneInfo(declared.time_zone)
+        # The default must not hang on a time zone database, which small images lack.
+        zone = UTC if declared.time_zone == "UTC" else ZoneInfo(declared.time_zone)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise invalid(
             f"{field}.timeZone",
