@@ -166,6 +166,25 @@ def test_a_query_that_is_wrong_keeps_no_other_waiting() -> None:
     assert sum(form["query"] == "demand_of_good" for form in bench.questions) == 4
 
 
+@pytest.mark.parametrize("late", ["of the client", "of Prometheus"])
+def test_r24_a_query_that_takes_too_long_keeps_no_other_waiting(late: str) -> None:
+    bench = Bench("slow", "good")
+
+    def reply(form: dict[str, str]) -> httpx.Response:
+        if form["query"] != "demand_of_slow":
+            return series(form, 25.0)
+        if late == "of the client":
+            raise httpx.ReadTimeout("timed out")
+        return httpx.Response(503, content=b'{"status":"error","errorType":"timeout","error":"query timed out"}')
+
+    bench.reply = reply
+    for _ in range(6):
+        bench.look(STEP + 3.0)
+    assert bench.reason("slow") is Reason.SIGNAL_UNREACHABLE
+    assert bench.reason("good") is None
+    assert sum(form["query"] == "demand_of_good" for form in bench.questions) == 6
+
+
 def test_without_a_prometheus_every_demand_is_told_so_once() -> None:
     bench = Bench("chat", configured=False)
     bench.look()

@@ -68,7 +68,7 @@ async def read_feed(server: Server, client: httpx.AsyncClient, tag: str) -> Hear
     try:
         answer = await fetch(server, client, "GET", server.url, headers=headers)
     except FetchError as error:
-        reason = Reason.FEED_UNREACHABLE if error.of_server else Reason.INVALID_FEED
+        reason = Reason.INVALID_FEED if error.too_long else Reason.FEED_UNREACHABLE
         raise FeedError(reason, str(error)) from None
     if answer.status == httpx.codes.NOT_MODIFIED and tag:
         return Heard(quotes=None, tag=tag)

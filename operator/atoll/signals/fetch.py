@@ -19,12 +19,15 @@ class FetchError(Exception):
     """No usable answer; the message says what happened and the mend, and never holds a credential.
 
     Attributes:
-        of_server: it is the server that cannot be asked, not the question that is wrong.
+        of_server: it is the server that cannot be asked: every other question would end like this. An answer that is
+            late or too long may be so for this question alone.
+        too_long: the answer is beyond ``MOST_BYTES``.
     """
 
-    def __init__(self, message: str, *, of_server: bool) -> None:
+    def __init__(self, message: str, *, of_server: bool = False, too_long: bool = False) -> None:
         super().__init__(message)
         self.of_server = of_server
+        self.too_long = too_long
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +93,10 @@ async def fetch(
             async with client.stream(method, url, data=form, headers=sent, timeout=timeout) as answer:
                 content = await _bounded(answer, url)
                 return Answer(status=answer.status_code, headers=dict(answer.headers), content=content)
-    except TimeoutError as late:
-        raise FetchError(f"{url} gave no answer within {server.seconds:g} s", of_server=True) from late
-    except httpx.TimeoutException as late:
-        raise FetchError(f"{url} gave no answer within {server.seconds:g} s", of_server=True) from late
+    except httpx.ConnectTimeout as late:
+        raise FetchError(f"{url} cannot be reached within {server.seconds:g} s", of_server=True) from late
+    except (TimeoutError, httpx.TimeoutException) as late:
+        raise FetchError(f"{url} gave no answer within {server.seconds:g} s") from late
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         said = str(error) or type(error).__name__
         raise FetchError(f"{url} cannot be asked ({said}): look at the URL and the server", of_server=True) from error
@@ -116,5 +119,5 @@ async def _bounded(answer: httpx.Response, url: str) -> bytes:
     async for part in answer.aiter_bytes():
         found += part
         if len(found) > MOST_BYTES:
-            raise FetchError(f"{url} gave more than {MOST_BYTES >> 20} MiB: ask for less", of_server=False)
+            raise FetchError(f"{url} gave more than {MOST_BYTES >> 20} MiB: ask for less", too_long=True)
     return bytes(found)

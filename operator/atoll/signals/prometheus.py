@@ -15,6 +15,9 @@ Samples = tuple[tuple[float, float], ...]
 
 _SHOWN = 300
 
+_OF_QUERY = {"timeout", "canceled", "execution"}
+"""Error types of Prometheus that are about one query."""
+
 
 class QueryError(Exception):
     """No samples; carries the fault.
@@ -78,7 +81,7 @@ async def query_range(server: Server, client: httpx.AsyncClient, query: str, ove
     try:
         answer = await fetch(server, client, "POST", f"{server.url.rstrip('/')}/api/v1/query_range", form=form)
     except FetchError as error:
-        reason = Reason.SIGNAL_UNREACHABLE if error.of_server else Reason.INVALID_SIGNAL
+        reason = Reason.INVALID_SIGNAL if error.too_long else Reason.SIGNAL_UNREACHABLE
         raise QueryError(Fault(reason=reason, message=str(error)), of_server=error.of_server) from None
     return samples_in(answer, server.url)
 
@@ -98,7 +101,8 @@ def samples_in(answer: Answer, url: str) -> Samples:
                 reason=Reason.SIGNAL_UNREACHABLE,
                 message=f"{url} answered {answer.status}: {mend.get(answer.status, 'look at the server')}",
             ),
-            of_server=True,
+            # A query that takes Prometheus too long is a 503, too, and no reason to ask nothing else.
+            of_server=reply is None or reply.error_type not in _OF_QUERY,
         )
     if reply is None or reply.data is None or reply.data.result_type != "matrix":
         raise QueryError(
