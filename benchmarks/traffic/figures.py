@@ -15,11 +15,12 @@ Row = dict[str, Any]
 def rows_of(run: Run) -> list[Row]:
     """All figures; those that were not measured are left out."""
     failed = [each for each in run.outcomes if each.outcome != WHOLE]
-    losses = [each for each in run.episodes if each.loss is not None]
+    losses = [each for each in run.episodes if not each.planned]
     lost = {tag for each in losses if each.loss for tag in each.loss.in_flight}
     elsewhere = [each for each in failed if each.tag not in lost]
     planned = [each for each in elsewhere if not _during(each, losses)]
-    moves = [each for each in run.episodes if each.loss is None]
+    moves = [each for each in run.episodes if each.planned]
+    faults = [*(f"{each.name}: {each.fault}" for each in run.episodes if each.fault), *run.faults]
     sent = len(run.outcomes)
     found = [
         _row("planned moves", len(moves), "", None, samples=len(moves), detail=_counted(each.name for each in moves)),
@@ -32,12 +33,12 @@ def rows_of(run: Run) -> list[Row]:
             detail=_counted(each.name for each in moves if not each.writes),
         ),
         _row(
-            "moves and losses that did not end",
-            sum(bool(each.fault) for each in run.episodes),
+            "moves, losses and measurements that did not end",
+            len(faults),
             "",
             0,
             samples=len(run.episodes),
-            detail="; ".join(f"{each.name}: {each.fault}" for each in run.episodes if each.fault),
+            detail="; ".join(faults),
         ),
         _row("requests", sent, "", None, samples=sent, detail=_counted(_kind(each) for each in run.outcomes)),
         _row("failed through planned moves", len(planned), "requests", 0, samples=sent, detail=_told(planned, moves)),
@@ -56,7 +57,7 @@ def rows_of(run: Run) -> list[Row]:
         )
     if run.acknowledgements:
         found.append(_times("files to acknowledged", run.acknowledgements, aim=1.0))
-    if losses:
+    if any(each.loss is not None for each in losses):
         found += _of_losses(run, losses, elsewhere, failed)
     if run.added is not None:
         added = run.added

@@ -37,9 +37,21 @@ class Loss:
     names: list[str] = field(default_factory=list)
 
 
+def spread(bed: Bed) -> None:
+    """Every replica on a node of its own: what one node holds is not all of a served model."""
+    for name in ("phi-4", "gpt-oss-20b"):
+        demand = bed.world.manifest("ModelDemand", name)
+        demand["spec"]["placement"] = {"gpuKinds": ["L40S-48GB"], "minReplicas": 3}
+        bed.world.apply(demand)
+    bed.world.settle("replicas are spread over nodes")
+
+
 def node_lost(bed: Bed) -> Loss:
     """A node vanishes: its engines reset every connection at once, and its Node object goes."""
     node = busiest_node(bed.world, "phi-4")["metadata"]["name"]
+    for name in ("phi-4", "gpt-oss-20b"):
+        if all(pod["spec"].get("nodeName") == node for pod in bed.world.pods(name)):
+            raise RuntimeError(f"all replicas of {name} are on {node}: its loss would say nothing about the router")
     hit = [pod for pod in bed.world.pods() if pod["spec"].get("nodeName") == node]
     addresses = {pod["status"]["podIP"] for pod in hit}
     started = time.time()

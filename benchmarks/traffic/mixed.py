@@ -1,26 +1,37 @@
-"""A demand that is served by several templates at one time: the cheapest nodes are not enough for it."""
+"""A demand that is served by several templates at one time: half of it must not be on spot, where the other half is."""
+
+from typing import Any
 
 from benchmarks.traffic.bed import Bed
 
 MIXED = "phi-4"
 _RATE = 8
-_CHEAPEST = "l40s-x1"
+_SPOT, _OTHER = "a100-x8", "l40s-x1"
 
 
 def mixed_fleet(bed: Bed) -> None:
-    """Make the cheapest pool scarce and wait until two strategies at least serve the demand."""
+    """One GPU kind on cheap spot nodes, another on demand, and half of the demand on each."""
     world = bed.world
     if len(_strategies(bed)) < 2:
-        decided = world.decisions()
-        pool = world.manifest("GPUNodePool", _CHEAPEST)
-        for offering in pool["spec"]["offerings"]:
-            offering["maxNodes"] = 1 if offering["capacityType"] == "spot" else 0
-        world.apply(pool)
-        world.apply(world.demand_at(MIXED, _RATE))
-        world.wait(lambda: world.decisions() > decided, "it is decided for the scarce pool", 40.0)
-        world.settle("several templates serve")
+        for pool in (obj for obj in world.manifests if obj["kind"] == "GPUNodePool"):
+            changed = world.manifest("GPUNodePool", pool["metadata"]["name"])
+            for offering in changed["spec"]["offerings"]:
+                _limit(pool["metadata"]["name"], offering)
+            world.apply(changed)
+        demand = world.demand_at(MIXED, _RATE)
+        demand["spec"]["placement"] = {"spotShare": 0.5}
+        world.apply(demand)
+        world.wait(lambda: len(_strategies(bed)) > 1, "several templates serve")
+        world.settle("nothing else serves any more")
     if len(found := _strategies(bed)) < 2:
         raise RuntimeError(f"{MIXED} is served by {len(found)} strategy, two are needed to compare them")
+
+
+def _limit(pool: str, offering: dict[str, Any]) -> None:
+    if (pool, offering["capacityType"]) == (_SPOT, "spot"):
+        offering["price"] = 1.0
+    elif (pool, offering["capacityType"]) != (_OTHER, "on-demand"):
+        offering["maxNodes"] = 0
 
 
 def _strategies(bed: Bed) -> set[str]:

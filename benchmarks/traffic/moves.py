@@ -36,16 +36,17 @@ class Move:
 
 
 def more_demand(bed: Bed) -> None:
-    """Twice the requests/s of one demand; the load follows once they are promised."""
-    bed.world.apply(bed.world.demand_at("phi-4", 8))
+    """More requests/s of one demand; the load follows once they are promised."""
+    rate = 8 if requests_per_second(bed.world, "phi-4") < 8 else 12
+    bed.world.apply(bed.world.demand_at("phi-4", rate))
     bed.world.settle("more is served")
     bed.send()
 
 
 def less_demand(bed: Bed) -> None:
-    """Back again; the load falls first, as a demand follows its traffic."""
-    bed.send(phi_4=4 / requests_per_second(bed.world, "phi-4"))
-    bed.world.apply(bed.world.demand_at("phi-4", 4))
+    """Half of that; the load falls first, as a demand follows its traffic."""
+    bed.send(phi_4=0.5)
+    bed.world.apply(bed.world.demand_at("phi-4", requests_per_second(bed.world, "phi-4") / 2))
     bed.world.settle("less is served")
     bed.send()
 

@@ -29,7 +29,7 @@ def plot(run: Run, folder: Path) -> Path | None:
             axes.axvspan(
                 each.started - zero,
                 each.ended - zero,
-                color=_MOVE if each.loss is None else _LOSS,
+                color=_MOVE if each.planned else _LOSS,
                 alpha=(0.35, 0.55)[number % 2],
                 lw=0,
             )

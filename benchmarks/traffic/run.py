@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from benchmarks.traffic.bed import Bed
 from benchmarks.traffic.locust_run import Locusts, beside
-from benchmarks.traffic.losses import LOSSES, Loss
+from benchmarks.traffic.losses import LOSSES, Loss, spread
 from benchmarks.traffic.moves import MOVES, Move, restore
 from benchmarks.traffic.request import Outcome
 from benchmarks.traffic.split import Split, split_by_capacity
@@ -33,14 +33,16 @@ class Episode:
         name: which move or loss.
         started: Unix time.
         ended: Unix time; the fleet was settled again.
+        planned: a move; else a loss.
         fault: why it did not end as it should; empty where it did.
         writes: of the operator to Deployments and pods meanwhile.
-        loss: what it did; None for a planned move.
+        loss: what it did; None for a planned move, and where it did not end.
     """
 
     name: str
     started: float
     ended: float
+    planned: bool = True
     fault: str = ""
     writes: int = 0
     loss: Loss | None = None
@@ -59,6 +61,7 @@ class Run:
         split: shares of strategies by static weights; None where not measured.
         utilisation: of templates as shipped; None where not measured.
         locusts: what Locust counted; None where it did not run.
+        faults: why measurements that were asked for are not there.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
@@ -69,6 +72,7 @@ class Run:
     split: Split | None = None
     utilisation: Utilisation | None = None
     locusts: Locusts | None = None
+    faults: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +109,7 @@ def run(bed: Bed, size: Size, *, wanted: Iterable[str] = ()) -> Run:
     found = Run()
     logger.info("every router answers %.1f s after all demands are Ready", await_answers(bed))
     if size.ttft_pairs:
-        found.added = _step("TTFT through the router and direct", lambda: added_by_router(bed, size.ttft_pairs))
+        found.added = _measured(found, "TTFT", partial(added_by_router, bed, size.ttft_pairs))
     bed.send()
     time.sleep(_WARM_UP_SECONDS)
     for number, move in enumerate(_moves(size.moves, tuple(wanted))):
@@ -117,14 +121,15 @@ def run(bed: Bed, size: Size, *, wanted: Iterable[str] = ()) -> Run:
         time.sleep(_POLL_SECONDS)
     if size.losses:
         restore(bed)
+        _step("spreading replicas over nodes", partial(spread, bed))
         for name, lose in islice(cycle(LOSSES.items()), size.losses * len(LOSSES)):
-            found.episodes.append(_episode(bed, name, partial(lose, bed)))
+            found.episodes.append(_episode(bed, name, partial(lose, bed), planned=False))
     if size.utilisation_seconds:
         watch = partial(utilisation, bed, size.utilisation_seconds)
-        found.utilisation = _step("utilisation of templates", watch)
+        found.utilisation = _measured(found, "utilisation of templates", watch)
     found.outcomes = bed.load.finish()
     if size.split_requests:
-        found.split = _step("shares by static weights", lambda: split_by_capacity(bed, size.split_requests))
+        found.split = _measured(found, "shares by static weights", partial(split_by_capacity, bed, size.split_requests))
     found.acknowledgements = [each.seconds for each in bed.path.router_pods.acknowledgements]
     found.router_ends = list(bed.path.router_pods.ends)
     return found
@@ -139,7 +144,7 @@ def _beside_locust(found: Run, bed: Bed, move: Move) -> None:
     found.locusts = beside(bed, move.make)
 
 
-def _episode(bed: Bed, name: str, make: Callable[[], Loss | None]) -> Episode:
+def _episode(bed: Bed, name: str, make: Callable[[], Loss | None], *, planned: bool = True) -> Episode:
     started, before = time.time(), _writes(bed)
     loss, fault = None, ""
     try:
@@ -152,12 +157,22 @@ def _episode(bed: Bed, name: str, make: Callable[[], Loss | None]) -> Episode:
     counted = bed.load.counts()
     told = "%s: %d writes in %.0f s, %d requests so far, %d failed"
     logger.info(told, name, written, ended - started, counted["ended"], counted["failed"])
-    return Episode(name=name, started=started, ended=ended, fault=fault, writes=written, loss=loss)
+    return Episode(name=name, started=started, ended=ended, planned=planned, fault=fault, writes=written, loss=loss)
 
 
 def _writes(bed: Bed) -> int:
     """Of the operator to Deployments and pods so far."""
     return sum(write.resource.partition("/")[0] in ("deployments", "pods") for write in bed.world.writes())
+
+
+def _measured(found: Run, what: str, make: Callable[[], T]) -> T | None:
+    """What was measured; None, and a note of why, where that was not to be had."""
+    try:
+        return _step(what, make)
+    except (AssertionError, RuntimeError) as error:
+        logger.exception("%s: not measured", what)
+        found.faults.append(f"{what}: {str(error).partition(chr(10))[0]}")
+        return None
 
 
 def _step(what: str, make: Callable[[], T]) -> T:

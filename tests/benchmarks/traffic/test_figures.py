@@ -22,7 +22,7 @@ def outcome(tag: str, at: float, *, seconds: float = 1.0, said: str = WHOLE, str
 
 def lost(started: float, ended: float, *tags: str) -> Episode:
     loss = Loss(in_flight=list(tags), noticed=started, off_seconds=0.5, replaced_seconds=1.5)
-    return Episode(name="node lost", started=started, ended=ended, loss=loss)
+    return Episode(name="node lost", started=started, ended=ended, planned=False, loss=loss)
 
 
 def figures(run: Run) -> dict[str, dict[str, Any]]:
@@ -51,7 +51,7 @@ def test_a_move_that_moved_nothing_or_did_not_end_is_told() -> None:
         1,
         "1 x another zone",
     )
-    assert found["moves and losses that did not end"]["detail"] == "budget cut: not so after 90 s"
+    assert found["moves, losses and measurements that did not end"]["detail"] == "budget cut: not so after 90 s"
 
 
 def test_what_was_in_flight_on_a_lost_node_may_fail_where_it_streamed() -> None:
