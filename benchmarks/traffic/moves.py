@@ -89,6 +89,8 @@ def other_terms(bed: Bed) -> None:
 def another_zone(bed: Bed) -> None:
     """The zone that one demand is in becomes far dearer than the other, and then is not any more."""
     world = bed.world
+    world.apply(world.manifest("ModelDemand", "gpt-oss-20b"))  # one that must stay would keep its node for both
+    world.settle()
     zones = {zone_of(world, pod) for pod in world.pods("phi-4")}
     dear = "us-east-2a" if "us-east-2a" in zones else "us-east-2b"
     for pool in (obj for obj in world.manifests if obj["kind"] == "GPUNodePool"):
