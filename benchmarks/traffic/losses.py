@@ -37,23 +37,25 @@ class Loss:
     names: list[str] = field(default_factory=list)
 
 
+LOST = "gpt-oss-20b"
+"""Of whose replicas one is lost with its node."""
+
+
 def spread(bed: Bed) -> None:
-    """Every replica on a node of its own: what one node holds is not all of a served model."""
-    for name in ("phi-4", "gpt-oss-20b"):
-        demand = bed.world.manifest("ModelDemand", name)
-        demand["spec"]["placement"] = {"gpuKinds": ["L40S-48GB"], "minReplicas": 3}
-        bed.world.apply(demand)
+    """Each of its replicas on a node of its own: what one node holds is not all of a served model."""
+    demand = bed.world.manifest("ModelDemand", LOST)
+    demand["spec"]["placement"] = {"gpuKinds": ["L40S-48GB"], "minReplicas": 3}
+    bed.world.apply(demand)
     bed.world.settle("replicas are spread over nodes")
 
 
 def node_lost(bed: Bed) -> Loss:
     """A node vanishes: its engines reset every connection at once, and its Node object goes."""
-    node = busiest_node(bed.world, "phi-4")["metadata"]["name"]
-    for name in ("phi-4", "gpt-oss-20b"):
+    node = busiest_node(bed.world, LOST)["metadata"]["name"]
+    for name in (obj["metadata"]["name"] for obj in bed.world.demands()):
         if all(pod["spec"].get("nodeName") == node for pod in bed.world.pods(name)):
             raise RuntimeError(f"all replicas of {name} are on {node}: its loss would say nothing about the router")
-    hit = [pod for pod in bed.world.pods() if pod["spec"].get("nodeName") == node]
-    addresses = {pod["status"]["podIP"] for pod in hit}
+    addresses = {pod["status"]["podIP"] for pod in bed.world.pods() if pod["spec"].get("nodeName") == node}
     started = time.time()
     tags = bed.path.lose_node_abruptly(node)
     bed.world.plane.lose_node(node)
@@ -66,7 +68,7 @@ def node_lost(bed: Bed) -> Loss:
 
 def engine_crash(bed: Bed) -> Loss:
     """An engine ends by itself and its kubelet starts it again."""
-    pod = next(pod for pod in bed.world.pods("gpt-oss-20b") if is_serving(pod))
+    pod = next(pod for pod in bed.world.pods(LOST) if is_serving(pod))
     started = time.time()
     tags = bed.path.crash_engine(pod["metadata"]["name"], back_seconds=3.0)
     off = wait_off(bed, {pod["status"]["podIP"]}, started)

@@ -4,8 +4,8 @@ from typing import Any
 
 from benchmarks.traffic.bed import Bed
 
-MIXED = "phi-4"
-_RATE = 8
+MIXED = "gpt-oss-20b"
+_RATE = 12
 _SPOT, _OTHER = "a100-x8", "l40s-x1"
 
 
