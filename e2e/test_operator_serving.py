@@ -303,3 +303,46 @@ def ask(world: World, served_name: str) -> int:
         timeout=10,
     )
     return answer.status_code
+
+
+def test_a_demand_that_allows_pairs_is_served_by_prefill_and_decode_replicas(world: World) -> None:
+    """Steps of 20 ms leave no room for prompts of others beside them: a pair costs less, and the fleet moves to it."""
+    split = world.manifest("ModelDemand", "gpt-oss-20b")
+    split["metadata"]["name"] = split["spec"]["model"]["servedName"] = "split"
+    split["spec"]["objectives"]["tpot"] = "20ms"
+    split["spec"]["placement"] = {"gpuKinds": ["L40S-48GB"]}
+    world.apply(split)
+    world.settle("served by replicas that do both")
+    assert phases(world) == {""}
+    with ServiceWatch(world) as seen:
+        world.apply(split | {"spec": split["spec"] | {"engine": {"pairs": True}}})
+        world.wait(lambda: phases(world) == {"prefill", "decode"}, "only pairs are left")
+        world.settle("served by pairs")
+    assert seen.lowest("split") >= 6 - 1e-6, "never less than wanted on the way"
+    assert world.demand("split")["status"]["servedRate"] >= 6
+
+    for pod in world.pods("split"):
+        decodes = pod["metadata"]["labels"][names.PHASE] == "decode"
+        assert [c["name"] for c in pod["spec"]["containers"]] == ["engine", *(["proxy"] if decodes else [])]
+    (service,) = (s for s in world.api.list(SERVICES) if s["metadata"]["name"].endswith("-prefill"))
+    found = [p for p in world.pods("split") if service["spec"]["selector"].items() <= p["metadata"]["labels"].items()]
+    assert {p["metadata"]["labels"][names.PHASE] for p in found} == {"prefill"}
+    (proxy,) = {
+        env["value"]
+        for pod in world.pods("split")
+        for container in pod["spec"]["containers"][1:]
+        for env in container["env"]
+        if env["name"] == "ATOLL_PREFILL"
+    }
+    assert proxy.startswith(f"http://{service['metadata']['name']}.default.svc.")
+    routed = world.api.get(ROUTER_CONFIG)
+    assert routed is not None
+    of = {p["metadata"]["labels"][names.PHASE]: p["metadata"]["labels"][names.STRATEGY] for p in world.pods("split")}
+    text = "".join(routed["data"].values())
+    assert f"split-{of['decode']}" in text
+    assert f"split-{of['prefill']}" not in text
+
+
+def phases(world: World) -> set[str]:
+    """Phases of the pods of the demand ``split``; empty for both."""
+    return {pod["metadata"]["labels"].get(names.PHASE, "") for pod in world.pods("split")}
