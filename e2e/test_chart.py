@@ -57,7 +57,13 @@ def names(objects: list[Object]) -> list[str]:
 def is_copied(obj: Object) -> bool:
     """Whether it comes whole from a file that is not a template."""
     copied = ("CustomResourceDefinition", "PrometheusRule")
-    return obj["kind"] in copied or "-dashboard-" in obj["metadata"]["name"]
+    return obj["kind"] in copied or "-dashboard-" in obj["metadata"]["name"] or is_operators_role(obj)
+
+
+def is_operators_role(obj: Object) -> bool:
+    """Whether it grants what the operator asks for, which is made from code."""
+    component = obj["metadata"]["labels"].get("app.kubernetes.io/component")
+    return obj["kind"] in ("Role", "ClusterRole") and component == "operator"
 
 
 def test_it_lints(renderer: Helm) -> None:
@@ -91,6 +97,12 @@ def test_definitions_are_those_of_the_folder(render: Callable[..., list[Object]]
     rendered = {obj["metadata"]["name"]: obj["spec"] for obj in of_kind(render(SETS[0]), "CustomResourceDefinition")}
     wanted = [yaml.safe_load(path.read_text(encoding="utf-8")) for path in CRDS.glob("*.yaml")]
     assert rendered == {obj["metadata"]["name"]: obj["spec"] for obj in wanted}
+
+
+def test_the_operators_roles_are_those_of_the_file(render: Callable[..., list[Object]]) -> None:
+    granted = yaml.safe_load((CHART / "files" / "rbac.yaml").read_text(encoding="utf-8"))
+    roles = {obj["kind"]: obj["rules"] for obj in render(SETS[0]) if is_operators_role(obj)}
+    assert roles == {"ClusterRole": granted["cluster"], "Role": granted["namespace"]}
 
 
 def test_rules_and_dashboards_are_those_of_the_chart(render: Callable[..., list[Object]]) -> None:
