@@ -1,0 +1,157 @@
+"""Measured demand, with a real Prometheus: the fleet follows the query, and holds its plan when the query fails."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+from e2e.prometheus import Prometheus
+from e2e.stand_in_exporter import Exporter
+from e2e.world import MANIFESTS, Object, World, cluster
+
+from atoll.local.binaries import Binaries
+from atoll.local.controlplane import Provisioning
+
+pytestmark = pytest.mark.timeout(900)
+
+EVENTS = "/api/v1/events"
+NAME = "phi-4"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """A world whose demand is what the exporter's page says."""
+
+    world: World
+    exporter: Exporter
+    prometheus: Prometheus
+
+    def come(self, rate: float | str) -> None:
+        """So many requests/s come from now on."""
+        self.exporter.page = f"# TYPE stand_in_rate gauge\nstand_in_rate {rate}\n"
+
+    def demand(self) -> Object:
+        return self.world.demand(NAME)
+
+    @property
+    def rate(self) -> float:
+        return float(self.demand().get("status", {}).get("demandRate", 0.0))
+
+    @property
+    def reason(self) -> str:
+        """Of condition Measured."""
+        return str(self.world.condition(self.demand(), "Measured").get("reason"))
+
+    def follow(self, least: float, most: float, what: str) -> None:
+        """Wait until so much is planned for, and runs."""
+        self.world.wait(lambda: least <= self.rate <= most, f"{least} to {most} requests/s are planned for: {what}", 40)
+        self.world.settle(what)
+        assert float(self.demand()["status"]["servedRate"]) >= least
+
+
+@pytest.fixture(scope="module")
+def shared(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Measured]:
+    """A fleet that serves 5 requests/s, all of its nodes there from the start."""
+    state, folder = tmp_path_factory.mktemp("measured"), MANIFESTS / "measured"
+    with (
+        Exporter() as exporter,
+        cluster(binaries, state, folder, provisioning=Provisioning.FIXED) as world,
+    ):
+        targets = {"stand-in": [exporter.url], "routers": [f"{world.fleet.router_status_url}/stats/prometheus"]}
+        with Prometheus(tmp_path_factory.mktemp("prometheus"), targets=targets) as prometheus:
+            found = Measured(world=world, exporter=exporter, prometheus=prometheus)
+            found.come(5)
+            world.fleet.environment |= {"ATOLL_PROMETHEUS_URL": prometheus.url, "ATOLL_TICK_SECONDS": "1"}
+            world.fleet.install()
+            world.fleet.start_router()
+            world.fleet.start_operator()
+            world.restore()
+            found.follow(5, 8, "the fleet serves what is measured")
+            yield found
+
+
+@pytest.fixture
+def measured(shared: Measured) -> Measured:
+    """Five requests/s come, and are served; manifests as declared."""
+    shared.come(5)
+    shared.world.restore()
+    shared.follow(5, 8, "five requests/s are served")
+    return shared
+
+
+def test_r19_the_fleet_grows_with_the_query_and_never_below_a_floor_of_the_hour(measured: Measured) -> None:
+    world, before = measured.world, len(measured.world.pods(NAME))
+    measured.come(18)
+    measured.follow(18, 20, "the fleet has grown")
+    assert len(world.pods(NAME)) > before
+    status = measured.demand()["status"]["measured"]
+    assert status["estimate"] >= 18
+    assert status["floor"] == 1
+    assert "measuredUntil" not in status
+
+    scheduled = world.manifest("ModelDemand", NAME)
+    all_day = {"start": "00:00", "end": "00:00", "requestsPerSecond": 12}
+    scheduled["spec"]["demand"]["schedule"] = {"timeZone": "Europe/Berlin", "floors": [all_day]}
+    world.apply(scheduled)
+    measured.come(0)
+    measured.follow(12, 12, "nobody asks, and the floor of the hour is kept")
+    assert measured.demand()["status"]["measured"]["floor"] == 12
+
+
+def test_r6_nothing_divided_by_nothing_goes_down_to_the_floor(measured: Measured) -> None:
+    measured.come("NaN")
+    measured.world.wait(lambda: measured.reason == "NoTraffic", "it says that nobody asks", 40)
+    measured.follow(1, 1, "the floor is planned for")
+
+
+def test_r8_without_prometheus_the_last_plan_is_held_even_over_a_restart(measured: Measured) -> None:
+    world, plan = measured.world, measured.world.policy()["status"]["currentPlan"]
+    rate, pods = measured.rate, {pod["metadata"]["name"] for pod in world.pods()}
+    measured.prometheus.stop()
+    try:
+        world.wait(lambda: measured.reason == "SignalUnreachable", "it says that Prometheus does not answer", 60)
+        said = world.condition(measured.demand(), "Measured")
+        assert said["status"] == "False"
+        assert "is held, measured until" in said["message"]
+        assert measured.demand()["status"]["measured"]["measuredUntil"]
+        assert world.ready(NAME)["status"] == "True", "what serves goes on serving"
+        told = [event for event in world.api.list(EVENTS) if event["reason"] == "SignalUnreachable"]
+        assert NAME in {event["involvedObject"]["name"] for event in told}
+
+        decided = world.decisions()
+        world.fleet.kill_operator()
+        world.fleet.start_operator()
+        world.wait(lambda: world.decisions() > decided, "the operator that was started again decides", 30)
+        world.quiet_window(renewals=3)
+        assert (measured.rate, world.policy()["status"]["currentPlan"]) == (rate, plan)
+        assert {pod["metadata"]["name"] for pod in world.pods()} == pods
+        assert measured.reason == "SignalUnreachable"
+    finally:
+        measured.prometheus.start()
+    world.wait(lambda: measured.reason == "Measured", "it is measured again", 60)
+    assert "measuredUntil" not in measured.demand()["status"]["measured"]
+
+
+def test_a_query_of_several_series_is_refused_with_the_mend_and_the_plan_held(measured: Measured) -> None:
+    rate = measured.rate
+    several = measured.world.manifest("ModelDemand", NAME)
+    several["spec"]["demand"]["prometheus"]["query"] = "up"
+    measured.world.apply(several)
+    measured.world.wait(lambda: measured.reason == "InvalidSignal", "the query is named", 40)
+    assert "series by" in measured.world.condition(measured.demand(), "Measured")["message"]
+    assert "sum(...)" in measured.world.condition(measured.demand(), "Measured")["message"]
+    assert measured.rate == rate
+
+
+def test_the_shipped_query_understands_the_statistics_of_the_real_envoy(measured: Measured) -> None:
+    world = measured.world
+
+    def condition() -> Object:
+        return world.condition(world.demand("gpt-oss-20b"), "Measured")
+
+    world.wait(lambda: condition().get("reason") == "NoTraffic", "Envoy says that nobody asks", 40)
+    assert world.demand("gpt-oss-20b")["status"]["demandRate"] == 0.01
+
+    found = httpx.get(f"http://127.0.0.1:{world.fleet.probe_port}/metrics", trust_env=False).text
+    assert re.search(r'^atoll_demand_signal_held\{[^}]*demand="phi-4"', found, re.MULTILINE)
