@@ -185,6 +185,13 @@ TAINTED = {
         pytest.param(
             [pod(status=TAINTED)], {}, "untolerated taint", "'team: research' to spec.tolerations", id="taint"
         ),
+        pytest.param(
+            [pod(status={"conditions": [{"type": "PodScheduled", "message": "2 node(s) had untolerated taint(s)"}]})],
+            {},
+            "untolerated taint(s)",
+            "doctor names them",
+            id="taints that are not named",
+        ),
         pytest.param([pod()], {}, "no scheduler has looked at it", "run the scheduler", id="no such scheduler"),
         pytest.param(
             [pod(status=UNSCHEDULED)],
