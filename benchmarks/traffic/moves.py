@@ -1,7 +1,8 @@
 """Every kind of planned move, as its users order it, and the wait for its end."""
 
 import json
-import time
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -133,25 +134,12 @@ def approval(bed: Bed) -> None:
 
 
 def rollback(bed: Bed) -> None:
-    """In mode Recommend: back to the plan before, and then forward to what is decided now."""
+    """In mode Recommend: back to the plan before, by the command, and then forward to what is decided now."""
     world = bed.world
     set_mode(world, "Recommend")
     world.calm()
-    present = world.plan() or {}
-    older = sorted(world.plans("Superseded"), key=lambda plan: plan["metadata"]["creationTimestamp"])
-    same = [plan for plan in older if names_of(plan) == names_of(present)]
-    usable = [plan for plan in same if not plan["spec"].get("rollbackOf")]
-    if not usable:
-        raise RuntimeError("no plan to return to")
-    target = usable[-1]
-    back = f"{target['metadata']['name']}-{int(time.time())}"
-    spec = {**target["spec"], "rollbackOf": target["metadata"]["name"], "approved": True}
-    bed.send(phi_4=0.4)
-    world.api.create(
-        PLANS,
-        {"apiVersion": target["apiVersion"], "kind": "FleetPlan", "metadata": {"name": back}, "spec": spec},
-    )
-    world.wait(lambda: phase(world, back) == "Completed", "the rollback is carried out")
+    bed.send(phi_4=0.3)
+    atoll(world, "rollback", "--yes", "--wait", "--timeout", "240s")
     world.wait(lambda: len(world.plans("Proposed")) == 1, "what is decided now waits", _SOON)
     approve(world, world.plans("Proposed")[0])
     set_mode(world, "Automatic")
@@ -404,15 +392,12 @@ def approve(world: World, plan: Object) -> None:
     world.api.merge(f"{PLANS}/{plan['metadata']['name']}", {"spec": {"approved": True}})
 
 
-def phase(world: World, plan: str) -> str:
-    """Of a plan; empty where nobody looked at it yet."""
-    found = world.api.get(f"{PLANS}/{plan}")
-    return str((found or {}).get("status", {}).get("phase", ""))
-
-
-def names_of(plan: Object) -> set[str]:
-    """Demands of a plan."""
-    return {row["name"] for row in plan.get("spec", {}).get("demands", [])}
+def atoll(world: World, *words: str) -> None:
+    """Run the command on the cluster, as its users do; RuntimeError with what it says where it fails."""
+    command = [sys.executable, "-m", "atoll.cli", *words, "--kubeconfig", str(world.plane.kubeconfig)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # our own command
+    if done.returncode:
+        raise RuntimeError(f"atoll {' '.join(words)}: exit status {done.returncode}: {done.stderr.strip()}")
 
 
 def is_carried_out(world: World) -> bool:
