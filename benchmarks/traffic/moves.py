@@ -20,6 +20,7 @@ from benchmarks.traffic.bed import EXTRA, FLEET, Bed
 
 _ROUTER = "app.kubernetes.io/component=router"
 _CHEAPEST = "g6e.xlarge"
+_IMAGE = "example.com/vllm"
 _SOON = 40.0
 
 
@@ -45,26 +46,37 @@ def more_demand(bed: Bed) -> None:
 
 
 def less_demand(bed: Bed) -> None:
-    """Half of that; the load falls first, as a demand follows its traffic."""
-    bed.send(phi_4=0.5)
-    bed.world.apply(bed.world.demand_at("phi-4", requests_per_second(bed.world, "phi-4") / 2))
+    """Far more is asked for, so that nodes come, and then as little as before: only then it is worth to let them go."""
+    rate = requests_per_second(bed.world, "phi-4")
+    bed.world.apply(bed.world.demand_at("phi-4", 5 * rate))
+    bed.world.settle("more is served than is sent")
+    bed.world.apply(bed.world.demand_at("phi-4", rate))
     bed.world.settle("less is served")
-    bed.send()
 
 
 def another_image(bed: Bed) -> None:
     """A rolling update of the engine."""
-    demand = current(bed.world, "phi-4")
-    tag = str(demand["spec"].get("engine", {}).get("image", "example.com/vllm:0"))
-    image = f"example.com/vllm:{int(tag.rpartition(':')[2]) + 1 if tag.startswith('example.com') else 1}"
-    demand["spec"]["engine"] = {"name": "vllm", "image": image}
-    bed.world.apply(demand)
+    _await_image(bed.world, _order_image(bed.world))
+
+
+def _order_image(world: World) -> str:
+    """Ask for the next image."""
+    demand = current(world, "phi-4")
+    tag = str(demand["spec"].get("engine", {}).get("image", ""))
+    number = int(tag.rpartition(":")[2]) + 1 if tag.startswith(_IMAGE) else 1
+    demand["spec"]["engine"] = {"name": "vllm", "image": f"{_IMAGE}:{number}"}
+    world.apply(demand)
+    return f"{_IMAGE}:{number}"
+
+
+def _await_image(world: World, image: str) -> None:
+    """Wait until every replica runs it and nothing else is left."""
 
     def rolled() -> bool:
-        return {pod["spec"]["containers"][0]["image"] for pod in bed.world.pods("phi-4")} == {image}
+        return {pod["spec"]["containers"][0]["image"] for pod in world.pods("phi-4")} == {image}
 
-    bed.world.wait(rolled, f"every replica runs {image}")
-    bed.world.settle()
+    world.wait(rolled, f"every replica runs {image}")
+    world.settle()
 
 
 def another_kind(bed: Bed) -> None:
@@ -181,19 +193,16 @@ def stop_of_a_demand(bed: Bed) -> None:
 
 
 def killed_operator(bed: Bed) -> None:
-    """The operator is killed in the middle of a move, twice, and started again."""
+    """The operator is killed in the middle of a rolling update, twice, and started again."""
     world = bed.world
-    rate = 8 if requests_per_second(world, "phi-4") < 8 else 4
-    bed.send(phi_4=min(1.0, rate / requests_per_second(world, "phi-4")))
     before = len(world.writes())
-    world.apply(world.demand_at("phi-4", rate))
+    image = _order_image(world)
     for _ in range(2):
         world.wait(partial(_has_moved, world, before), "the move goes on", _SOON)
         world.fleet.kill_operator()
         before = len(world.writes())
         world.fleet.start_operator()
-    world.settle("the move ends as if nothing had happened")
-    bed.send()
+    _await_image(world, image)
 
 
 def rolling_router(bed: Bed) -> None:
