@@ -12,7 +12,7 @@ from atoll.domain.snapshot import Snapshot
 from atoll.reconcile.discover import Discovered, discover, pool_writes, region_of
 from atoll.reconcile.karpenter import NotUnderstoodError, terms_of
 from atoll.render.names import DISCOVERED
-from reconcile.worlds import fleet_object, node_object, pool_object, seen
+from reconcile.worlds import NOW, ago, demand_object, fleet_object, node_object, pool_object, seen
 
 Raw = dict[str, Any]
 
@@ -61,8 +61,14 @@ def gpu_node(name: str, *, product: str = "NVIDIA-L4", zone: str = "rack-1", **l
     }
 
 
-def cluster(*objects: Raw, node_pools: tuple[Raw, ...] | None = ()) -> Snapshot:
-    return replace(seen(*objects), node_pools=node_pools)
+def cluster(*objects: Raw, node_pools: tuple[Raw, ...] | None = (), waits: float = 60.0) -> Snapshot:
+    demand = demand_object()
+    demand["metadata"]["creationTimestamp"] = ago(waits)
+    return replace(seen(demand, *objects), node_pools=node_pools)
+
+
+def found_in(world: Snapshot) -> Discovered:
+    return discover(world, NOW)
 
 
 def only(found: Discovered) -> Raw:
@@ -71,7 +77,7 @@ def only(found: Discovered) -> Raw:
 
 
 def test_a_node_pool_becomes_a_pool_with_an_offering_per_zone_and_terms() -> None:
-    raw = only(discover(cluster(node_pools=(node_pool(),))))
+    raw = only(found_in(cluster(node_pools=(node_pool(),))))
 
     pool = parse_gpu_node_pool(raw)
 
@@ -87,7 +93,7 @@ def test_a_node_pool_becomes_a_pool_with_an_offering_per_zone_and_terms() -> Non
 
 
 def test_without_a_limit_a_node_pool_is_taken_to_make_ten_nodes_and_says_so() -> None:
-    raw = only(discover(cluster(node_pools=(node_pool(limit=None),))))
+    raw = only(found_in(cluster(node_pools=(node_pool(limit=None),))))
 
     assert {item["maxNodes"] for item in raw["spec"]["offerings"]} == {10}
     assert "sets no limit" in raw["metadata"]["annotations"]["atoll.dev/assumed"]
@@ -99,7 +105,7 @@ def test_taints_of_a_node_pool_are_tolerated_but_for_those_that_always_are() -> 
         {"key": "team", "value": "ml", "effect": "NoSchedule"},
         {"key": "batch", "effect": "NoExecute"},
     )
-    raw = only(discover(cluster(node_pools=(node_pool(taints=taints),))))
+    raw = only(found_in(cluster(node_pools=(node_pool(taints=taints),))))
 
     assert raw["spec"]["tolerations"] == [
         {"key": "team", "operator": "Equal", "value": "ml", "effect": "NoSchedule"},
@@ -136,11 +142,23 @@ def test_karpenter_makes_on_demand_nodes_where_a_node_pool_says_nothing() -> Non
     assert list(map(str, found.capacity_types)) == ["on-demand"]
 
 
+def test_nothing_is_discovered_before_a_demand_has_waited_for_declared_pools() -> None:
+    assert found_in(cluster(gpu_node("n1"), waits=5.0)) == Discovered()
+    assert found_in(replace(cluster(gpu_node("n1")), demands={})) == Discovered()
+
+
+def test_discovered_pools_stay_when_the_last_demand_goes() -> None:
+    live = _stored(only(found_in(cluster(gpu_node("n1")))))
+    idle = replace(cluster(gpu_node("n1"), live), demands={})
+
+    assert pool_writes(idle, found_in(idle)) == ()
+
+
 def test_a_node_pool_without_gpus_is_none_of_ours() -> None:
     cpu = node_pool("cpu", needs("node.kubernetes.io/instance-type", "m5.large"), limit=None)
     anything = node_pool("any", needs("kubernetes.io/arch", "amd64"), limit=None)
 
-    assert discover(cluster(node_pools=(cpu, anything))) == Discovered()
+    assert found_in(cluster(node_pools=(cpu, anything))) == Discovered()
 
 
 @pytest.mark.parametrize(
@@ -154,7 +172,7 @@ def test_a_node_pool_that_says_too_little_is_named_with_the_requirement_to_add(r
     with pytest.raises(NotUnderstoodError, match=said):
         terms_of(raw)
 
-    found = discover(cluster(node_pools=(raw, node_pool("good"))))
+    found = found_in(cluster(node_pools=(raw, node_pool("good"))))
 
     assert len(found.pools) == 1
     assert said in found.notes[0]
@@ -169,7 +187,7 @@ def test_an_offering_without_a_catalogue_price_is_named_and_left_to_people() -> 
         needs("karpenter.sh/capacity-type", "reserved"),
     )
 
-    found = discover(cluster(node_pools=(reserved,)))
+    found = found_in(cluster(node_pools=(reserved,)))
 
     assert found.pools == ()
     assert "NodePool a" in found.notes[0]
@@ -177,7 +195,7 @@ def test_an_offering_without_a_catalogue_price_is_named_and_left_to_people() -> 
 
 
 def test_nodes_that_are_there_become_owned_pools_by_shape_and_zone() -> None:
-    found = discover(
+    found = found_in(
         cluster(gpu_node("n1"), gpu_node("n2"), gpu_node("n3", zone="rack-2"), gpu_node("n4", product="NVIDIA-L40S"))
     )
 
@@ -200,7 +218,7 @@ def test_allocatable_is_the_least_of_the_nodes() -> None:
     lesser = gpu_node("n2")
     lesser["status"]["allocatable"] |= {"cpu": "63500m", "memory": "300Gi"}
 
-    raw = only(discover(cluster(gpu_node("n1"), lesser)))
+    raw = only(found_in(cluster(gpu_node("n1"), lesser)))
 
     assert raw["spec"]["allocatable"] == {"cpu": "63500m", "memory": "256Gi", "ephemeralStorage": "100Gi"}
 
@@ -208,7 +226,7 @@ def test_allocatable_is_the_least_of_the_nodes() -> None:
 def test_spot_nodes_are_pools_of_their_own() -> None:
     spot = gpu_node("n2", **{"cloud.google.com/gke-spot": "true"})
 
-    found = discover(cluster(gpu_node("n1"), spot))
+    found = found_in(cluster(gpu_node("n1"), spot))
 
     assert sorted(pool["spec"]["offerings"][0]["capacityType"] for pool in found.pools) == ["on-demand", "spot"]
     assert {"cloud.google.com/gke-spot": "true"}.items() <= found.pools[1]["spec"]["nodeSelector"].items()
@@ -218,7 +236,7 @@ def test_nodes_that_cannot_be_placed_are_counted_with_the_label_to_set() -> None
     bare, strange = gpu_node("n1"), gpu_node("n2", product="NVIDIA-L4-SHARED")
     del bare["metadata"]["labels"]["topology.kubernetes.io/zone"]
 
-    found = discover(cluster(bare, strange))
+    found = found_in(cluster(bare, strange))
 
     assert found.pools == ()
     assert any("topology.kubernetes.io/zone" in note for note in found.notes)
@@ -228,7 +246,7 @@ def test_nodes_that_cannot_be_placed_are_counted_with_the_label_to_set() -> None
 def test_nodes_that_karpenter_made_belong_to_its_node_pool() -> None:
     made = gpu_node("n1", **{"karpenter.sh/nodepool": "gpus"})
 
-    assert discover(cluster(made)) == Discovered()
+    assert found_in(cluster(made)) == Discovered()
 
 
 @pytest.mark.parametrize(("policy", "count"), [("WhenNoneDeclared", 0), ("Always", 1), ("Never", 0)])
@@ -237,57 +255,57 @@ def test_the_fleet_says_whether_pools_are_discovered_beside_declared_ones(policy
         fleet_object(poolDiscovery=policy), pool_object(), node_object("n1"), gpu_node("n2", product="NVIDIA-L40S")
     )
 
-    assert len(discover(world).pools) == count
+    assert len(found_in(world).pools) == count
 
 
 def test_a_wrong_declared_pool_is_a_declared_one() -> None:
     wrong = pool_object()
     wrong["spec"]["gpu"]["kind"] = "H999"
 
-    assert discover(cluster(wrong, gpu_node("n1"))).pools == ()
+    assert found_in(cluster(wrong, gpu_node("n1"))).pools == ()
 
 
 def test_what_is_discovered_is_written_once() -> None:
     world = cluster(gpu_node("n1"))
-    (write,) = pool_writes(world, discover(world))
+    (write,) = pool_writes(world, found_in(world))
 
     assert isinstance(write, Apply)
     live = _stored(write.intent)
     again = cluster(gpu_node("n1"), live)
-    assert pool_writes(again, discover(again)) == ()
+    assert pool_writes(again, found_in(again)) == ()
 
     grown = cluster(gpu_node("n1"), gpu_node("n2"), live)
-    (change,) = pool_writes(grown, discover(grown))
+    (change,) = pool_writes(grown, found_in(grown))
     assert isinstance(change, Apply)
     assert change.live_uid == "u1"
 
 
 def test_discovered_pools_go_when_pools_are_declared_or_their_nodes_are_gone() -> None:
     world = cluster(gpu_node("n1"))
-    live = _stored(only(discover(world)))
+    live = _stored(only(found_in(world)))
 
     for later in (cluster(gpu_node("n1"), live, pool_object()), cluster(live)):
-        (write,) = pool_writes(later, discover(later))
+        (write,) = pool_writes(later, found_in(later))
         assert isinstance(write, Delete)
         assert write.target.name == live["metadata"]["name"]
 
 
 def test_a_pool_that_was_taken_over_is_never_written() -> None:
     world = cluster(fleet_object(poolDiscovery="Always"), gpu_node("n1"))
-    taken = _stored(only(discover(world)))
+    taken = _stored(only(found_in(world)))
     del taken["metadata"]["labels"][DISCOVERED]
     taken["spec"]["offerings"][0]["maxNodes"] = 7
 
     later = cluster(fleet_object(poolDiscovery="Always"), gpu_node("n1"), gpu_node("n2"), taken)
 
-    assert pool_writes(later, discover(later)) == ()
+    assert pool_writes(later, found_in(later)) == ()
 
 
 def test_nothing_is_written_while_node_pools_cannot_be_read() -> None:
-    live = _stored(only(discover(cluster(node_pools=(node_pool(),)))))
+    live = _stored(only(found_in(cluster(node_pools=(node_pool(),)))))
     blind = cluster(live, node_pools=None)
 
-    assert pool_writes(blind, discover(blind)) == ()
+    assert pool_writes(blind, found_in(blind)) == ()
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ class Executor:
             snapshot = without_faulty(snapshot, faults)
             desired, _ = desired_objects(snapshot, plan, self.router)
         step = next_step(snapshot, desired, now, hold=plan is None, replan_due=due)
-        discovered = discover(snapshot)
+        discovered = discover(snapshot, now)
         if snapshot.fleet.mode is not Mode.PAUSED:
             _log(await self.write((*pool_writes(snapshot, discovered), *step.actions)))
         view = View(

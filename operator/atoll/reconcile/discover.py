@@ -9,22 +9,28 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from atoll.api.parse import parse_gpu_node_pool
 from atoll.catalogue.gpus import kind_of_product
 from atoll.catalogue.instances import InstanceType, instance_types, price_row
+from atoll.domain.demand import DemandKey
 from atoll.domain.fleet import PoolDiscovery
 from atoll.domain.gpu import CapacityType
-from atoll.domain.objects import GPU_NODE_POOL, Action, Apply, Delete, ObjectLike, Reference, reference
+from atoll.domain.objects import GPU_NODE_POOL, MODEL_DEMAND, Action, Apply, Delete, ObjectLike, Reference, reference
 from atoll.domain.pool import NodePool, Provisioning
 from atoll.domain.reason import InvalidObjectError
 from atoll.domain.snapshot import ObservedNode, Snapshot
 from atoll.reconcile.difference import differs, quantity
 from atoll.reconcile.karpenter import ASSUMED_NODES, NodePoolTerms, NotUnderstoodError, terms_of
+from atoll.reconcile.moments import parse_moment
 from atoll.render import names
 from atoll.render.placement import CAPACITY_TYPE, INSTANCE_TYPE, REGION, ZONE
+
+WAIT = timedelta(seconds=15)
+"""From a demand to the first discovered pool."""
 
 GPU_PRODUCT = "nvidia.com/gpu.product"
 KARPENTER_POOL = "karpenter.sh/nodepool"
@@ -65,9 +71,14 @@ class _Shape:
     capacity_type: CapacityType
 
 
-def discover(snapshot: Snapshot) -> Discovered:
-    """The pools of the cluster that nobody declared, as far as the Fleet's ``poolDiscovery`` asks for them."""
+def discover(snapshot: Snapshot, now: datetime) -> Discovered:
+    """The pools of the cluster that nobody declared, as far as the Fleet's ``poolDiscovery`` asks for them.
+
+    Nothing is discovered before a demand has waited a little: a GitOps tool applies demands and pools one by one.
+    """
     declared = declared_pools(snapshot)
+    if not _is_waited_for(snapshot, now):
+        return Discovered()
     policy = snapshot.fleet.pool_discovery
     if policy is PoolDiscovery.NEVER or (policy is PoolDiscovery.WHEN_NONE_DECLARED and _is_any_declared(snapshot)):
         return Discovered()
@@ -139,6 +150,21 @@ def _is_other(intent: ObjectLike, live: ObjectLike) -> bool:
 def declared_pools(snapshot: Snapshot) -> Mapping[str, NodePool]:
     """Pools of the fleet that people wrote or took over, by name."""
     return {name: pool for name, pool in snapshot.pools.items() if not is_discovered(snapshot, name)}
+
+
+def _is_waited_for(snapshot: Snapshot, now: datetime) -> bool:
+    """Whether there are discovered pools already, or a demand has been there for a while."""
+    if any(is_discovered(snapshot, name) for name in snapshot.pools):
+        return True
+    created = (
+        parse_moment((snapshot.objects.get(_demand_reference(key)) or {}).get("metadata", {}).get("creationTimestamp"))
+        for key in snapshot.demands
+    )
+    return any(moment is not None and now - moment >= WAIT for moment in created)
+
+
+def _demand_reference(key: DemandKey) -> Reference:
+    return Reference(kind=MODEL_DEMAND.name, namespace=key.namespace, name=key.name)
 
 
 def _is_any_declared(snapshot: Snapshot) -> bool:
