@@ -42,13 +42,13 @@ class Executor:
         """One step: decide, write, tell."""
         plan = plan_in_force(snapshot.plans, planning)
         due = replan_due(snapshot, planning, plan, now)
+        discovered = discover(snapshot, now)  # also for demands that are at fault for want of pools
         snapshot = without_faulty(snapshot, planning.faults)
         desired, faults = desired_objects(snapshot, plan, self.router)
         if faults:
             snapshot = without_faulty(snapshot, faults)
             desired, _ = desired_objects(snapshot, plan, self.router)
         step = next_step(snapshot, desired, now, hold=plan is None, replan_due=due)
-        discovered = discover(snapshot, now)
         if snapshot.fleet.mode is not Mode.PAUSED:
             _log(await self.write((*pool_writes(snapshot, discovered), *step.actions)))
         view = View(
