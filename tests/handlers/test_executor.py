@@ -3,8 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-from reconcile.worlds import NOW, ROUTER, ago, demand_object, key, node_object, seen
-
 from atoll.domain.objects import Action, Apply
 from atoll.domain.planning import Planning
 from atoll.domain.reason import Fault, Reason
@@ -12,6 +10,7 @@ from atoll.domain.snapshot import Snapshot
 from atoll.handlers.executor import Executor
 from atoll.handlers.metrics import Metrics
 from atoll.reconcile.observe import observe_node
+from reconcile.worlds import NOW, ROUTER, ago, demand_object, key, node_object, seen
 
 
 def waiting_for_pools(**spec: Any) -> Snapshot:
