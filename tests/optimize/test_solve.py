@@ -340,6 +340,26 @@ def small_problems(draw: st.DrawFn) -> Problem:
     return problem(rows, supplies, budget_per_hour=draw(st.sampled_from([5.0, float("inf")])), quotas=quotas)
 
 
+def test_a_start_is_not_taken_for_the_optimum() -> None:
+    """HiGHS 1.15 ends in presolve with the start as optimum here, where a replica on demand is exposed less."""
+    three = template("H100", "H100", "H100", tp=2, rate=0.5)
+    case = problem(
+        [
+            row("a", 0.1, template("H100", "H100", rate=4.925156935804626), priority=1),
+            row("b", 0.1, template("L4", rate=5.0)),
+            row("c", 0.1, template("L4", rate=0.74)),
+            row("d", 9.0, three, priority=1, survive=Loss.SPOT_POOL, survive_share=0.8),
+        ],
+        [supply("H100", 7, 19.0, nodes=5, pool="p0"), supply("H100", 8, 0.0, nodes=4, capacity_type=SPOT, pool="p4")],
+        quotas=(quota(9),),
+    )
+
+    levels = {level.name: level for level in solve(case).levels}
+
+    assert levels["limits"].value == pytest.approx((0.8 - 0.5 / 9.0) / 0.8)
+    assert levels["limits"].proven
+
+
 def enough(case: Problem) -> int:
     """Replicas of a template beyond which no more are of use: one is to spare where the loss of one is survived."""
     return 4 if any(demand.placement.survive is Loss.REPLICA for demand in case.demands) else 3

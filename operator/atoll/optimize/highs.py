@@ -127,6 +127,13 @@ class Solver:
         if status in _INFEASIBLE:
             return Outcome(ending=Ending.INFEASIBLE, values=None, objective=np.inf, bound=np.inf)
         info = highs.getInfo()
+        if (
+            start
+            and status == highspy.HighsModelStatus.kOptimal
+            and not (info.mip_node_count or info.simplex_iteration_count)
+        ):
+            # Presolve alone, with a start, has taken it for the optimum where there was a better one (HiGHS 1.15).
+            return self.minimise(objective, lower, upper, limits)
         found = info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
         ending = Ending.OPTIMAL if status == highspy.HighsModelStatus.kOptimal else Ending.LIMIT
         return Outcome(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -32,6 +32,9 @@ found in 2 s; over 1500 it is 4.5 % away. At 4000 columns in all, 1500 gave bett
 ROOT_SECONDS_PER_COLUMN = 1e-3
 """What the whole program must have at least. HiGHS needs 10 s at 25364 columns before it gives more than the
 relaxation, 19 s on a busy machine, and does not look at its limit meanwhile: one that is begun late ends late."""
+
+LEVEL_GAP = 1e-6
+"""At which a level above cost counts as minimised, as a share: what is held at it next must not be met by chance."""
 
 BOUND_TOLERANCE = 1e-6
 """Share by which a bound is lowered before it is published: HiGHS proves within tolerances."""
@@ -154,7 +157,7 @@ class Search:
             if value > FIX_TOLERANCE:
                 objective = np.zeros(len(self._lower))
                 objective[variable] = 1.0
-                outcome = self._minimise(objective, 0.6 / (len(levels) - place + 1), self.best(found))
+                outcome = self._minimise(objective, 0.6 / (len(levels) - place + 1), self.best(found), gap=LEVEL_GAP)
                 found.raise_bound(name, outcome.bound)
                 self._take(found, outcome)
                 value = level_values(self._sets, self.best(found))[name]
@@ -230,12 +233,21 @@ class Search:
         found.raise_bound(COST, outcome.bound)
         return True
 
-    def _minimise(self, objective: Floats, share: float, start: Plan | None, upper: Floats | None = None) -> Outcome:
+    def _minimise(
+        self,
+        objective: Floats,
+        share: float,
+        start: Plan | None,
+        upper: Floats | None = None,
+        *,
+        gap: float | None = None,
+    ) -> Outcome:
+        limits = self._effort.slice(share)
         return self._solver.minimise(
             objective,
             self._lower,
             self._upper if upper is None else upper,
-            self._effort.slice(share),
+            limits if gap is None else replace(limits, gap=gap),
             None if start is None else start_values(self._sets, self._matrix, start),
         )
 
