@@ -173,7 +173,7 @@ def carries(demand: DemandRow, own: Own) -> float:
     sides: dict[object, Counter[Phase]] = defaultdict(Counter)
     for count, candidate, place in own:
         if (phase := candidate.strategy.phase) is not None:
-            sides[place[:2], candidate.strategy.quantisation][phase] += count * candidate.rate  # type: ignore[assignment]
+            sides[place[:2], candidate.strategy.quantisation, candidate.strategy.tp][phase] += count * candidate.rate  # type: ignore[assignment]
     return (whole + sum(min(side[Phase.PREFILL], side[Phase.DECODE]) for side in sides.values())) / demand.rate
 
 

@@ -29,7 +29,7 @@ def served_by(row: DemandRow, groups: Iterable[ReplicaGroup], regions: Mapping[O
         if strategy.phase is None:
             whole += group.count * template.rate
         else:
-            domain = (regions.get(first), first.zone, strategy.engine, strategy.quantisation)
+            domain = (regions.get(first), first.zone, strategy.engine, strategy.quantisation, strategy.tp)
             sides[domain][strategy.phase] += group.count * template.rate
     return whole + sum(min(side.values()) for side in sides.values())
 
