@@ -41,6 +41,7 @@ def fleet_plan() -> dict[str, Any]:
             "conditions": [samples.CONDITION],
             "phase": "Moving",
             "progress": {"wanted": 3, "ready": 2, "leaving": 1},
+            "inForceSince": "2026-11-21T10:00:00Z",
         },
     }
 

@@ -43,7 +43,12 @@ class World:
     def have(self, plan: Plan, phase: PlanPhase, moment: int) -> None:
         for obj in plan_objects(plan):
             created = {**obj["metadata"], "creationTimestamp": f"2026-11-21T10:0{moment}:00Z"}
-            self.server.put(PLANS, {**obj, "metadata": created, "status": {"phase": phase.value}})
+            self.server.put(PLANS, {**obj, "metadata": created, "status": self.status(plan, phase)})
+
+    @staticmethod
+    def status(plan: Plan, phase: PlanPhase) -> dict[str, str]:
+        was = plan.approved and phase is not PlanPhase.PROPOSED
+        return {"phase": phase.value} | ({"inForceSince": "2026-11-21T09:00:00Z"} if was else {})
 
     def run(self, *arguments: str) -> Result:
         environment = {"COLUMNS": "80", "KUBECONFIG": str(self.kubeconfig)}
@@ -100,7 +105,7 @@ def test_a_status_written_meanwhile_is_no_reason_to_fail(world: World, monkeypat
         (["approve", NOW.name], 1, "approved already, and Completed"),
         (["rollback"], 2, "--yes"),
         (["rollback", NOW.name], 1, "in force already"),
-        (["rollback", NEXT.name], 1, "never approved"),
+        (["rollback", NEXT.name], 1, "never was in force"),
         (["approve", "--yes", "--timeout", "soon"], 2, "--timeout"),
     ],
 )

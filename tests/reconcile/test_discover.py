@@ -225,8 +225,9 @@ def test_allocatable_is_the_least_of_the_nodes() -> None:
 
 def test_spot_nodes_are_pools_of_their_own() -> None:
     spot = gpu_node("n2", **{"cloud.google.com/gke-spot": "true"})
+    standard = gpu_node("n1", **{"cloud.google.com/gke-provisioning": "standard"})
 
-    found = found_in(cluster(gpu_node("n1"), spot))
+    found = found_in(cluster(standard, spot))
 
     assert sorted(pool["spec"]["offerings"][0]["capacityType"] for pool in found.pools) == ["on-demand", "spot"]
     assert {"cloud.google.com/gke-spot": "true"}.items() <= found.pools[1]["spec"]["nodeSelector"].items()
@@ -280,14 +281,56 @@ def test_what_is_discovered_is_written_once() -> None:
     assert change.live_uid == "u1"
 
 
-def test_discovered_pools_go_when_pools_are_declared_or_their_nodes_are_gone() -> None:
-    world = cluster(gpu_node("n1"))
-    live = _stored(only(found_in(world)))
+def test_a_discovered_pool_goes_with_its_nodes_or_when_a_declared_one_covers_them() -> None:
+    live = _stored(only(found_in(cluster(gpu_node("n1")))))
+    covering = pool_object()
+    covering["spec"] |= {"provisioning": "Fixed", "nodeSelector": {"nvidia.com/gpu.product": "NVIDIA-L4"}}
+    covering["spec"] |= {"gpu": {"kind": "L4-24GB", "count": 4}, "region": "cellar"}
+    covering["spec"]["offerings"] = [{"zone": "rack-1", "capacityType": "reserved", "maxNodes": 1}]
 
-    for later in (cluster(gpu_node("n1"), live, pool_object()), cluster(live)):
+    for later in (cluster(gpu_node("n1"), live, covering), cluster(live)):
         (write,) = pool_writes(later, found_in(later))
         assert isinstance(write, Delete)
         assert write.target.name == live["metadata"]["name"]
+
+
+def test_a_discovered_pool_stays_beside_a_declared_one_that_does_not_cover_it_and_no_other_comes() -> None:
+    live = _stored(only(found_in(cluster(gpu_node("n1")))))
+
+    later = cluster(gpu_node("n1"), gpu_node("n2", product="NVIDIA-L40S"), live, pool_object())
+
+    assert pool_writes(later, found_in(later)) == ()
+
+
+def test_a_node_with_an_ill_gpu_keeps_its_pool() -> None:
+    """Feature discovery's label says how many GPUs there are, allocatable how many are well."""
+    nodes = [gpu_node(f"n{number}", **{"nvidia.com/gpu.count": "4"}) for number in range(3)]
+    well = found_in(cluster(*nodes))
+    nodes[0]["status"]["allocatable"]["nvidia.com/gpu"] = "0"
+    nodes[1]["status"]["allocatable"]["nvidia.com/gpu"] = "3"
+
+    assert only(found_in(cluster(*nodes))) == only(well)
+    assert only(well)["spec"]["nodeSelector"]["nvidia.com/gpu.count"] == "4"
+
+
+def test_shapes_that_labels_do_not_tell_apart_are_left_to_people() -> None:
+    mixed = gpu_node("n2")
+    mixed["status"]["allocatable"]["nvidia.com/gpu"] = "8"
+
+    found = found_in(cluster(gpu_node("n1"), mixed))
+
+    assert found.pools == ()
+    assert "2 nodes with L4-24GB" in found.notes[0]
+
+
+def test_pools_of_another_fleet_are_left_to_it() -> None:
+    theirs = _stored(only(found_in(cluster(gpu_node("n1")))))
+    theirs["spec"] = {**theirs["spec"], "fleet": "other"}
+
+    later = cluster(gpu_node("n1"), theirs)
+
+    assert pool_writes(later, found_in(later)) == ()
+    assert "of Fleet other" in found_in(later).notes[0]
 
 
 def test_a_pool_that_was_taken_over_is_never_written() -> None:

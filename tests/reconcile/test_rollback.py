@@ -16,10 +16,14 @@ from reconcile.worlds import NAMESPACE, NOW, fleet_object, plan, planned, replic
 SUPERSEDED, COMPLETED, PROPOSED = PlanPhase.SUPERSEDED, PlanPhase.COMPLETED, PlanPhase.PROPOSED
 
 
-def of(count: int, phase: PlanPhase, age: int = 0, *, rollback_of: str = "", approved: bool = True) -> Plan:
+def of(
+    count: int, phase: PlanPhase, age: int = 0, *, rollback_of: str = "", approved: bool = True, late: bool = False
+) -> Plan:
     """A plan with so many replicas; a higher age is younger."""
     base = plan(planned(replicas("small", count=count)), approved=approved)
-    return replace(base, phase=phase, created=f"2026-11-21T09:{age:02}:00Z", rollback_of=rollback_of)
+    created = f"2026-11-21T09:{age:02}:00Z"
+    since = created if approved and phase is not PROPOSED and not late else ""
+    return replace(base, phase=phase, created=created, rollback_of=rollback_of, in_force_since=since)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +31,11 @@ def of(count: int, phase: PlanPhase, age: int = 0, *, rollback_of: str = "", app
     [
         pytest.param([of(1, SUPERSEDED, 1), of(2, SUPERSEDED, 2), of(3, COMPLETED, 3)], 2, id="the one before"),
         pytest.param([of(3, COMPLETED, 3)], None, id="there was none"),
+        pytest.param(
+            [of(1, SUPERSEDED, 1), of(2, SUPERSEDED, 2, late=True), of(3, COMPLETED, 3)],
+            1,
+            id="one was too late",
+        ),
         pytest.param([of(2, SUPERSEDED, 2)], None, id="none is in force"),
         pytest.param([of(1, SUPERSEDED, 1, approved=False), of(3, COMPLETED, 3)], None, id="never approved"),
         pytest.param(

@@ -163,4 +163,15 @@ ANY_JSON = st.recursive(st.none() | st.text() | st.floats(), st.lists).map(json.
 @given(st.one_of(st.binary(max_size=200), ANY_JSON))
 def test_any_bytes_are_samples_or_a_fault(content: bytes) -> None:
     with suppress(QueryError):
-        assert samples_in(Answer(status=200, headers={}, content=content), URL) == ()
+        assert samples_in(Answer(status=200, headers={}, content=content), URL, OVER) == ()
+
+
+def test_samples_of_other_times_are_a_fault_of_the_query() -> None:
+    """A server that counts milliseconds would otherwise date the last sample in the year 55840."""
+    series = {"metric": {}, "values": [[1.7e12, "1"]]}
+    body = {"status": "success", "data": {"resultType": "matrix", "result": [series]}}
+
+    with pytest.raises(QueryError, match="Unix seconds") as caught:
+        samples_in(Answer(status=200, headers={}, content=json.dumps(body).encode()), URL, OVER)
+
+    assert not caught.value.of_server

@@ -69,7 +69,7 @@ def read_documents(paths: Iterable[Path], faults: list[ManifestFault]) -> Iterat
     Raises:
         FileNotFoundError: a path does not exist.
     """
-    for file in _files(paths):
+    for file in files_of(paths):
         name = "standard input" if file == STANDARD_INPUT else str(file)
         try:
             text = _text(file)
@@ -147,7 +147,8 @@ def _unlisted(document: Document) -> Iterator[Document]:
         yield Document(origin=f"{document.origin} item {index}", value=value)
 
 
-def _files(paths: Iterable[Path]) -> Iterator[Path]:
+def files_of(paths: Iterable[Path]) -> Iterator[Path]:
+    """The files that paths name, those in folders in order."""
     for path in paths:
         if path.is_dir():
             yield from sorted(file for file in path.rglob("*") if file.suffix in _ENDINGS and file.is_file())

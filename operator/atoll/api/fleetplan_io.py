@@ -106,6 +106,7 @@ def parse_fleet_plan(objects: Iterable[object]) -> Plan:
         demands=_planned_demands(item for part in parts for item in part.demands),
         phase=_phase(raw.get("status")),
         created=found.created,
+        in_force_since=_since(raw.get("status")),
         uid=found.uid,
         worths=worths_of(head.worths),
         baseline_per_hour=head.baseline_per_hour,
@@ -138,6 +139,11 @@ def _head_name(obj: object) -> str:
         if isinstance(value, str):
             return value
     return ""
+
+
+def _since(status: object) -> str:
+    since = status.get("inForceSince") if isinstance(status, Mapping) else None
+    return since if isinstance(since, str) else ""
 
 
 def _phase(status: object) -> PlanPhase:

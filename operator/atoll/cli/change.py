@@ -142,8 +142,8 @@ def _former(seen: Seen, name: str) -> Plan:
     plan = _named(seen, name)
     if current is not None and plan.name == current.name:
         raise failed(f"FleetPlan {name} is in force already")
-    if not plan.approved:
-        raise failed(f"FleetPlan {name} was never approved, so it was never in force: approve it instead")
+    if not plan.in_force_since:
+        raise failed(f"FleetPlan {name} never was in force: `approve` the plan that waits, or name a former one")
     return plan
 
 
@@ -202,6 +202,8 @@ async def _approved(client: Client, reference: Reference, head: ObjectLike) -> N
             live = await client.get(reference)
             if live is None or live["metadata"]["uid"] != head["metadata"]["uid"]:
                 raise
+            if (live.get("status") or {}).get("phase") == PlanPhase.SUPERSEDED.value:
+                raise failed(f"{reference} was superseded meanwhile: approve the one that waits") from None
             version = live["metadata"]["resourceVersion"]
         else:
             return

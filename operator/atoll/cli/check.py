@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from atoll.api.documents import STANDARD_INPUT
+from atoll.api.documents import STANDARD_INPUT, files_of
 from atoll.api.manifests import Manifests, load_manifests
 from atoll.cli.exits import Exit
 from atoll.cli.output import write
@@ -37,6 +37,10 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Say whether manifests can be understood: fields, values, rules between fields, served names given twice."""
+    empty = next((each for each in files if each.is_dir() and not any(files_of([each]))), None)
+    if empty is not None:
+        message = f"{empty}: holds no *.yaml, *.yml or *.json: name the folder that does"
+        raise typer.BadParameter(message, param_hint="FILE")
     try:
         manifests = _as_if_measured(files, datetime.now(UTC))
     except FileNotFoundError as error:

@@ -106,6 +106,7 @@ class Plan:
         rollback_of: name of the plan that this one returns to; empty for none.
         phase: where it stands.
         created: RFC 3339; empty before it was written.
+        in_force_since: when the fleet began to move there, RFC 3339; empty: it never was in force.
         uid: ``metadata.uid``; empty before it was written.
         baseline_per_hour: US$/h of what it is compared with, Fleet's spec.solve.baseline; None where it was not sought.
         baseline_shortfall: requests/s that the baseline does not serve.
@@ -124,6 +125,7 @@ class Plan:
     rollback_of: str = ""
     phase: PlanPhase = PlanPhase.PROPOSED
     created: str = ""
+    in_force_since: str = ""
     uid: str = ""
     baseline_per_hour: float | None = None
     baseline_shortfall: float = 0.0

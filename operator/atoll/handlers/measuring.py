@@ -112,7 +112,7 @@ class Measuring:
         if not due or not self._server_backoff.is_over(now):
             return
         if self._server_backoff.failures:  # one question finds out as well as many
-            due = due[:1]
+            due = [min(due, key=lambda item: item.due)]
         places = asyncio.Semaphore(AT_ONCE)
         await asyncio.gather(*(self._ask(item, self.server, places) for item in due))
 
@@ -172,6 +172,7 @@ class Measuring:
             self.wake()
         if error.of_server:
             self._server_backoff.failed(now)
+            item.due = now  # the next to find out is another one: this query may be what the server fails at
             for each in self._asked.values():
                 each.reading = replace(each.reading or Reading(), fault=error.fault)
         else:

@@ -26,6 +26,7 @@ from atoll.domain.snapshot import ObservedNode, Snapshot
 from atoll.reconcile.difference import differs, quantity
 from atoll.reconcile.karpenter import ASSUMED_NODES, NodePoolTerms, NotUnderstoodError, terms_of
 from atoll.reconcile.moments import parse_moment
+from atoll.reconcile.observe import offering_of
 from atoll.render import names
 from atoll.render.placement import CAPACITY_TYPE, INSTANCE_TYPE, REGION, ZONE
 
@@ -33,6 +34,7 @@ WAIT = timedelta(seconds=15)
 """From a demand to the first discovered pool."""
 
 GPU_PRODUCT = "nvidia.com/gpu.product"
+GPU_COUNT = "nvidia.com/gpu.count"
 KARPENTER_POOL = "karpenter.sh/nodepool"
 _CAPACITY_LABELS: Mapping[tuple[str, str], CapacityType] = {
     (CAPACITY_TYPE, "spot"): CapacityType.SPOT,
@@ -41,6 +43,8 @@ _CAPACITY_LABELS: Mapping[tuple[str, str], CapacityType] = {
     ("eks.amazonaws.com/capacityType", "SPOT"): CapacityType.SPOT,
     ("eks.amazonaws.com/capacityType", "ON_DEMAND"): CapacityType.ON_DEMAND,
     ("cloud.google.com/gke-spot", "true"): CapacityType.SPOT,
+    ("cloud.google.com/gke-provisioning", "spot"): CapacityType.SPOT,
+    ("cloud.google.com/gke-provisioning", "standard"): CapacityType.ON_DEMAND,
 }
 _LEFT_OUT_TAINTS = ("node.kubernetes.io/", "karpenter.sh/", "nvidia.com/gpu")
 """Taints that come and go, or are tolerated anyway."""
@@ -76,12 +80,20 @@ def discover(snapshot: Snapshot, now: datetime) -> Discovered:
 
     Nothing is discovered before a demand has waited a little: a GitOps tool applies demands and pools one by one.
     """
-    declared = declared_pools(snapshot)
-    if not _is_waited_for(snapshot, now):
-        return Discovered()
     policy = snapshot.fleet.pool_discovery
-    if policy is PoolDiscovery.NEVER or (policy is PoolDiscovery.WHEN_NONE_DECLARED and _is_any_declared(snapshot)):
+    if policy is PoolDiscovery.NEVER or not _is_waited_for(snapshot, now):
         return Discovered()
+    every = _every(snapshot)
+    if policy is PoolDiscovery.WHEN_NONE_DECLARED and _is_any_declared(snapshot):
+        # What serves from a pool that no declared one covers is not stopped because another pool was added.
+        stay = tuple(pool for pool in every.pools if is_discovered(snapshot, pool["metadata"]["name"]))
+        return Discovered(pools=stay)
+    return every
+
+
+def _every(snapshot: Snapshot) -> Discovered:
+    """All pools that no declared one covers."""
+    declared = declared_pools(snapshot)
     found, notes = _of_nodes(snapshot, declared)
     for raw in sorted(snapshot.node_pools or (), key=lambda item: item["metadata"]["name"]):
         try:
@@ -90,8 +102,14 @@ def discover(snapshot: Snapshot, now: datetime) -> Discovered:
             notes.append(str(error))
             continue
         found += [pool for pool in _of_terms(snapshot.fleet.name, terms) if not _is_covered(pool, declared)]
-    sound = []
+    sound: list[dict[str, Any]] = []
     for pool in found:
+        live = snapshot.objects.get(reference(pool))
+        other = ((live or {}).get("spec") or {}).get("fleet", snapshot.fleet.name)
+        if other != snapshot.fleet.name:
+            source = pool["metadata"]["annotations"][names.DISCOVERED_FROM]
+            notes.append(f"{source}: GPUNodePool {pool['metadata']['name']} of Fleet {other} has them")
+            continue
         try:
             parse_gpu_node_pool(pool)
         except InvalidObjectError as error:
@@ -136,7 +154,7 @@ def pool_writes(snapshot: Snapshot, discovered: Discovered) -> tuple[Action, ...
                     target=ref,
                     uid=metadata["uid"],
                     resource_version=metadata["resourceVersion"],
-                    why="it is discovered no more, or pools are declared",
+                    why="it is discovered no more, or a declared pool covers it",
                 )
             )
     return tuple(actions)
@@ -189,7 +207,9 @@ def _of_nodes(snapshot: Snapshot, declared: Mapping[str, NodePool]) -> tuple[lis
     notes: Counter[str] = Counter()
     for node in snapshot.nodes.values():
         labels = node.labels
-        if node.gpus < 1 or KARPENTER_POOL in labels or (node.offering is not None and node.offering.pool in declared):
+        # By its label a node keeps its shape while a device plugin starts again or a GPU is ill.
+        gpus = int(labels[GPU_COUNT]) if labels.get(GPU_COUNT, "").isdigit() else node.gpus
+        if gpus < 1 or KARPENTER_POOL in labels or offering_of(labels, declared) is not None:
             continue
         product = labels.get(GPU_PRODUCT, "")
         kind = kind_of_product(product)
@@ -204,17 +224,32 @@ def _of_nodes(snapshot: Snapshot, declared: Mapping[str, NodePool]) -> tuple[lis
             instance_type = labels.get(INSTANCE_TYPE, "")
             if instance_type:
                 selector[INSTANCE_TYPE] = instance_type
+            if GPU_COUNT in labels:
+                selector[GPU_COUNT] = labels[GPU_COUNT]
             shape = _Shape(
                 kind=kind.name,
-                gpus=node.gpus,
+                gpus=gpus,
                 instance_type=instance_type,
                 region=labels[REGION],
                 selector=tuple(sorted(selector.items())),
                 capacity_type=_CAPACITY_LABELS[terms] if terms else CapacityType.ON_DEMAND,
             )
             shapes[shape].append(node)
-    pools = [_of_shape(snapshot.fleet.name, shape, shapes[shape]) for shape in sorted(shapes)]
+    pools = []
+    for shape in sorted(shapes):
+        if any(_is_mistaken_for(shape, other) for other in shapes):
+            notes[f"nodes with {shape.kind}: labels do not tell them from others; declare GPUNodePools"] += len(
+                shapes[shape]
+            )
+        else:
+            pools.append(_of_shape(snapshot.fleet.name, shape, shapes[shape]))
     return pools, [f"{count} {note}" for note, count in sorted(notes.items())]
+
+
+def _is_mistaken_for(shape: _Shape, other: _Shape) -> bool:
+    """Whether nodes of one shape have all labels that the other is known by, or the other way round."""
+    mine, theirs = dict(shape.selector).items(), dict(other.selector).items()
+    return shape != other and shape.region == other.region and (mine <= theirs or theirs <= mine)
 
 
 def _of_shape(fleet: str, shape: _Shape, nodes: list[ObservedNode]) -> dict[str, Any]:

@@ -21,12 +21,16 @@ def rollback_to(plan: Plan, *, cost_now_per_hour: float) -> Plan:
         phase=PlanPhase.PROPOSED,
         previous_cost_per_hour=cost_now_per_hour,
         created="",
+        in_force_since="",
         uid="",
     )
 
 
 def former_plan(plans: Iterable[Plan]) -> Plan | None:
-    """The approved plan that the one in force took the place of; None where there is none."""
+    """The plan that was in force before the present one; None where there is none.
+
+    One that was approved too late, for another world, is approved and superseded too, but never was in force.
+    """
     plans = tuple(plans)
     current = current_plan(plans)
     if current is None:
@@ -34,7 +38,7 @@ def former_plan(plans: Iterable[Plan]) -> Plan | None:
     before = [
         item
         for item in plans
-        if item.approved
+        if item.in_force_since
         and item.phase is PlanPhase.SUPERSEDED
         and (item.created, item.name) < (current.created, current.name)
         and item.name != current.rollback_of

@@ -28,7 +28,8 @@ class Spare:
             if wanted.stage == 0:
                 asked[wanted.demand][wanted.side] += wanted.count * wanted.rate
             if key in move.live:
-                serving = move.serving(key) + len(move.leaving(key)) + move.draining(key)
+                # One that is Ready but that routers have not found yet still starts.
+                serving = move.relied_on(key) + len(move.leaving(key)) + move.draining(key)
                 if move.live[key].replicas > serving + room.stuck(key):
                     self._starting.add(wanted.demand)
         for key, item in move.live.items():

@@ -75,14 +75,14 @@ async def read_feed(server: Server, client: httpx.AsyncClient, tag: str) -> Hear
     if answer.status != httpx.codes.OK:
         raise FeedError(Reason.FEED_UNREACHABLE, f"{server.url} answered {answer.status}: look at the URL")
     found = answer.headers.get("etag", "")
-    return Heard(quotes=quotes_in(answer, server.url), tag=found if len(found) <= _MOST_TAG else "")
+    return Heard(quotes=quotes_in(answer, server.url), tag=found if len(found) <= _MOST_TAG and found.isascii() else "")
 
 
 def quotes_in(answer: Answer, url: str) -> Quotes:
     """The quotes of a document; FeedError naming the field where it cannot be used."""
     try:
         document = msgspec.json.decode(answer.content, type=_Document)
-    except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise FeedError(Reason.INVALID_FEED, f"{url}: {error}: mend the document") from None
     if document.schema_version != SCHEMA_VERSION:
         raise FeedError(Reason.INVALID_FEED, f"{url}: schemaVersion is {document.schema_version}, not {SCHEMA_VERSION}")

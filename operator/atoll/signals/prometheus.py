@@ -83,14 +83,14 @@ async def query_range(server: Server, client: httpx.AsyncClient, query: str, ove
     except FetchError as error:
         reason = Reason.INVALID_SIGNAL if error.too_long else Reason.SIGNAL_UNREACHABLE
         raise QueryError(Fault(reason=reason, message=str(error)), of_server=error.of_server) from None
-    return samples_in(answer, server.url)
+    return samples_in(answer, server.url, over)
 
 
-def samples_in(answer: Answer, url: str) -> Samples:
+def samples_in(answer: Answer, url: str, over: Grid) -> Samples:
     """The samples of an answer; QueryError where it holds none that are one series."""
     try:
         reply = msgspec.json.decode(answer.content, type=_Reply)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         reply = None
     if answer.status in {httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY} and reply is not None:
         raise _invalid(f"Prometheus refuses the query ({reply.error[:_SHOWN]}): mend it")
@@ -111,18 +111,21 @@ def samples_in(answer: Answer, url: str) -> Samples:
             ),
             of_server=True,
         )
-    return _one_series(reply.data.result)
+    return _one_series(reply.data.result, over)
 
 
-def _one_series(result: Any) -> Samples:
+def _one_series(result: Any, over: Grid) -> Samples:
     try:
         series = msgspec.convert(result, list[_Series])
         if len(series) > 1:
             labels = ", ".join(sorted({name for each in series for name in each.metric})) or "none"
             raise _invalid(f"the query gives {len(series)} series by {labels}: wrap it in sum(...)")
-        return tuple((at, float(value)) for each in series for at, value in each.values)
+        samples = tuple((at, float(value)) for each in series for at, value in each.values)
     except (msgspec.ValidationError, ValueError):
         raise _invalid("the query gives no plain numbers: it must give requests/s, no histogram or text") from None
+    if any(not over.begin - over.step <= at <= over.end + over.step for at, _ in samples):
+        raise _invalid("the answer has samples of other times than were asked for: times must be Unix seconds")
+    return samples
 
 
 def _invalid(message: str) -> QueryError:

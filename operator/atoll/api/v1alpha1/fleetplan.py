@@ -25,6 +25,7 @@ from atoll.api.v1alpha1.base import (
     Rule,
     Schema,
     Seconds,
+    Timestamp,
     Uid,
     Word,
     describe,
@@ -265,6 +266,7 @@ class FleetPlanStatus(Schema, frozen=True, kw_only=True):
     conditions: Annotated[Conditions, CONDITIONS] = ()
     phase: Annotated[PlanPhase, describe("Proposed, Moving, Completed or Superseded.")] = PlanPhase.PROPOSED
     progress: Annotated[PlanProgress, describe("How far the move is.")] = PlanProgress()
+    in_force_since: Annotated[Timestamp, describe("When the fleet began to move there, RFC 3339; empty: never.")] = ""
 
 
 class FleetPlan(Schema, frozen=True, kw_only=True):

@@ -37,12 +37,22 @@ def fleet_status(view: View, live: ObjectLike) -> tuple[Action, ...]:
         "shortfall": shortfall,
         "demands": len(view.snapshot.demands),
         "currentPlan": plan.name if plan else "",
-        "discoveredPools": len(view.discovered.pools),
-        "discoveryNotes": [note[:_NOTE_LENGTH] for note in view.discovered.notes[:_NOTES]],
+        **_discovery(view, live),
     }
     booked = account((live.get("status") or {}).get("account"), plan, view.now)
     exact = {"account": booked} if booked else {}
     return status_actions(FLEET, live, fields, _fleet_conditions(view), view.now, exact=exact)
+
+
+def _discovery(view: View, live: ObjectLike) -> dict[str, object]:
+    """What was discovered; as it was while NodePools cannot be read."""
+    known = live.get("status") or {}
+    if view.snapshot.node_pools is None:
+        return {name: known[name] for name in ("discoveredPools", "discoveryNotes") if name in known}
+    return {
+        "discoveredPools": len(view.discovered.pools),
+        "discoveryNotes": [note[:_NOTE_LENGTH] for note in view.discovered.notes[:_NOTES]],
+    }
 
 
 def _fleet_conditions(view: View) -> tuple[Condition, ...]:

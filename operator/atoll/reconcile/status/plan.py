@@ -7,8 +7,11 @@ from atoll.domain.objects import FLEET_PLAN, Action, Reference
 from atoll.domain.plan import PlanPhase
 from atoll.domain.reason import Reason
 from atoll.reconcile.conditions import Condition, status_actions
+from atoll.reconcile.moments import format_moment
 from atoll.reconcile.plans import phases
 from atoll.reconcile.status.view import View
+
+_IN_FORCE = {PlanPhase.MOVING, PlanPhase.COMPLETED}
 
 
 def plan_statuses(view: View) -> Iterable[Action]:
@@ -21,6 +24,9 @@ def plan_statuses(view: View) -> Iterable[Action]:
             continue
         phase = wanted.get(plan.name, plan.phase)
         fields: dict[str, Any] = {"phase": phase.value}
+        since = plan.in_force_since or (format_moment(view.now) if phase in _IN_FORCE else "")
+        if since:
+            fields["inForceSince"] = since
         if phase is PlanPhase.MOVING:
             fields["progress"] = {
                 "wanted": service.wanted_replicas.total(),
