@@ -1,8 +1,9 @@
 """The real Envoy follows a ConfigMap: takes what is good, says which version it has, keeps it when fed nonsense."""
 
+import json
+
 import httpx
 import pytest
-import yaml
 
 from atoll.local.controlplane import ControlPlane
 from atoll.local.envoy import LocalRouter, configuration_folder
@@ -30,15 +31,15 @@ def bootstrap(folder: str, *, admin: int, ingress: int) -> str:
     manager = {
         "@type": HTTP,
         "stat_prefix": "ingress",
-        "rds": {"route_config_name": "atoll", "config_source": source(folder, "rds.yaml")},
+        "rds": {"route_config_name": "atoll", "config_source": source(folder, "rds.json")},
         "http_filters": [{"name": "envoy.filters.http.router", "typed_config": {"@type": ROUTER}}],
     }
     chain = {"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}
-    return yaml.safe_dump(
+    return json.dumps(
         {
             "node": {"id": "local", "cluster": "atoll"},
             "admin": {"address": address(admin)},
-            "dynamic_resources": {"cds_config": source(folder, "cds.yaml")},
+            "dynamic_resources": {"cds_config": source(folder, "cds.json")},
             "static_resources": {
                 "listeners": [{"name": "ingress", "address": address(ingress), "filter_chains": [chain]}]
             },
@@ -58,8 +59,8 @@ def config_map(version: str, *, answer: str) -> dict[str, object]:
         "kind": "ConfigMap",
         "metadata": {"name": "router"},
         "data": {
-            "cds.yaml": yaml.safe_dump({"version_info": version, "resources": []}),
-            "rds.yaml": yaml.safe_dump({"version_info": version, "resources": [routes]}),
+            "cds.json": json.dumps({"version_info": version, "resources": []}),
+            "rds.json": json.dumps({"version_info": version, "resources": [routes]}),
         },
     }
 
@@ -91,10 +92,10 @@ def test_envoy_follows_the_config_map(control_plane: ControlPlane) -> None:
 
         control_plane.restart("kube-apiserver")
         broken = config_map("v3", answer="third")
-        broken["data"] = {"cds.yaml": "nonsense: true", "rds.yaml": "version_info: [v3"}
+        broken["data"] = {"cds.json": "nonsense: true", "rds.json": "version_info: [v3"}
         api.apply(f"{CONFIG_MAPS}/router", broken)
         control_plane.wait_until(
-            lambda: (folder / "cds.yaml").read_text() == "nonsense: true", what="files swapped", seconds=60
+            lambda: (folder / "cds.json").read_text() == "nonsense: true", what="files swapped", seconds=60
         )
         assert set(router.acknowledged_versions().values()) == {"v2"}, "the last good configuration stays"
         assert answers("second")

@@ -158,7 +158,7 @@ class Answer:
     @property
     def engine(self) -> str:
         """Name of the engine that answered."""
-        return str(json.loads(self.body)["engine"])
+        return str(json.loads(self.body).get("engine", ""))
 
 
 @dataclass(kw_only=True)
