@@ -16,7 +16,7 @@ from atoll.optimize.placement import Placed
 from atoll.optimize.tally import served_by
 
 SHARE = 0.25
-HASTY_SHARE = 0.5
+HASTY_SHARE = 0.7
 HASTY_SECONDS = 1.0
 """Of the deadline, for the residual problem; of a short one more, up to so many seconds: a search of the whole fleet
 comes to nothing in what is left of a second."""
