@@ -76,6 +76,13 @@ def test_r4_nor_while_its_successor_starts() -> None:
     assert done(step(LONG, *world, *pods_of(LONG_ONE, "s1"), before=[TWO], pools=full())) == ["drain 0"]
 
 
+def test_r4_nor_before_routers_had_the_time_to_find_its_successor() -> None:
+    """Routers see by DNS that old ones left sooner than that new ones came: both would be missing at once."""
+    world = [stored(SINGLE, replicas=1), *pods_of(SINGLE, "s0"), stored(LONG_ONE, replicas=1)]
+    assert done(step(LONG, *world, *pods_of(LONG_ONE, "s1", ready_for=0.0), before=[TWO], pools=full())) == []
+    assert done(step(LONG, *world, *pods_of(LONG_ONE, "s1", ready_for=60.0), before=[TWO], pools=full())) == ["drain 0"]
+
+
 def test_r23_a_new_pod_that_no_node_takes_makes_room_but_only_after_the_scheduler_had_its_time() -> None:
     pools = full()
     world = [stored(SINGLE, replicas=1), *pods_of(SINGLE, "s0"), stored(LONG_ONE, replicas=1)]
