@@ -44,8 +44,7 @@ def check(
     try:
         manifests = _as_if_measured(files, datetime.now(UTC))
     except FileNotFoundError as error:
-        message = f"{error.filename or error}: no such file or folder"
-        raise typer.BadParameter(message, param_hint="FILE") from error
+        raise typer.BadParameter(str(error), param_hint="FILE") from error
     if as_json:
         faults = [
             {
