@@ -16,6 +16,9 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3)
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Unit tests on every core; end-to-end tests share one control plane, and run one after another.
+UNIT := $(BIN)/pytest tests --numprocesses auto --dist worksteal
+
 # The environment is current when the stamp of these very files is there: no time stamps, which git does not keep.
 INSTALLED := $(VENV)/installed-$(shell cat requirements-dev.txt pyproject.toml | sha256sum | cut -c1-12)
 
@@ -36,11 +39,12 @@ down: $(INSTALLED) ## end what a killed `make run` left behind
 
 .PHONY: test
 test: lint controlplane tools ## everything: lint, unit tests, end-to-end tests on a real control plane
-	$(BIN)/pytest tests e2e
+	$(UNIT)
+	$(BIN)/pytest e2e --durations=20 --durations-min=20
 
 .PHONY: check
 check: lint ## lint and unit tests: fast, nothing is built or started but Envoy
-	$(BIN)/pytest tests
+	$(UNIT)
 
 .PHONY: lint
 lint: $(INSTALLED) ## format, ruff, mypy strict, import contracts
