@@ -113,3 +113,20 @@ def test_options_that_do_not_go_together_are_a_usage_error(arguments: tuple[str,
 
     assert result.exit_code == 2
     assert option in result.output
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["plan", "-f", "gone"],
+        ["plan", "-f", str(SMALL), "--against", "gone"],
+        ["check", "gone"],
+        ["local", "run", "-f", "gone"],
+    ],
+)
+def test_a_path_that_is_not_there_is_said_once_with_its_mend(arguments: list[str]) -> None:
+    result = CliRunner(env={"COLUMNS": "200", "KUBECONFIG": ""}).invoke(app, arguments)
+
+    assert result.exit_code == 2
+    assert result.output.count("gone") == 1
+    assert "gone: no such file or folder: " in result.output

@@ -1,5 +1,6 @@
 """Objects as they lie in files, folders, pipes and standard input, each with the place it was found at."""
 
+import errno
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -155,6 +156,4 @@ def files_of(paths: Iterable[Path]) -> Iterator[Path]:
         elif path == STANDARD_INPUT or path.exists():  # a pipe is no file, but can be read
             yield path
         else:
-            raise FileNotFoundError(
-                f"{path} does not exist: give files or folders of manifests, or - for standard input"
-            )
+            raise FileNotFoundError(errno.ENOENT, "No such file or folder", str(path))

@@ -3,9 +3,8 @@
 from datetime import datetime
 from pathlib import Path
 
-import typer
-
 from atoll.api.manifests import Manifests, load_manifests
+from atoll.cli.reading import missing
 from atoll.report.comparison import Comparison, Side, side_of
 from atoll.report.plan import PlanReport
 
@@ -19,8 +18,7 @@ def read_former(paths: list[Path], moment: datetime) -> Manifests:
     try:
         return load_manifests(paths, now=moment)
     except FileNotFoundError as error:
-        message = f"{error.filename or error}: no such file or folder: export it first, as with `git worktree add`"
-        raise typer.BadParameter(message, param_hint="--against") from error
+        raise missing(error, option="--against", mend="export it first, as with `git worktree add`") from error
 
 
 def compared_with(report: PlanReport, before: PlanReport | None) -> Comparison:

@@ -11,6 +11,7 @@ from atoll.api.documents import STANDARD_INPUT, files_of
 from atoll.api.manifests import Manifests, load_manifests
 from atoll.cli.exits import Exit
 from atoll.cli.output import write
+from atoll.cli.reading import missing
 from atoll.domain.demand import DemandKey
 from atoll.domain.objects import MODEL_DEMAND
 from atoll.domain.reason import Reason
@@ -44,7 +45,7 @@ def check(
     try:
         manifests = _as_if_measured(files, datetime.now(UTC))
     except FileNotFoundError as error:
-        raise typer.BadParameter(str(error), param_hint="FILE") from error
+        raise missing(error, option="FILE") from error
     if as_json:
         faults = [
             {

@@ -22,6 +22,7 @@ from atoll.api.documents import STANDARD_INPUT
 from atoll.api.manifests import Manifests, load_manifests
 from atoll.cli.exits import Exit
 from atoll.cli.live import follow_changes, follow_until_settled, standings_table
+from atoll.cli.reading import missing
 from atoll.local.binaries import ensure_binaries, is_built
 from atoll.local.controlplane import ControlPlane, Profile, down
 from atoll.local.errors import LocalEnvironmentError
@@ -67,14 +68,15 @@ def run(
             raise typer.BadParameter(f"{path} can be read only once: give files or folders", param_hint="-f")
     try:
         manifests = load_manifests(paths, now=datetime.now(UTC))
+    except FileNotFoundError as error:
+        raise missing(error) from error
+    try:
         for fault in manifests.faults:
             console.print(Text(f"fault: {fault}", style="red"))
         if cluster is not None:
             _run_against(cluster, paths, console, yes=yes)
         else:
             _run_here(paths, manifests, console, state_directory=state, once=once, picture=picture)
-    except FileNotFoundError as error:
-        raise typer.BadParameter(f"{error.filename or error}: no such file or folder", param_hint="-f") from error
     except LocalEnvironmentError as error:
         console.print(Text(f"error: {error}", style="red"))
         raise typer.Exit(Exit.ERROR) from error

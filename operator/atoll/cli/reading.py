@@ -12,6 +12,13 @@ from atoll.api.manifests import Manifests, load_manifests
 from atoll.cli.measured import NOTHING_ASKED, Answers, with_rates
 from atoll.domain.demand import DemandKey
 
+GIVE_MANIFESTS = "give files or folders of manifests, or - for standard input"
+
+
+def missing(error: FileNotFoundError, *, option: str = "-f", mend: str = GIVE_MANIFESTS) -> typer.BadParameter:
+    """What to say of a path that is not there: which, of which option, and the mend."""
+    return typer.BadParameter(f"{error.filename}: no such file or folder: {mend}", param_hint=option)
+
 
 def read_manifests(
     files: list[Path],
@@ -36,7 +43,7 @@ def read_manifests(
     try:
         manifests = load_manifests(files, now=moment, signals={**answers.estimates, **rates})
     except FileNotFoundError as error:
-        raise typer.BadParameter(f"{error.filename or error}: no such file or folder", param_hint="-f") from error
+        raise missing(error) from error
     manifests = with_rates(manifests, rates, answers)
     console = Console(stderr=True)
     for note in manifests.notes:
