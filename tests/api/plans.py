@@ -21,6 +21,8 @@ STRATEGY = Strategy(
     max_sequences=64,
     max_context=8192,
     phase=Phase.DECODE,
+    peer_tp=1,
+    kv_form="common",
 )
 
 
@@ -33,6 +35,8 @@ def replicas(demand: DemandKey = CHAT, count: int = 3, max_sequences: int = 64) 
         max_sequences=max_sequences,
         max_context=STRATEGY.max_context,
         phase=STRATEGY.phase,
+        peer_tp=STRATEGY.peer_tp,
+        kv_form=STRATEGY.kv_form,
     )
     return PlannedReplicas(
         group=ReplicaGroup(demand=demand, strategy=strategy, site=ReplicaSite(offerings=(L4, H100)), count=count),

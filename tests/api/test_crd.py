@@ -91,8 +91,12 @@ def test_every_optional_spec_field_has_a_default_or_means_something_when_absent(
         "FleetPlan": {
             ".spec.baselinePerHour",
             ".spec.demands[].alternatives[].winsBelow",
+            ".spec.demands[].alternatives[].strategy.kvForm",
+            ".spec.demands[].alternatives[].strategy.peerTp",
             ".spec.demands[].alternatives[].strategy.phase",
             ".spec.demands[].bindings[].savesPerHour",
+            ".spec.demands[].replicas[].strategy.kvForm",
+            ".spec.demands[].replicas[].strategy.peerTp",
             ".spec.demands[].replicas[].strategy.phase",
             ".spec.shard",
             ".spec.worths[].mostPerHour",

@@ -83,7 +83,7 @@ def test_a_pipeline_of_two_kinds_is_one_deployment_per_stage_and_a_rendezvous() 
 
 
 def test_a_pair_is_prefill_behind_a_service_and_decode_behind_its_proxy() -> None:
-    sides = [replace(SINGLE, phase=phase) for phase in Phase]
+    sides = [replace(SINGLE, phase=phase, peer_tp=SINGLE.tp, kv_form="common") for phase in Phase]
     prefill, decode = (single(strategy=side) for side in sides)
     service = prefill_service(DEMAND, sides[0], offering("h100x8").zone)
     engine, proxy = decode["spec"]["template"]["spec"]["containers"]

@@ -26,6 +26,8 @@ STRATEGIES = st.builds(
     max_sequences=st.integers(1, 4096),
     max_context=st.integers(1, 1_000_000),
     phase=st.sampled_from((None, *Phase)),
+    peer_tp=st.sampled_from((0, 1, 4)),
+    kv_form=st.sampled_from(("", "common", "sm90")),
 )
 
 

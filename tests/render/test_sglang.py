@@ -10,11 +10,11 @@ from atoll.domain.architecture import Quantisation
 from atoll.domain.demand import Demand
 from atoll.domain.problem import ReplicaSite
 from atoll.domain.reason import InvalidObjectError
-from atoll.domain.strategy import EngineName, Stage, Strategy
+from atoll.domain.strategy import EngineName, Phase, Stage, Strategy
 from atoll.render.deployment import replica_deployments, single_stage_deployment
 from atoll.render.engines import stage_process
 from atoll.render.engines.sglang import RESERVED_FLAGS
-from atoll.render.service import rendezvous_service
+from atoll.render.service import prefill_service, rendezvous_service
 from golden import assert_golden
 from render.processes import context, flags, variables
 from render.sample import DEMAND, FLEET, POOLS, SINGLE, as_yaml, offering
@@ -101,6 +101,29 @@ def test_experts_that_cannot_be_cut_are_dealt_out_whole() -> None:
     assert "--ep-size" not in flags(stage_process(context(minimax, narrow)))
 
 
+@pytest.mark.parametrize(("phase", "port"), [(Phase.PREFILL, "8000"), (Phase.DECODE, "8001")])
+def test_a_side_of_a_pair_is_told_its_phase_and_how_kv_goes(phase: Phase, port: str) -> None:
+    process = stage_process(context(SGLANG, replace(ALONE, phase=phase, peer_tp=2, kv_form="common")))
+
+    told = flags(process)
+    assert told["--disaggregation-mode"] == phase.lower()
+    assert told["--disaggregation-transfer-backend"] == "nixl"
+    assert told.get("--disaggregation-bootstrap-port") == ("8998" if phase is Phase.PREFILL else None)
+    assert told["--port"] == port
+    # One phase alone never mixes prompts with decode steps.
+    assert "--enable-mixed-chunk" not in told
+    assert variables(process)["SGLANG_HOST_IP"] == {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}
+
+
+def test_how_kv_goes_may_be_changed_on_both_sides() -> None:
+    args = ("--disaggregation-transfer-backend", "mooncake", "--disaggregation-ib-device", "mlx5_0")
+    wanted = replace(SGLANG, engine=replace(SGLANG.engine, args=args))
+
+    for phase in Phase:
+        side = replace(ALONE, phase=phase, peer_tp=2, kv_form="common")
+        assert stage_process(context(wanted, side)).args[-len(args) :] == args
+
+
 def test_a_served_name_that_sglang_reads_as_an_adapter_is_refused() -> None:
     assert refused(replace(SGLANG, served_name="qwen3:32b")) == "spec.model.servedName"
 
@@ -118,6 +141,30 @@ def test_other_arguments_come_last(args: tuple[str, ...]) -> None:
     wanted = replace(SGLANG, engine=replace(SGLANG.engine, args=args))
 
     assert stage_process(context(wanted, ALONE)).args[-len(args) :] == args
+
+
+def test_a_pair_is_prefill_behind_a_service_without_address_and_decode_behind_its_proxy() -> None:
+    sides = [replace(ALONE, phase=phase, peer_tp=2, kv_form="common") for phase in Phase]
+    prefill, decode = (
+        single_stage_deployment(
+            demand=SGLANG,
+            strategy=side,
+            offering=offering("h100x8"),
+            pools=POOLS,
+            count=3,
+            startup_seconds=420.0,
+            fleet=FLEET,
+        )
+        for side in sides
+    )
+    service = prefill_service(SGLANG, sides[0], offering("h100x8").zone)
+    _, proxy = decode["spec"]["template"]["spec"]["containers"]
+
+    # The proxy tells both engines which replica prefills, so it has to know each.
+    assert service["spec"]["clusterIP"] == "None"
+    assert {e["name"]: e["value"] for e in proxy["env"]}["ATOLL_BOOTSTRAP_PORT"] == "8998"
+    proxy["args"] = ["(source of atoll.pairproxy.proxy)"]
+    assert_golden(GOLDEN / "sglang-pair.yaml", as_yaml([prefill, decode, service]))
 
 
 def test_a_single_stage_deployment() -> None:

@@ -30,6 +30,8 @@ def strategy_item(strategy: Strategy) -> StrategyItem:
         max_sequences=strategy.max_sequences,
         max_context=strategy.max_context,
         phase=strategy.phase,
+        peer_tp=strategy.peer_tp or None,
+        kv_form=strategy.kv_form or None,
     )
 
 
@@ -43,6 +45,8 @@ def strategy_of(item: StrategyItem) -> Strategy:
         max_sequences=item.max_sequences,
         max_context=item.max_context,
         phase=item.phase,
+        peer_tp=item.peer_tp or 0,
+        kv_form=item.kv_form or "",
     )
 
 

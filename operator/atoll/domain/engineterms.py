@@ -5,6 +5,7 @@ The one description of an engine. docs/engines.md lists where each figure and ru
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from types import MappingProxyType
 
 from atoll.domain.architecture import Architecture, Quantisation
@@ -21,6 +22,21 @@ FP8_BLOCK = 128
 MiniMax); both engines refuse shards of experts that are no multiple of it."""
 
 
+class Attention(StrEnum):
+    """What a served model's attention keeps of its context."""
+
+    FULL = "full"
+    WINDOWED = "windowed"
+    LATENT = "latent"
+
+    @classmethod
+    def of(cls, architecture: Architecture) -> "Attention":
+        """That of an architecture: latent, windowed in some layers, or all of the context in all of them."""
+        if architecture.kv_lora_rank:
+            return cls.LATENT
+        return cls.WINDOWED if architecture.sliding_window else cls.FULL
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineTerms:
     """One engine.
@@ -33,7 +49,9 @@ class EngineTerms:
         most_sequences: most sequences in flight in one replica.
         on_loading: how weights can be quantised on loading: what the engine calls it, by published and held form.
         fraction_of_all: its memory fraction counts activations and graphs too; else weights and KV alone.
-        hands_over: one of its replicas can decode what another has prefilled, both of one stage.
+        kernels_by_generation: attention for which each GPU generation has kernels of its own, and KV as they want it.
+        hands_over_to_wider: attention whose KV a wider replica of one stage can take over from a narrower one; for
+            equal widths any will do.
     """
 
     name: EngineName
@@ -43,7 +61,8 @@ class EngineTerms:
     most_sequences: int
     on_loading: Mapping[tuple[Quantisation, Quantisation], str]
     fraction_of_all: bool
-    hands_over: bool
+    kernels_by_generation: frozenset[Attention]
+    hands_over_to_wider: frozenset[Attention]
 
     def holds(self, published: Quantisation, wanted: Quantisation) -> bool:
         """Whether weights published in one form can be held in another."""
@@ -72,7 +91,9 @@ TERMS: Mapping[EngineName, EngineTerms] = MappingProxyType(
             most_sequences=1024,
             on_loading=MappingProxyType({(Quantisation.BF16, Quantisation.FP8): "fp8"}),
             fraction_of_all=True,
-            hands_over=True,
+            # Flash attention is taken from Ampere on, but for attention sinks and latent KV (``platforms/cuda.py``).
+            kernels_by_generation=frozenset({Attention.WINDOWED, Attention.LATENT}),
+            hands_over_to_wider=frozenset({Attention.FULL}),
         ),
         EngineName.SGLANG: EngineTerms(
             name=EngineName.SGLANG,
@@ -84,7 +105,10 @@ TERMS: Mapping[EngineName, EngineTerms] = MappingProxyType(
             most_sequences=1024,
             on_loading=MappingProxyType({(Quantisation.BF16, Quantisation.FP8): "fp8"}),
             fraction_of_all=False,
-            hands_over=False,
+            # Pools hold tokens by head in pages of one token, whatever the kernels (``_page_size_default``).
+            kernels_by_generation=frozenset(),
+            # Head by head and token by token for other attention, with a warning; refused for windowed one.
+            hands_over_to_wider=frozenset({Attention.LATENT}),
         ),
     }
 )

@@ -38,6 +38,9 @@ class Phase(StrEnum):
     DECODE = "Decode"
 
 
+_OF_PAIRS = ("phase", "peer_tp", "kv_form")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Strategy:
     """How a replica of a served model runs; its ``id`` is stable over processes and versions of estimates.
@@ -50,6 +53,8 @@ class Strategy:
         max_sequences: most sequences in flight in the whole replica (vLLM ``--max-num-seqs``).
         max_context: longest context admitted, tokens (vLLM ``--max-model-len``).
         phase: the one phase of requests that it serves, paired with replicas of the other; None where it serves both.
+        peer_tp: width of those replicas; 0 where it serves both.
+        kv_form: how its KV is laid out, which must be the same on both sides; empty where it serves both.
     """
 
     engine: EngineName
@@ -59,6 +64,8 @@ class Strategy:
     max_sequences: int
     max_context: int
     phase: Phase | None = None
+    peer_tp: int = 0
+    kv_form: str = ""
 
     def __hash__(self) -> int:
         """That of the fields, reckoned once: a solve looks strategies up by the million."""
@@ -79,13 +86,15 @@ class Strategy:
 
     @property
     def content(self) -> dict[str, object]:
-        """Its fields as JSON has them; without the phase where it serves both."""
-        return {name: value for name, value in asdict(self).items() if name != "phase" or value is not None}
+        """Its fields as JSON has them; without those of pairs where it serves both phases."""
+        return {name: value for name, value in asdict(self).items() if name not in _OF_PAIRS or value}
 
     @property
     def variant(self) -> str:
         """What prefill and decode must have in common for one to read the other's KV."""
-        return f"{self.engine}-{self.quantisation}-tp{self.tp}"
+        peer = self.peer_tp or self.tp
+        prefill, decode = (peer, self.tp) if self.phase is Phase.DECODE else (self.tp, peer)
+        return f"{self.engine}-{self.quantisation}-tp{prefill}-tp{decode}-{self.kv_form}"
 
     @cached_property
     def gpus(self) -> int:
@@ -102,6 +111,8 @@ class Strategy:
         kinds = " + ".join(f"{count} x {kind} tp{self.tp}" for kind, count in self.need.items())
         layers = "+".join(str(stage.layers) for stage in self.stages)
         phase = f", {self.phase.lower()} only" if self.phase is not None else ""
+        if self.peer_tp not in {0, self.tp}:
+            phase += f" with tp{self.peer_tp}"
         return f"{kinds} ({layers} layers, {self.quantisation}{phase})"
 
 

@@ -1,8 +1,8 @@
 """What replicas of a demand carry of it together: the sum of what each serves, except in two cases.
 
-Prefill and decode replicas serve in pairs: in a domain, those of one variant (engine, quantisation and width, so that
-one can read the other's KV) serve what the lesser of both sides does. And where a demand has size classes, how its
-requests are shared out decides: that is a small linear program (design section 5, pairs and size classes).
+Prefill and decode replicas serve in pairs: in a domain, those of one variant (engine, quantisation, widths and form of
+KV, so that one can read the other's) serve what the lesser of both sides does. And where a demand has size classes, how
+its requests are shared out decides: that is a small linear program (design section 5, pairs and size classes).
 """
 
 from collections import defaultdict

@@ -157,6 +157,8 @@ def read_strategy(annotation: str) -> Strategy:
         max_sequences=int(fields["max_sequences"]),
         max_context=int(fields["max_context"]),
         phase=Phase(fields["phase"]) if "phase" in fields else None,
+        peer_tp=int(fields.get("peer_tp", 0)),
+        kv_form=str(fields.get("kv_form", "")),
     )
 
 

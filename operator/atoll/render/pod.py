@@ -263,6 +263,7 @@ def _proxies(pod: StagePod) -> list[dict[str, Any]]:
     return [
         {
             **proxy_container(
+                engine=pod.strategy.engine,
                 image=pod.demand.engine.image,
                 prefill=names.service_host(prefill, pod.demand.key.namespace),
                 grace_seconds=pod.grace_seconds,

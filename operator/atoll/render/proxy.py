@@ -4,17 +4,19 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from atoll.render.engines.stage import BEHIND_PROXY_PORT, HTTP_PORT
+from atoll.domain.strategy import EngineName
+from atoll.render.engines.stage import BEHIND_PROXY_PORT, BOOTSTRAP_PORT, HTTP_PORT
 
 CONTAINER = "proxy"
 _CPU_MILLIS = 100
 _MEMORY_MIB = 256
 
 
-def proxy_container(*, image: str, prefill: str, grace_seconds: int) -> dict[str, Any]:
+def proxy_container(*, engine: EngineName, image: str, prefill: str, grace_seconds: int) -> dict[str, Any]:
     """The container.
 
     Args:
+        engine: whose way to hand over it speaks.
         image: the engine's, whose Python and aiohttp it runs by.
         prefill: host of the Service of the replicas that prefill.
         grace_seconds: requests in flight may take so long to finish, seconds.
@@ -25,6 +27,8 @@ def proxy_container(*, image: str, prefill: str, grace_seconds: int) -> dict[str
         "ATOLL_PORT": str(HTTP_PORT),
         "ATOLL_GRACE_SECONDS": str(grace_seconds),
     }
+    if engine is EngineName.SGLANG:
+        env["ATOLL_BOOTSTRAP_PORT"] = str(BOOTSTRAP_PORT)
     return {
         "name": CONTAINER,
         "image": image,

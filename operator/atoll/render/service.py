@@ -4,7 +4,7 @@ from typing import Any
 
 from atoll.domain.demand import Demand
 from atoll.domain.objects import SERVICE, ObjectLike
-from atoll.domain.strategy import Phase, Strategy
+from atoll.domain.strategy import EngineName, Phase, Strategy
 from atoll.render import names
 from atoll.render.engines.stage import HTTP_PORT, RENDEZVOUS_PORT
 
@@ -32,7 +32,8 @@ def router_service(demand: Demand, strategy: Strategy) -> dict[str, Any]:
 def prefill_service(demand: Demand, strategy: Strategy, zone: str) -> dict[str, Any]:
     """Service over the Ready prefill replicas of a pair: what the proxies of its decode replicas call.
 
-    It has an address of its own, so that each connection goes to another replica.
+    For vLLM it has an address of its own, so that each connection goes to another replica. For SGLang it resolves to
+    the replicas: both engines have to be told of the same one.
     """
     label = names.pair(strategy, zone)
     service = _headless(
@@ -48,7 +49,8 @@ def prefill_service(demand: Demand, strategy: Strategy, zone: str) -> dict[str, 
         ports={"http": HTTP_PORT},
         not_ready=False,
     )
-    del service["spec"]["clusterIP"]
+    if strategy.engine is not EngineName.SGLANG:
+        del service["spec"]["clusterIP"]
     return service
 
 

@@ -184,6 +184,7 @@ def _strategy(item: RatedStrategy, of: DemandStrategies, rate_confidence: float)
         "stages": [{"gpuKind": stage.gpu_kind, "layers": stage.layers} for stage in strategy.stages],
         "quantisation": strategy.quantisation.value,
         "phase": strategy.phase.value if strategy.phase else None,
+        "variant": strategy.variant if strategy.phase else None,
         "gpus": strategy.gpus,
         "maxSequences": strategy.max_sequences,
         "maxContext": strategy.max_context,

@@ -45,11 +45,11 @@ def _told(item: Json, most: int) -> str:
 
 def _pair(item: Json) -> Iterator[Text]:
     """The cheapest prefill and decode strategies that pair, where there are any: what both cost for the same tokens."""
-    sides: dict[tuple[str, str, int], dict[str, Json]] = {}
+    sides: dict[str, dict[str, Json]] = {}
     for each in item["strategies"]:
         price = each["pricePerMillionOutputTokens"]
         if each["verdict"] == "Kept" and each["phase"] and price is not None:
-            pair = sides.setdefault((each["engine"], each["quantisation"], each["tp"]), {})
+            pair = sides.setdefault(each["variant"], {})
             if each["phase"] not in pair or price < pair[each["phase"]]["pricePerMillionOutputTokens"]:
                 pair[each["phase"]] = each
     whole = [pair for pair in sides.values() if len(pair) > 1]

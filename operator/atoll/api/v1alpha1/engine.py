@@ -171,8 +171,8 @@ class EngineChoice(Schema, frozen=True, kw_only=True):
     pairs: Annotated[
         bool,
         describe(
-            "Prefill and decode may run on replicas of their own, in pairs within a zone, where that costs less. vllm "
-            "alone; the image must have NIXL, as vLLM's own has."
+            "Prefill and decode may run on replicas of their own, in pairs within a zone, where that costs less. The "
+            "image must have NIXL, as the engines' own have."
         ),
     ] = False
     pod_template: Annotated[PodOverlay, describe("Overlay of the pod template: a typed allow-list.")] = PodOverlay()

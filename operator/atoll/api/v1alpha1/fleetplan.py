@@ -62,6 +62,14 @@ class StrategyItem(Schema, frozen=True, kw_only=True):
         Phase | None,
         describe("Prefill or Decode where replicas serve that phase alone, in pairs; absent: both."),
     ] = None
+    peer_tp: Annotated[
+        Annotated[int, Meta(ge=1, le=64)] | None,
+        describe("Tensor-parallel width of the replicas of the other phase, in pairs."),
+    ] = None
+    kv_form: Annotated[
+        Word | None,
+        describe("How KV is laid out, the same on both sides, in pairs."),
+    ] = None
 
 
 class OfferingRef(Schema, frozen=True, kw_only=True):

@@ -11,8 +11,8 @@ from atoll.optimize.sets import Sets
 def add_pairs(program: pyo.ConcreteModel, sets: Sets) -> None:
     """``paired[m, z, v] <= sum_(prefill c of v in z) rate[c] x[c] / D`` and the same with decode.
 
-    In shares of the demand, for each domain z and variant v (engine, quantisation, width) that has both sides: a
-    request is prefilled on one replica and decoded on another that can read its KV (design section 5, pairs).
+    In shares of the demand, for each domain z and variant v (engine, quantisation, widths, form of KV) that has both
+    sides: a request is prefilled on one replica and decoded on another that can read its KV (design section 5, pairs).
     Coefficients are clipped to 1, for no more is of use. One set of variables for each view: all columns of a demand,
     and those that count for one of its limits.
     """

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from atoll.catalogue.gpus import gpu_kind
 from atoll.domain.architecture import Architecture, Quantisation
 from atoll.domain.demand import Demand
 from atoll.domain.engineterms import TERMS, EngineTerms
+from atoll.domain.handover import kv_form, width_pairs
 from atoll.domain.reason import Fault
 from atoll.domain.strategy import EngineName, Limit, Phase, Stage, Strategy, Template
 from atoll.domain.workload import Objectives, Workload
@@ -27,6 +29,9 @@ from atoll.optimize.templates.search import best_partitions, rated
 from atoll.optimize.templates.space import Layout, layouts
 from atoll.optimize.templates.startup import startup_seconds
 from atoll.performance.estimate import Performance
+
+_Side = tuple[Phase | None, int, int]
+"""Phase, width and width of the other side; of strategies that serve both phases nothing but that."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +110,7 @@ def _question(demand: Demand, widths: Mapping[str, int], always: tuple[Strategy,
         engine=demand.engine.name,
         offered=tuple(sorted((kind, width) for kind, width in widths.items() if not allowed or kind in allowed)),
         always=always,
-        pairs=demand.engine.pairs and TERMS[demand.engine.name].hands_over,
+        pairs=demand.engine.pairs,
     )
 
 
@@ -124,11 +129,12 @@ def _templates(question: _Question, performance: Performance) -> TemplateSet:
     kept = frozenset(question.always)
     fresh = [template for template in feasible if template.strategy not in kept]
     known = [item.template for item in running] + fresh
-    templates = tuple(
+    found = tuple(
         template for variant in _variants(known) for template in undominated(variant, question.quantisations, kept=kept)
     )
-    served = any(_serves(templates, phases) for phases in ({None}, set(Phase)))
-    return TemplateSet(templates=templates, fault=None if served else _fault(question, candidates))
+    whole = _with_both_sides(found)
+    templates = tuple(each for each in found if each.strategy.variant in whole or each.strategy in kept)
+    return TemplateSet(templates=templates, fault=None if whole else _fault(question, candidates))
 
 
 def _variants(templates: Sequence[Template]) -> list[list[Template]]:
@@ -140,13 +146,13 @@ def _variants(templates: Sequence[Template]) -> list[list[Template]]:
     return list(found.values())
 
 
-def _serves(templates: Sequence[Template], phases: AbstractSet[Phase | None]) -> bool:
-    """Whether some variant delivers in all of these phases."""
+def _with_both_sides(templates: Iterable[Template]) -> AbstractSet[str]:
+    """Variants that deliver whole requests: in replicas that serve both phases, or by prefill and decode."""
     found: dict[str, set[Phase | None]] = {}
     for template in templates:
-        if template.rate > 0.0 and template.strategy.phase in phases:
+        if template.rate > 0.0:
             found.setdefault(template.strategy.variant, set()).add(template.strategy.phase)
-    return any(each == phases for each in found.values())
+    return {variant for variant, phases in found.items() if None in phases or phases == set(Phase)}
 
 
 @lru_cache(maxsize=1024)
@@ -164,15 +170,23 @@ def _rated_phases(question: _Question, performance: Performance) -> tuple[Candid
     """Each phase by itself: every layout of one stage that fits into memory; nothing where pairs are not wanted."""
     if not question.pairs:
         return ()
-    widths = dict(question.offered)
-    kinds = {name: gpu_kind(name) for name in widths}
     terms = replace(TERMS[question.engine], most_stages=1)
-    found: list[Layout] = list(layouts(question.architecture, question.quantisations, kinds, widths, terms))
+    kinds = {name: gpu_kind(name) for name, _ in question.offered}
+    able = {name: kind for name, kind in kinds.items() if kv_form(question.architecture, kind, terms)}
+    found: list[Layout] = list(
+        layouts(question.architecture, question.quantisations, able, dict(question.offered), terms)
+    )
     return tuple(
         candidate
-        for task in phase_tasks(question.architecture, question.workload, question.objectives, terms.widths)
+        for task in _tasks(question)
         for candidate in _rated_whole([layout for layout in found if layout.tp == task.tp], question, performance, task)
     )
+
+
+def _tasks(question: _Question) -> Iterable[PhaseTask]:
+    """What either side of every pair of widths is asked."""
+    pairs = width_pairs(question.architecture, TERMS[question.engine])
+    return phase_tasks(question.architecture, question.workload, question.objectives, pairs)
 
 
 def _asked(question: _Question, task: PhaseTask | None) -> _Question:
@@ -205,10 +219,18 @@ def _rated_whole(
             quantisation=layout.quantisation,
             max_sequences=_admitted(float(best.operation.sequences[row]), terms),
             max_context=context,
-            phase=task.phase if task else None,
+            **_paired(layout.kinds[0], question, task),
         )
         templates.append(_carried(_rated(strategy, row, lines, best, setting), task))
     return tuple(templates)
+
+
+def _paired(kind: str, question: _Question, task: PhaseTask | None) -> dict[str, Any]:
+    """What makes a strategy one side of a pair."""
+    if task is None:
+        return {}
+    form = kv_form(question.architecture, gpu_kind(kind), TERMS[question.engine])
+    return {"phase": task.phase, "peer_tp": task.peer_tp, "kv_form": form}
 
 
 def _carried(candidate: Candidate, task: PhaseTask | None) -> Candidate:
@@ -220,16 +242,14 @@ def _carried(candidate: Candidate, task: PhaseTask | None) -> Candidate:
 
 def _rated_running(question: _Question, performance: Performance) -> list[Candidate]:
     """Running strategies as they are: their own layers and limits."""
-    tasks = {
-        (task.phase, task.tp): task
-        for task in phase_tasks(
-            question.architecture, question.workload, question.objectives, TERMS[question.engine].widths
-        )
-    }
+    tasks: dict[_Side, PhaseTask] = {(task.phase, task.tp, task.peer_tp): task for task in _tasks(question)}
+    alike: dict[_Side, list[Strategy]] = {}
+    for each in question.always:
+        side: _Side = (each.phase, each.tp, each.peer_tp or each.tp) if each.phase else (None, 0, 0)
+        alike.setdefault(side, []).append(each)
     found = {}
-    for key in dict.fromkeys((each.phase, each.tp if each.phase else 0) for each in question.always):
-        mine = [each for each in question.always if (each.phase, each.tp if each.phase else 0) == key]
-        rated_ones = _rated_as_they_are(mine, question, performance, tasks.get((key[0], key[1])) if key[0] else None)
+    for side, mine in alike.items():
+        rated_ones = _rated_as_they_are(mine, question, performance, tasks.get(side))
         found.update({item.template.strategy: item for item in rated_ones})
     return [found[strategy] for strategy in question.always if strategy in found]
 

@@ -10,11 +10,12 @@ prefill has the rest, less the transfer. Either phase may be late for half of th
 both together keep the percentile whatever their dependence (Boole's inequality).
 
 The transfer takes KV bytes per token x prompt at the NIC's bandwidth, on both sides; longest prompts take longest in
-prefill and transfer alike, so percentiles of both add. Both sides have the same width, so that each GPU hands its heads
-to one other GPU.
+prefill and transfer alike, so percentiles of both add. Where the sides differ in width, all goes through the NICs of
+the narrower one, and heads that decode replicates are sent once for each of its GPUs. A replica pairs with one width
+only, so what it delivers does not depend on whom it meets.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from atoll.domain.architecture import Architecture
@@ -35,11 +36,12 @@ NETWORK_BYTES_PER_GPU = NETWORK_BYTES_PER_SECOND
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseTask:
-    """What replicas of one phase and width are asked.
+    """What replicas of one phase and width are asked, for replicas of the other phase of one width.
 
     Attributes:
         phase: which.
         tp: width.
+        peer_tp: width of the other side.
         workload: as the rate model sees it.
         objectives: of this phase.
         most_rate: requests/s that the NIC carries for one replica.
@@ -48,6 +50,7 @@ class PhaseTask:
 
     phase: Phase
     tp: int
+    peer_tp: int
     workload: Workload
     objectives: Objectives
     most_rate: float
@@ -55,21 +58,22 @@ class PhaseTask:
 
 
 def phase_tasks(
-    architecture: Architecture, workload: Workload, objectives: Objectives, widths: tuple[int, ...]
+    architecture: Architecture, workload: Workload, objectives: Objectives, widths: Iterable[tuple[int, int]]
 ) -> Iterator[PhaseTask]:
-    """The tasks of both phases at each width; none where the transfer leaves no time for prefill."""
+    """The tasks of both phases at widths of prefill and decode; none where the transfer leaves no time for prefill."""
     percentile = (100.0 + objectives.percentile) / 2.0
     decoding = min(DECODE_STEPS * objectives.tpot_seconds, DECODE_SHARE * objectives.ttft_seconds)
     longest = workload.input.quantile(min(percentile, 99.99) / 100.0)
-    for tp in widths:
-        seconds_per_byte = 1.0 / (tp * NETWORK_BYTES_PER_GPU)
-        mean = transferred_bytes(architecture, workload.input.mean, tp) * seconds_per_byte
-        left = objectives.ttft_seconds - decoding - transferred_bytes(architecture, longest, tp) * seconds_per_byte
+    for prefill, decode in widths:
+        sent = transferred_bytes(architecture, workload.input.mean, decode)
+        seconds_per_byte = 1.0 / (min(prefill, decode) * NETWORK_BYTES_PER_GPU)
+        left = objectives.ttft_seconds - decoding - transferred_bytes(architecture, longest, decode) * seconds_per_byte
         if left <= 0.0:
             continue
         yield PhaseTask(
             phase=Phase.PREFILL,
-            tp=tp,
+            tp=prefill,
+            peer_tp=decode,
             workload=Workload(
                 input=workload.input,
                 output=Lengths(mean=1.0, cv=0.0),
@@ -77,12 +81,13 @@ def phase_tasks(
                 arrival_cv=workload.arrival_cv,
             ),
             objectives=Objectives(ttft_seconds=left, tpot_seconds=objectives.tpot_seconds, percentile=percentile),
-            most_rate=NETWORK_SHARE / mean,
-            held_seconds=mean,
+            most_rate=NETWORK_SHARE * prefill * NETWORK_BYTES_PER_GPU / sent,
+            held_seconds=sent * seconds_per_byte,
         )
         yield PhaseTask(
             phase=Phase.DECODE,
-            tp=tp,
+            tp=decode,
+            peer_tp=prefill,
             workload=Workload(
                 input=workload.input,
                 output=workload.output,
@@ -90,11 +95,11 @@ def phase_tasks(
                 arrival_cv=workload.arrival_cv,
             ),
             objectives=Objectives(ttft_seconds=decoding, tpot_seconds=objectives.tpot_seconds, percentile=percentile),
-            most_rate=NETWORK_SHARE / mean,
-            held_seconds=mean,
+            most_rate=NETWORK_SHARE * decode * NETWORK_BYTES_PER_GPU / sent,
+            held_seconds=sent * seconds_per_byte,
         )
 
 
 def transferred_bytes(architecture: Architecture, tokens: float, tp: int) -> float:
-    """KV of a prompt that a replica of one stage hands over, all its GPUs, bytes; replicated heads once per GPU."""
+    """KV of a prompt that a replica of one stage and this width is handed, all its GPUs, bytes."""
     return architecture.layers * tp * kv_bytes(architecture, tp, tokens)

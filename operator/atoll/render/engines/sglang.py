@@ -9,8 +9,9 @@ from typing import Any
 
 from atoll.domain.engineterms import CHUNK_TOKENS
 from atoll.domain.reason import Fault, InvalidObjectError, Reason
+from atoll.domain.strategy import Phase
 from atoll.render.engines.arguments import flag, refuse_reserved
-from atoll.render.engines.stage import HTTP_PORT, RENDEZVOUS_PORT, StageContext, StageProcess
+from atoll.render.engines.stage import BOOTSTRAP_PORT, RENDEZVOUS_PORT, StageContext, StageProcess
 
 KEEP_ALIVE_SECONDS = 7200
 """An idle connection is closed by the engine after so long, seconds; the default of 5 s races with the router."""
@@ -22,6 +23,8 @@ RESERVED_FLAGS = frozenset(
         "--config",
         "--context-length",
         "--data-parallel-size",
+        "--disaggregation-bootstrap-port",
+        "--disaggregation-mode",
         "--dist-init-addr",
         "--dist-timeout",
         "--dp-size",
@@ -62,13 +65,12 @@ def stage_process(context: StageContext) -> StageProcess:
         *flag("context-length", context.strategy.max_context),
         *flag("mem-fraction-static", context.memory_fraction),
         *flag("chunked-prefill-size", CHUNK_TOKENS),
-        # Without it prompts go before decoding sequences, which then wait: TPOT would follow no plan.
-        "--enable-mixed-chunk",
+        *_phase(context),
         *flag("quantization", context.quantise_on_loading),
         *(flag("ep-size", context.strategy.tp) if context.expert_parallel else ()),
         *_pipeline(context),
         *flag("host", "0.0.0.0"),  # noqa: S104  # a pod's probes and its router come from outside
-        *flag("port", HTTP_PORT),
+        *flag("port", context.http_port),
         "--enable-metrics",
         *context.demand.engine.args,
     ]
@@ -90,6 +92,20 @@ def _served_name(context: StageContext) -> str:
     return name
 
 
+def _phase(context: StageContext) -> tuple[str, ...]:
+    """What a replica of one phase is told; of both, that prompts join decode steps."""
+    phase = context.strategy.phase
+    if phase is None:
+        # Without it prompts go before decoding sequences, which then wait: TPOT would follow no plan.
+        return ("--enable-mixed-chunk",)
+    return (
+        *flag("disaggregation-mode", phase.lower()),
+        # The default needs RDMA; NIXL's UCX takes TCP where there is nothing better.
+        *flag("disaggregation-transfer-backend", "nixl"),
+        *(flag("disaggregation-bootstrap-port", BOOTSTRAP_PORT) if phase is Phase.PREFILL else ()),
+    )
+
+
 def _pipeline(context: StageContext) -> tuple[str, ...]:
     stages = len(context.strategy.stages)
     if stages == 1:
@@ -108,10 +124,11 @@ def _environment(context: StageContext) -> list[dict[str, Any]]:
     if context.leads:
         # Longer than the router keeps an idle connection (1 h): no request meets one that is being closed.
         env.append({"name": "SGLANG_TIMEOUT_KEEP_ALIVE", "value": str(KEEP_ALIVE_SECONDS)})
-    if len(context.strategy.stages) > 1:
+    several = len(context.strategy.stages) > 1
+    if several:
         partition = ",".join(str(stage.layers) for stage in context.strategy.stages)
-        env += [
-            {"name": "SGLANG_PP_LAYER_PARTITION", "value": partition},
-            {"name": "SGLANG_HOST_IP", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}},
-        ]
+        env.append({"name": "SGLANG_PP_LAYER_PARTITION", "value": partition})
+    if several or context.strategy.phase is not None:
+        pod_ip = {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}
+        env.append({"name": "SGLANG_HOST_IP", "valueFrom": pod_ip})
     return env

@@ -19,6 +19,9 @@ BEHIND_PROXY_PORT = 8001
 SIDE_CHANNEL_PORT = 5600
 """Port at which engines of a pair meet (vLLM's default ``VLLM_NIXL_SIDE_CHANNEL_PORT``); each GPU takes one more."""
 
+BOOTSTRAP_PORT = 8998
+"""Port at which SGLang's prefill replicas are met (its default ``--disaggregation-bootstrap-port``)."""
+
 RENDEZVOUS_PORT = 29501
 """Port at which the stages of a replica meet (vLLM's default ``--master-port``)."""
 
