@@ -1,7 +1,9 @@
 """Measured demand, with a real Prometheus: the fleet follows the query, and holds its plan when the query fails."""
 
 import re
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import httpx
@@ -17,6 +19,7 @@ pytestmark = pytest.mark.timeout(900)
 
 EVENTS = "/api/v1/events"
 NAME = "phi-4"
+RATE = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +51,26 @@ class Measured:
         self.world.wait(lambda: least <= self.rate <= most, f"{least} to {most} requests/s are planned for: {what}", 40)
         self.world.settle(what)
         assert float(self.demand()["status"]["servedRate"]) >= least
+
+
+@contextmanager
+def asking(router: str, served_name: str) -> Iterator[list[int]]:
+    """Ask the router for a served model, ``RATE`` times a second at most; the statuses of its answers so far."""
+    answers: list[int] = []
+    enough = threading.Event()
+
+    def ask() -> None:
+        with httpx.Client(base_url=router, trust_env=False, timeout=10.0) as client:
+            while not enough.wait(1.0 / RATE):
+                answers.append(client.post("/v1/completions", json={"model": served_name}).status_code)
+
+    thread = threading.Thread(target=ask, name="asking", daemon=True)
+    thread.start()
+    try:
+        yield answers
+    finally:
+        enough.set()
+        thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +156,15 @@ def test_r8_without_prometheus_the_last_plan_is_held_even_over_a_restart(measure
     assert "measuredUntil" not in measured.demand()["status"]["measured"]
 
 
+def test_a_lie_of_a_hundredfold_is_named_and_moves_nothing(measured: Measured) -> None:
+    rate, plan = measured.rate, measured.world.policy()["status"]["currentPlan"]
+    measured.come(500)
+    measured.world.wait(lambda: measured.reason == "SignalSuspect", "the leap is doubted", 40)
+    measured.come(5)
+    measured.world.wait(lambda: measured.reason == "Measured", "it is measured again", 40)
+    assert (measured.rate, measured.world.policy()["status"]["currentPlan"]) == (rate, plan)
+
+
 def test_a_query_of_several_series_is_refused_with_the_mend_and_the_plan_held(measured: Measured) -> None:
     rate = measured.rate
     several = measured.world.manifest("ModelDemand", NAME)
@@ -155,3 +187,17 @@ def test_the_shipped_query_understands_the_statistics_of_the_real_envoy(measured
 
     found = httpx.get(f"http://127.0.0.1:{world.fleet.probe_port}/metrics", trust_env=False).text
     assert re.search(r'^atoll_demand_signal_held\{[^}]*demand="phi-4"', found, re.MULTILINE)
+
+
+def test_the_router_itself_counts_demand_where_nobody_has_a_prometheus(measured: Measured) -> None:
+    world, name = measured.world, "gpt-oss-20b"
+    counted = world.manifest("ModelDemand", name)
+    del counted["spec"]["demand"]["prometheus"]
+    counted["spec"]["demand"]["router"] = {"window": "10m", "maximum": 20, "staleAfter": "10s"}
+    with asking(f"http://127.0.0.1:{world.fleet.settings.port}", name) as answers:
+        world.apply(counted)
+        world.wait(lambda: world.demand(name)["status"]["demandRate"] > 1, "requests are counted and planned for", 40)
+    status = world.demand(name)["status"]
+    assert world.condition(world.demand(name), "Measured")["reason"] == "Measured"
+    assert 0.5 * RATE < status["measured"]["observedRate"] < 1.5 * RATE
+    assert set(answers) == {503}, "simulated replicas answer nobody, and those who ask count all the same"

@@ -16,12 +16,14 @@ FOLDER = Path(__file__).resolve().parents[1] / "data" / "estimate"
 EXAMPLES = """\
   python -m benchmarks.estimate
   python -m benchmarks.estimate --hours 24 --lead 300 --json
+  python -m benchmarks.estimate --halves
   python -m benchmarks.estimate --plot estimate.svg"""
 
 COLUMNS = {
     "curve": "curve",
     "hours": "hours",
     "way": "way",
+    "part": "part",
     "underTime": "time under",
     "unserved": "requests unserved",
     "over": "mean over",
@@ -48,6 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--lead", type=float, default=DEFAULT_LEAD_SECONDS, metavar="S", help="start-up, s (%(default)g)"
     )
     parser.add_argument("--keep", type=float, default=600.0, metavar="S", help="keep-window, s (%(default)g)")
+    parser.add_argument(
+        "--halves", action="store_true", help="judge the first half of each curve and the second by themselves"
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE", help="draw two days of the longest curve as SVG")
     options = parser.parse_args(arguments)
     drawn: list[tuple[Samples, list[float]]] = []
@@ -61,8 +66,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 asked = decide(rates, options.lead, options.keep)
                 capacity = in_place(asked, options.lead)
                 hours = round(len(rates) * STEP_SECONDS / 3600.0, 1)
-                found = judged(rates, asked, capacity, options.lead)
-                rows.append({"curve": curve.name, "hours": hours, "way": way, **found})
+                middle = len(rates) // 2
+                parts = {"all": slice(None)}
+                if options.halves:
+                    parts = {"first half": slice(middle), "second half": slice(middle, None)}
+                for part, of in parts.items():
+                    # Only at a curve's beginning could nothing be in place yet.
+                    lead = options.lead if part != "second half" else 0.0
+                    found = judged(rates[of], asked[of], capacity[of], lead)
+                    rows.append({"curve": curve.name, "hours": hours, "way": way, "part": part, **found})
                 if way == "atoll":
                     drawn.append((curve, asked))
         return rows

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
-from atoll.domain.signal import SAMPLES, DemandSignal, Kept, Reading
+from atoll.domain.signal import HISTORY, SAMPLES, DemandSignal, Kept, Reading
 from atoll.reconcile.measured import Pace, measure
 from benchmarks.estimate.curves import STEP_SECONDS
 
@@ -23,8 +23,8 @@ def atoll(rates: Sequence[float | None], lead_seconds: float, keep_seconds: floa
     for index, rate in enumerate(rates):
         now = START + timedelta(seconds=index * STEP_SECONDS)
         if rate is not None:
-            samples = [*samples, (now.timestamp(), rate)][-SAMPLES:]
-        since = now.timestamp() - signal.window_seconds
+            samples = [*samples, (now.timestamp(), rate)][-HISTORY:]
+        since = now.timestamp() - STEP_SECONDS * HISTORY
         reading = Reading(samples=tuple(sample for sample in samples if sample[0] > since), heard_at=now)
         found = measure(signal, reading, kept, pace, now)
         kept = Kept(estimate=found.estimate)

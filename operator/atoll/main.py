@@ -15,6 +15,7 @@ import httpx
 from atoll.cluster.access import Access
 from atoll.cluster.client import Client
 from atoll.handlers.cache import Cache
+from atoll.handlers.counting import Counting
 from atoll.handlers.executor import Executor
 from atoll.handlers.gather import Gatherer
 from atoll.handlers.health import stalled
@@ -55,6 +56,8 @@ async def operate(settings: Settings) -> None:
     writer = Writer(client=client, leader=leader, cache=cache, metrics=metrics)
     asking = client_for(settings.prometheus or Server(url=""))
     measuring = Measuring(cache=cache, fleet=settings.fleet, server=settings.prometheus, http=asking, metrics=metrics)
+    routers = httpx.AsyncClient(trust_env=False)
+    counting = Counting(cache=cache, fleet=settings.fleet, router=settings.router, http=routers, metrics=metrics)
     feeds = client_for(Server(url=""))
     quoting = Quoting(cache=cache, fleet=settings.fleet, http=feeds, metrics=metrics)
     loops = Loops(
@@ -65,9 +68,9 @@ async def operate(settings: Settings) -> None:
             fleet=settings.fleet,
             router=settings.router,
             scheduler=settings.scheduler,
-            readings=lambda: measuring.readings,
+            readings=lambda: {**measuring.readings, **counting.readings},
             feeds=lambda: quoting.readings,
-            http=httpx.AsyncClient(trust_env=False),
+            http=routers,
             client=client,
             node_pools=NodePools(client),
         ),
@@ -75,7 +78,7 @@ async def operate(settings: Settings) -> None:
         debounce_seconds=settings.debounce_seconds,
         tick_seconds=settings.tick_seconds,
     )
-    measuring.wake = quoting.wake = loops.wake
+    measuring.wake = counting.wake = quoting.wake = loops.wake
     watch = Watch(client=client, cache=cache, wake=loops.wake, namespace=settings.namespace)
     probes = ProbeServer(
         metrics,
@@ -88,7 +91,7 @@ async def operate(settings: Settings) -> None:
     try:
         tasks.append(asyncio.create_task(watch.run(stop), name="watch"))
         tasks.append(asyncio.create_task(leader.run(), name="lease"))
-        tasks.append(asyncio.create_task(_lead(leader, cache, loops, (measuring, quoting)), name="loops"))
+        tasks.append(asyncio.create_task(_lead(leader, cache, loops, (measuring, counting, quoting)), name="loops"))
         stopping = asyncio.create_task(stop.wait(), name="stop")
         done, _ = await asyncio.wait((*tasks, stopping), return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -101,7 +104,7 @@ async def operate(settings: Settings) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
         await leader.release()
         await solver.close()
-        await loops.gatherer.http.aclose()
+        await routers.aclose()
         await asking.aclose()
         await feeds.aclose()
         await client.close()
@@ -109,7 +112,9 @@ async def operate(settings: Settings) -> None:
         probes.close()
 
 
-async def _lead(leader: Leader, cache: Cache, loops: Loops, listening: Sequence[Measuring | Quoting]) -> None:
+async def _lead(
+    leader: Leader, cache: Cache, loops: Loops, listening: Sequence[Measuring | Counting | Quoting]
+) -> None:
     """Decide and act only as the leader, and only once everything was seen."""
     await leader.acquired()
     while not cache.synced(CACHED):  # noqa: ASYNC110  # the cache is plain data: it signals nobody

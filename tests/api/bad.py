@@ -81,6 +81,21 @@ CASES = (
     demand(
         "two sources", {"spec.demand.prometheus": {"query": "up"}}, "spec.demand", "requestsPerSecond and prometheus"
     ),
+    demand("counted and fixed", {"spec.demand.router": {}}, "spec.demand", "requestsPerSecond and router"),
+    demand(
+        "counted and measured",
+        {"spec.demand.router": {}},
+        "spec.demand",
+        "prometheus and router",
+        make=samples.measured_demand,
+    ),
+    demand(
+        "minimum above maximum where counted",
+        {"spec.demand.router.minimum": 900.0},
+        "spec.demand.router.minimum",
+        "900 is more than maximum, 500",
+        make=samples.counted_demand,
+    ),
     demand(
         "minimum above maximum",
         {"spec.demand.prometheus.minimum": 900.0},

@@ -171,6 +171,21 @@ def measured_demand() -> dict[str, Any]:
     return found
 
 
+def counted_demand() -> dict[str, Any]:
+    """As ``measured_demand``, counted by the router."""
+    found = model_demand()
+    del found["spec"]["demand"]["requestsPerSecond"]
+    found["spec"]["demand"]["router"] = {
+        "window": "10m",
+        "quantile": 0.9,
+        "headroom": 0.5,
+        "minimum": 1.0,
+        "maximum": 500.0,
+        "staleAfter": "5m",
+    }
+    return found
+
+
 def gpu_node_pool() -> dict[str, Any]:
     return {
         "apiVersion": "atoll.dev/v1alpha1",

@@ -69,6 +69,7 @@ def test_every_optional_spec_field_has_a_default_or_means_something_when_absent(
         "ModelDemand": {
             ".spec.demand.prometheus",
             ".spec.demand.requestsPerSecond",
+            ".spec.demand.router",
             ".spec.demand.schedule",
             ".spec.engine.env[].value",
             ".spec.engine.env[].valueFrom",

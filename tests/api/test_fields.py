@@ -63,6 +63,7 @@ SAMPLES: dict[str, tuple[str, Callable[[], dict[str, Any]], Callable[[dict[str, 
     "inline": ("ModelDemand", samples.inline_demand, parse_demand),
     "scheduled": ("ModelDemand", samples.scheduled_demand, parse_demand),
     "measured": ("ModelDemand", samples.measured_demand, parse_demand),
+    "counted": ("ModelDemand", samples.counted_demand, parse_demand),
     "pool": ("GPUNodePool", samples.gpu_node_pool, parse_gpu_node_pool),
     "profile": ("PerformanceProfile", samples.performance_profile, parse_performance_profile),
     "fleet": ("Fleet", samples.fleet, parse_fleet),
@@ -99,6 +100,9 @@ OTHERS: dict[str, Any] = {
     "spec.demand.schedule.base": 50.0,
     "spec.demand.schedule.timeZone": "America/New_York",
     "spec.demand.prometheus.quantile": 0.99,
+    "spec.demand.prometheus.window": "1h",
+    "spec.demand.router.quantile": 0.99,
+    "spec.demand.router.window": "1h",
     "spec.engine.podTemplate.volumes[].emptyDir.medium": "",
     "spec.engine.podTemplate.volumeMounts[].mountPath": "/x",
     "spec.objectives.tpot": "80ms",
@@ -146,7 +150,7 @@ def other(value: Any, path: str, schema: OpenApi) -> Any:
     if isinstance(value, int | float):
         return value + 1 if value + 1 <= schema["maximum"] else value / 2
     duration = schema.get("pattern", "").endswith("(ms|s|m|h))+$")
-    return ("25s" if path != "spec.demand.prometheus.window" else "1h") if duration else number_or_text(value, path)
+    return "25s" if duration else number_or_text(value, path)
 
 
 def number_or_text(value: str, path: str) -> str:

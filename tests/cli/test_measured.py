@@ -78,8 +78,8 @@ def prometheus() -> Iterator[str]:
         def do_POST(self) -> None:
             length = int(self.headers["Content-Length"])
             form = {key: values[0] for key, values in parse_qs(self.rfile.read(length).decode()).items()}
-            begin, step = float(form["start"]), float(form["step"])
-            values = [[begin + index * step, "12"] for index in range(120)]
+            begin, end, step = (float(form[name]) for name in ("start", "end", "step"))
+            values = [[begin + index * step, "12"] for index in range(round((end - begin) / step) + 1)]
             series = [{"metric": {}, "values": values}] if "stand_in_rate" in form["query"] else []
             content = json.dumps({"status": "success", "data": {"resultType": "matrix", "result": series}}).encode()
             self.send_response(200)

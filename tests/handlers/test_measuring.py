@@ -12,6 +12,7 @@ from api import samples
 from atoll.domain.demand import DemandKey
 from atoll.domain.objects import MODEL_DEMAND
 from atoll.domain.reason import Reason
+from atoll.domain.signal import HISTORY
 from atoll.handlers.cache import Cache
 from atoll.handlers.measuring import AT_ONCE, Measuring
 from atoll.handlers.metrics import Metrics
@@ -86,15 +87,15 @@ def series(form: dict[str, str], value: float) -> httpx.Response:
     return httpx.Response(200, content=content)
 
 
-def test_the_whole_window_is_asked_for_once_and_then_only_what_is_new() -> None:
+def test_the_whole_history_is_asked_for_once_and_then_only_what_is_new() -> None:
     bench = Bench("chat")
     bench.look()
-    assert len(bench.reading("chat")) == 120
+    assert len(bench.reading("chat")) == HISTORY
     bench.look(STEP)
     first, second = bench.questions
-    assert float(first["end"]) - float(first["start"]) == 119 * STEP
+    assert float(first["end"]) - float(first["start"]) == (HISTORY - 1) * STEP
     assert float(second["end"]) - float(second["start"]) == 3 * STEP, "and the last three again, for late scrapes"
-    assert len(bench.reading("chat")) == 120
+    assert len(bench.reading("chat")) == HISTORY
 
 
 def test_samples_that_come_as_usual_wake_nobody() -> None:
@@ -148,7 +149,7 @@ def test_a_server_that_is_away_is_asked_ever_later_and_by_one_question_for_all()
         bench.look(1.0)
     assert len(bench.questions) < 30
     assert {bench.reason(f"chat-{number}") for number in range(20)} == {Reason.SIGNAL_UNREACHABLE}
-    assert len(bench.reading("chat-0")) == 120, "what was heard before stays"
+    assert len(bench.reading("chat-0")) == HISTORY, "what was heard before stays"
     bench.reply = lambda form: series(form, 25.0)
     bench.look(61.0)
     bench.look()

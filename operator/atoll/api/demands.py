@@ -15,6 +15,7 @@ from atoll.api.v1alpha1.engine import EngineChoice, PodOverlay
 from atoll.api.v1alpha1.modeldemand import (
     ArchitectureConfig,
     DemandSource,
+    MeasuredDemand,
     ModelDemandSpec,
     PlacementLimits,
     PrometheusDemand,
@@ -209,15 +210,17 @@ def _rate(source: DemandSource, key: DemandKey, signals: Mapping[DemandKey, floa
         for name, value in (
             ("requestsPerSecond", source.requests_per_second),
             ("prometheus", source.prometheus),
+            ("router", source.router),
             ("schedule", source.schedule),
         )
         if value is not None
     ]
-    if len(given) != 1 and given != ["prometheus", "schedule"]:
+    if len(given) != 1 and given not in (["prometheus", "schedule"], ["router", "schedule"]):
         seen = f"{' and '.join(given)} given" if given else "none given"
         raise invalid(
             "spec.demand",
-            f"{seen}: give requestsPerSecond, or prometheus, or schedule; only prometheus and schedule go together",
+            f"{seen}: give requestsPerSecond, or prometheus, or router, or schedule; only schedule goes beside "
+            "prometheus or router",
         )
     if source.requests_per_second is not None:
         return source.requests_per_second
@@ -227,7 +230,7 @@ def _rate(source: DemandSource, key: DemandKey, signals: Mapping[DemandKey, floa
     if signal is None:
         assert now is not None  # noqa: S101  # for the type checker
         return schedule.rate(now)
-    field = "spec.demand.prometheus"
+    field = f"spec.demand.{'router' if signal.counted else 'prometheus'}"
     if signal.minimum > signal.maximum:
         raise invalid(f"{field}.minimum", f"{signal.minimum:g} is more than maximum, {signal.maximum:g}: mend one")
     estimate = signals.get(key)
@@ -245,12 +248,14 @@ def _rate(source: DemandSource, key: DemandKey, signals: Mapping[DemandKey, floa
 
 
 def _signal(source: DemandSource) -> DemandSignal | None:
-    asked: PrometheusDemand | None = source.prometheus
+    asked: MeasuredDemand | None = source.prometheus or source.router
     if asked is None:
         return None
+    query = asked if isinstance(asked, PrometheusDemand) else PrometheusDemand()
     return DemandSignal(
-        query=asked.query,
-        source=asked.source,
+        query=query.query,
+        source=query.source,
+        counted=source.router is not None,
         window_seconds=seconds(asked.window),
         quantile=asked.quantile,
         headroom=asked.headroom,

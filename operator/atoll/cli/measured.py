@@ -15,7 +15,7 @@ from atoll.api.manifests import Manifests, load_manifests
 from atoll.domain.demand import Demand, DemandKey
 from atoll.domain.objects import MODEL_DEMAND
 from atoll.domain.reason import Reason
-from atoll.domain.signal import DemandSignal, Kept, Reading
+from atoll.domain.signal import HISTORY, SAMPLES, DemandSignal, Kept, Reading
 from atoll.reconcile.lead import DEFAULT_LEAD_SECONDS
 from atoll.reconcile.measured import Pace, measure
 from atoll.reconcile.queries import demand_query
@@ -25,6 +25,7 @@ from atoll.signals.prometheus import QueryError, grid, query_range
 _AT_ONCE = 8
 _KEEP_SECONDS = 600.0
 _STANDARD_INPUT = Path("-")
+_MEASURED = {"spec.demand.prometheus", "spec.demand.router"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ async def _ask(demands: Iterable[Demand], server: Server, moment: datetime) -> A
 
     async def one(demand: Demand, signal: DemandSignal) -> None:
         query = demand_query(demand.key, demand.served_name, signal)
-        over = grid(now=moment.timestamp(), window=signal.window_seconds, step=signal.step_seconds)
+        over = grid(now=moment.timestamp(), window=signal.window_seconds * HISTORY / SAMPLES, step=signal.step_seconds)
         async with places:
             try:
                 reading = Reading(samples=await query_range(server, client, query, over), heard_at=moment)
@@ -124,7 +125,7 @@ def with_rates(manifests: Manifests, rates: Mapping[DemandKey, float], answers: 
     for item in manifests.faults:
         name = item.target.removeprefix(prefix)
         why = {str(key): said for key, said in answers.faults.items()}.get(name)
-        if item.fault.reason is Reason.INVALID_SIGNAL and item.fault.field == "spec.demand.prometheus":
+        if item.fault.reason is Reason.INVALID_SIGNAL and item.fault.field in _MEASURED:
             mend = f"give --demand {name}=RATE" + (", or --prometheus URL" if why is None else "")
             message = f"{why or 'is measured, and nobody is asked here'}: {mend}"
             faults.append(replace(item, fault=replace(item.fault, message=message)))

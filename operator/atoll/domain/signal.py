@@ -1,5 +1,6 @@
-"""Demand that is measured: what is asked of Prometheus, what was heard, and what follows from it."""
+"""Demand that is measured: what is asked of Prometheus or counted by routers, what was heard, and what follows."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from enum import StrEnum
@@ -8,6 +9,9 @@ from atoll.domain.reason import Fault, Reason
 
 SAMPLES = 120
 """Samples that a window is looked at by: with fewer, the quantile of the estimator's errors wanders with the noise."""
+
+HISTORY = 4 * SAMPLES
+"""Samples that are kept: of more than the window, to know how demand moves over a start-up time."""
 
 SHORTEST_STEP_SECONDS = 5.0
 
@@ -78,6 +82,7 @@ class DemandSignal:
     Attributes:
         query: PromQL of its own; empty for the shipped one.
         source: whose metrics the shipped one reads.
+        counted: routers are asked for their own counters, and no Prometheus.
         window_seconds: how far back it is looked at, seconds.
         quantile: of demand until the next plan can be in place that is to be served, 0 to 1.
         headroom: share added to the estimate.
@@ -89,6 +94,7 @@ class DemandSignal:
 
     query: str = ""
     source: SignalSource = SignalSource.ROUTER
+    counted: bool = False
     window_seconds: float = 3600.0
     quantile: float = 0.95
     headroom: float = 0.0
@@ -116,13 +122,28 @@ class DemandSignal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RouterCounts:
+    """What one router has counted since it was started.
+
+    Attributes:
+        at: when it was asked, Unix seconds.
+        uptime_seconds: since it was started, as it says; up to ten seconds too few.
+        requests: that began, by demand (``namespace/name``), those too that reached no replica.
+    """
+
+    at: float
+    uptime_seconds: float
+    requests: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """What was heard of one measured demand.
 
     Attributes:
         samples: moments (Unix seconds, multiples of the step, rising) and requests/s as they were answered: they may be
             no numbers.
-        heard_at: when Prometheus last answered; None for never.
+        heard_at: when Prometheus, or every router, last answered; None for never.
         fault: why the last question got no usable answer; None where it got one.
     """
 

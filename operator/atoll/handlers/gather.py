@@ -22,9 +22,7 @@ from atoll.handlers.slim import slim
 from atoll.handlers.unheard import Unheard
 from atoll.reconcile.masks import next_masks
 from atoll.reconcile.observe import observe
-from atoll.reconcile.ownership import is_ours
-from atoll.render import names
-from atoll.render.router.configuration import COMPONENT
+from atoll.reconcile.routers import router_urls
 from atoll.render.router.routing import RouterSettings
 from atoll.signals.routers import router_versions
 
@@ -93,18 +91,6 @@ class Gatherer:
 
     def _urls(self, snapshot: Snapshot) -> list[str]:
         policy = snapshot.fleet.router
-        if not policy.target.uses_envoy:
-            return []
-        if policy.acknowledgement is Acknowledgement.ENDPOINTS:
-            return list(policy.endpoints)
         if policy.acknowledgement is Acknowledgement.NONE:
             return []
-        return [
-            f"http://{pod.address or 'no-address'}:{self.router.status_port}"
-            for pod in snapshot.pods
-            if is_ours(pod.labels)
-            and pod.labels.get(names.COMPONENT) == COMPONENT
-            and pod.namespace == self.router.namespace
-            and pod.ready
-            and not pod.deleting
-        ]
+        return router_urls(policy, snapshot.pods, self.router)

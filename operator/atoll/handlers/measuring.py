@@ -18,7 +18,7 @@ from atoll.api.demands import parse_demand_signal
 from atoll.domain.demand import DemandKey
 from atoll.domain.objects import MODEL_DEMAND, ObjectLike
 from atoll.domain.reason import Fault, Reason
-from atoll.domain.signal import SAMPLES, DemandSignal, Reading
+from atoll.domain.signal import HISTORY, SAMPLES, DemandSignal, Reading
 from atoll.handlers.backoff import Backoff
 from atoll.handlers.cache import Cache
 from atoll.handlers.metrics import Metrics
@@ -145,7 +145,9 @@ class Measuring:
             if not self._server_backoff.is_over(self.clock()):
                 return  # another question found out meanwhile
             now, signal = self.clock(), item.signal
-            whole = grid(now=now - _SETTLING_SECONDS, window=signal.window_seconds, step=signal.step_seconds)
+            whole = grid(
+                now=now - _SETTLING_SECONDS, window=signal.window_seconds * HISTORY / SAMPLES, step=signal.step_seconds
+            )
             known = item.reading.samples if item.reading is not None else ()
             over = _missing(whole, known)
             begun = time.monotonic()
@@ -157,7 +159,7 @@ class Measuring:
                 if item.reading is None or item.reading.fault is not None:
                     self.wake()
                 kept = tuple(sample for sample in known if whole.begin <= sample[0] < over.begin)
-                item.reading = Reading(samples=(kept + samples)[-SAMPLES:], heard_at=datetime.now(UTC))
+                item.reading = Reading(samples=(kept + samples)[-HISTORY:], heard_at=datetime.now(UTC))
                 item.backoff.reset()
                 self._server_backoff.reset()
                 item.due = over.end + signal.step_seconds + _SETTLING_SECONDS + random.uniform(0.0, 1.0)  # noqa: S311
@@ -182,7 +184,12 @@ class Measuring:
 
 def _question(raw: ObjectLike, fleet: str) -> tuple[DemandKey, str, DemandSignal] | None:
     signal = parse_demand_signal(raw)
-    if signal is None or raw["metadata"].get("deletionTimestamp") or raw["spec"].get("fleet", "default") != fleet:
+    if (
+        signal is None
+        or signal.counted
+        or raw["metadata"].get("deletionTimestamp")
+        or raw["spec"].get("fleet", "default") != fleet
+    ):
         return None
     key = DemandKey(namespace=raw["metadata"].get("namespace", ""), name=raw["metadata"]["name"])
     return key, demand_query(key, raw["spec"]["model"]["servedName"], signal), signal

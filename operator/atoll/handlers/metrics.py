@@ -56,6 +56,7 @@ class Metrics:
         cache_age: seconds since the oldest whole list.
         signal_queries: questions to Prometheus, by result.
         signal_seconds: time until their answer.
+        router_queries: questions to routers for what they have counted, by result.
         feed_queries: questions to price feeds, by result.
         leader: 1 while this operator may write.
         looked: when a loop last ended a look, by loop.
@@ -105,6 +106,9 @@ class Metrics:
         self.signal_queries = counter("demand_queries", "Questions to Prometheus, by what came of them.", "result")
         self.signal_seconds = histogram(
             "demand_query_seconds", "Time until Prometheus answered, seconds.", buckets=_QUERY_BUCKETS
+        )
+        self.router_queries = counter(
+            "demand_router_queries", "Questions to routers for demand, by what came of them.", "result"
         )
         self.feed_queries = counter("feed_queries", "Questions to price feeds, by what came of them.", "result")
         self.leader = gauge("leader", "1 while this operator holds the Lease and may write, else 0.")

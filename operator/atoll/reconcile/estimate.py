@@ -19,9 +19,9 @@ from functools import lru_cache
 from itertools import accumulate
 from statistics import median
 
-from atoll.domain.signal import SAMPLES
+from atoll.domain.signal import HISTORY, SAMPLES
 
-HISTORY_SAMPLES = SAMPLES
+HISTORY_SAMPLES = HISTORY
 
 LONG_SAMPLES = 20
 """Samples of the mean that the forecast rests on while nothing happens."""
@@ -56,6 +56,9 @@ _TREND = 0.25
 _UNSEEN = 2.0
 """The same while there are too few samples to tell a trend."""
 
+_FARTHEST = 2.0
+"""Times the highest sample beyond which its own errors over the lead ask for nothing."""
+
 _SETTLED = 0.05
 """Demand has stopped falling when the highest forecast of the keep-window is above the present one by this at most."""
 
@@ -81,17 +84,22 @@ class Forecast:
 def forecast(rates: Sequence[float], *, lead_samples: int, quantile: float = 0.95) -> Forecast:
     """What is to be expected after these samples.
 
-    The level is the mean of the last twenty samples, as far as the very last ones do not surely say otherwise. The
-    quantile is that of the forecast's errors one sample ahead, times the growth over the lead that only a tenth of the
-    window exceeded; but no more than the highest sample times the growth that three quarters of it reached, so that a
-    single jump is no trend and bursts from next to nothing are not multiplied.
+    The level is the mean of the last twenty samples, as far as the very last ones do not surely say otherwise. Two ways
+    say what is above it, and the higher counts:
+
+    - of the window: the quantile of the forecast's errors one sample ahead, times the growth over the lead that only a
+      tenth of the window exceeded; but no more than the highest sample times the growth that three quarters of it
+      reached, so that a single jump is no trend and bursts from next to nothing are not multiplied;
+    - of the whole history: the quantile of the level's own errors over the lead, as a conformal forecast takes it: it
+      learns what the window is too short for, and promises its quantile as far as the next hours are like the last.
 
     Args:
         rates: measured requests/s, evenly spaced, oldest first; at least one, finite. ``HISTORY_SAMPLES`` are enough.
         lead_samples: until a plan that is made now is in place, in samples.
         quantile: of demand that is to be served, 0 to 1.
     """
-    return _forecast(rates, _levels(rates), lead_samples, quantile)
+    levels = _levels(rates)
+    return _forecast(rates, levels, lead_samples, quantile, _moved(rates, levels, lead_samples, quantile))
 
 
 def asked_rate(
@@ -111,6 +119,8 @@ def asked_rate(
         return peak
     if now.level * (1.0 + _LEFT * now.headroom) > asked:
         return peak
+    if len(rates) < keep_samples:
+        return asked  # a keep-window of which only the end is known
     settled = peak <= now.upper * (1.0 + max(now.headroom, _SETTLED))
     return peak if settled and peak * (1.0 + now.headroom) < asked else asked
 
@@ -123,11 +133,27 @@ def _outlook(rates: tuple[float, ...], lead_samples: int, keep_samples: int, qua
     """
     levels = _levels(rates)
     ends = range(max(min(_FEWEST_SAMPLES, len(rates)), len(rates) - keep_samples + 1), len(rates) + 1)
-    recent = [_forecast(rates[:end], levels[:end], lead_samples, quantile) for end in ends]
+    moved = _moved(rates, levels, lead_samples, quantile)
+    recent = [
+        _forecast(
+            rates[max(0, end - SAMPLES) : end], levels[max(0, end - SAMPLES) : end], lead_samples, quantile, moved
+        )
+        for end in ends
+    ]
     return recent[-1], max(item.upper for item in recent)
 
 
-def _forecast(rates: Sequence[float], levels: Sequence[float], lead_samples: int, quantile: float) -> Forecast:
+def _moved(rates: Sequence[float], levels: Sequence[float], lead_samples: int, quantile: float) -> float:
+    """Quantile of demand over the level a lead before it; 1 while fewer are known than a window has samples."""
+    ratios = [after / before for before, after in zip(levels, rates[lead_samples:], strict=False) if before > 0.0]
+    return _ratio(sorted(ratios), quantile) if len(ratios) >= SAMPLES else 1.0
+
+
+def _forecast(
+    rates: Sequence[float], levels: Sequence[float], lead_samples: int, quantile: float, moved: float
+) -> Forecast:
+    """By the window that ends with these samples, and by the errors over the lead of the whole history."""
+    rates, levels = rates[-SAMPLES:], levels[-SAMPLES:]
     level = levels[-1]
     if len(rates) < _FEWEST_SAMPLES:
         return Forecast(level=level, upper=level * (1.0 + FIRST_HEADROOM))
@@ -137,7 +163,8 @@ def _forecast(rates: Sequence[float], levels: Sequence[float], lead_samples: int
     )
     upper = level * _ratio(errors, quantile) * _ratio(growths, _GROWTH)
     most = max(rates) * (_ratio(growths, _TREND) if len(rates) >= LONG_SAMPLES else _UNSEEN)
-    return Forecast(level=level, upper=max(level, min(upper, most)))
+    far = min(level * moved, _FARTHEST * max(rates))
+    return Forecast(level=level, upper=max(level, min(upper, most), far))
 
 
 def _ratio(ordered: Sequence[float], quantile: float) -> float:
@@ -147,7 +174,7 @@ def _ratio(ordered: Sequence[float], quantile: float) -> float:
 
 def _levels(rates: Sequence[float]) -> list[float]:
     """The level after each sample: the long mean, moved as far as shorter ones surely lie off it."""
-    noise = _noise(rates)
+    noise = _noise(rates[-SAMPLES:])
     errors = [(count, _SURE * noise / math.sqrt(count)) for count in _SHORT_SAMPLES]
     sums = [0.0, *accumulate(rates)]
     levels = []

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from atoll.domain.reason import Fault, Reason
-from atoll.domain.signal import SAMPLES, DemandSignal, Kept, Measured, Reading
+from atoll.domain.signal import HISTORY, SAMPLES, DemandSignal, Kept, Measured, Reading
 from atoll.reconcile.estimate import asked_rate, forecast
 from atoll.reconcile.moments import format_moment, parse_moment
 
@@ -66,7 +66,7 @@ def measure(signal: DemandSignal, reading: Reading | None, kept: Kept, pace: Pac
     last = datetime.fromtimestamp(stamped[-1][0], tz=UTC) if rates else None
     if last is None or now - last > timedelta(seconds=signal.stale_seconds + signal.step_seconds):
         return _held(signal, kept, reading.fault or _silence(reading, wrong, last, signal), last, now)
-    filled = _evenly(stamped, rates, signal.step_seconds)[-SAMPLES:]
+    filled = _evenly(stamped, rates, signal.step_seconds)[-HISTORY:]
     believed, instead = _believed(filled)
     estimate = asked_rate(
         believed,
@@ -168,7 +168,7 @@ def _evenly(samples: Sequence[tuple[float, float]], rates: Sequence[float], step
     filled: list[float] = []
     before: float | None = None
     for (at, _), rate in zip(samples, rates, strict=True):
-        missing = 0 if before is None else min(SAMPLES, max(0, round((at - before) / step) - 1))
+        missing = 0 if before is None else min(HISTORY, max(0, round((at - before) / step) - 1))
         filled.extend(filled[-1:] * missing)
         filled.append(rate)
         before = at
@@ -178,12 +178,15 @@ def _evenly(samples: Sequence[tuple[float, float]], rates: Sequence[float], step
 def _believed(rates: Sequence[float]) -> tuple[list[float], float | None]:
     """The rates without leaps that too few samples confirm, and the rate that counts instead where the last one is.
 
-    The first samples of all are believed, for there is nothing to doubt them by.
+    Of the last window by what the window has shown, and before it by what the whole history has. The first samples of
+    all are believed, for there is nothing to doubt them by.
     """
+    earlier, window = rates[:-SAMPLES], rates[-SAMPLES:]
     if len(rates) <= CONFIRMED_BY:
         return list(rates), None
-    confirmed = sorted(rates)[-CONFIRMED_BY]
-    believed = [confirmed if rate > LEAP * confirmed else rate for rate in rates]
+    confirmed, ever = sorted(window)[-CONFIRMED_BY], sorted(rates)[-CONFIRMED_BY]
+    believed = [min(rate, LEAP * ever) for rate in earlier]
+    believed += [confirmed if rate > LEAP * confirmed else rate for rate in window]
     return believed, confirmed if rates[-1] > LEAP * confirmed else None
 
 

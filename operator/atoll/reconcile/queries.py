@@ -10,8 +10,8 @@ _LEAST_RANGE_SECONDS = 60.0
 def demand_query(key: DemandKey, served_name: str, signal: DemandSignal) -> str:
     """PromQL that gives the requests/s of a demand as one number: its own, or the shipped one.
 
-    Router: what Envoy sent to replicas, without what it sent again. Requests that wait for a replica count when they
-    come; those that were answered with 503 because there was none do not.
+    Router: what Envoy sent to replicas, without what it sent again, and what it answered with 503 because there was none
+    to send it to: else demand would be nought while every replica is down. Requests count when they come.
 
     Engine: what replicas finished, and by how much their queues grew: an engine that is full finishes less than comes.
     """
@@ -20,8 +20,10 @@ def demand_query(key: DemandKey, served_name: str, signal: DemandSignal) -> str:
     within = f"[{max(_LEAST_RANGE_SECONDS, 2.0 * signal.step_seconds):.0f}s]"
     if signal.source is SignalSource.ROUTER:
         chosen = f"{{envoy_cluster_name={_text(str(key))}}}{within}"
+        refused = f'{{demand={_text(str(key))},status="503"}}{within}'
         return (
             f"sum(rate(envoy_cluster_upstream_rq_total{chosen})) - sum(rate(envoy_cluster_upstream_rq_retry{chosen}))"
+            f" + (sum(rate(envoy_atoll_router_requests{refused})) or vector(0))"
         )
     chosen = f"{{model_name={_text(served_name)}}}{within}"
     return (

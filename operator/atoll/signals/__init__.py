@@ -1,1 +1,1 @@
-"""The outside edge over HTTP: what routers have taken, and later demand, prices and availability."""
+"""The outside edge over HTTP: what routers have taken and counted, demand, prices and availability."""

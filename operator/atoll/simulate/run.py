@@ -10,7 +10,7 @@ from atoll.domain.fleet import Acknowledgement, Fleet, Mode, RouterTarget
 from atoll.domain.pool import Provisioning
 from atoll.domain.profile import PerformanceProfile
 from atoll.domain.reason import Fault
-from atoll.domain.signal import SAMPLES, DemandSignal, Kept, Reading
+from atoll.domain.signal import HISTORY, SAMPLES, DemandSignal, Kept, Reading
 from atoll.reconcile.estimate import forecast
 from atoll.reconcile.lead import lead_seconds
 from atoll.reconcile.measured import Pace, measure
@@ -213,7 +213,7 @@ class _Player:
         signal = replace(signal, window_seconds=seconds * SAMPLES)
         now = self._setting.start + timedelta(seconds=number * seconds)
         samples = tuple(
-            (now.timestamp() - back * seconds, curve.rate(number - back, seconds)) for back in range(SAMPLES, 0, -1)
+            (now.timestamp() - back * seconds, curve.rate(number - back, seconds)) for back in range(HISTORY, 0, -1)
         )
         lead = self._lead_seconds(key)
         if not self._holds:

@@ -164,21 +164,15 @@ class ServedModel(Schema, frozen=True, kw_only=True):
     )
 
 
-class PrometheusDemand(Schema, frozen=True, kw_only=True):
-    """Demand measured by a query; the server's URL belongs to the operator's settings, never to a tenant."""
+class MeasuredDemand(Schema, frozen=True, kw_only=True):
+    """What all ways to measure demand share: what is planned for by what was measured."""
 
-    query: Annotated[
-        Annotated[str, Meta(max_length=4096)],
-        describe("PromQL that gives requests/s as one number. Empty: the shipped one, of the source below."),
-    ] = ""
-    source: Annotated[
-        SignalSource,
-        describe("Whose metrics the shipped query reads: Router (Envoy's statistics) or Engine (vLLM's)."),
-    ] = SignalSource.ROUTER
     window: Annotated[
         Duration,
         describe(
-            "How far back demand is looked at, in 120 samples, to learn its noise and trend.", between("10m", "24h")
+            "How far back demand is looked at, in 120 samples, to learn its noise and trend; four of them tell how far "
+            "it moves while a replica starts.",
+            between("10m", "24h"),
         ),
     ] = "1h"
     quantile: Annotated[
@@ -191,8 +185,8 @@ class PrometheusDemand(Schema, frozen=True, kw_only=True):
     minimum: Annotated[
         Rate,
         describe(
-            "Requests/s planned for at least. 0 lets the served model stop; then only a query that counts requests "
-            "which nobody serves, or a schedule, starts it again."
+            "Requests/s planned for at least. 0 lets the served model stop; then only a measurement that counts "
+            "requests which nobody serves, or a schedule, starts it again."
         ),
     ] = 0.01
     maximum: Annotated[Rate, describe("Requests/s planned for at most, whatever is measured.")] = 1e6
@@ -204,6 +198,34 @@ class PrometheusDemand(Schema, frozen=True, kw_only=True):
     ] = "2m"
 
     rules: ClassVar[tuple[Rule, ...]] = (Rule("self.minimum <= self.maximum", "minimum must not exceed maximum"),)
+
+
+class PrometheusDemand(MeasuredDemand, frozen=True, kw_only=True):
+    """Demand measured by a query; the server's URL belongs to the operator's settings, never to a tenant."""
+
+    query: Annotated[
+        Annotated[str, Meta(max_length=4096)],
+        describe("PromQL that gives requests/s as one number. Empty: the shipped one, of the source below."),
+    ] = ""
+    source: Annotated[
+        SignalSource,
+        describe("Whose metrics the shipped query reads: Router (Envoy's statistics) or Engine (vLLM's)."),
+    ] = SignalSource.ROUTER
+
+
+class RouterDemand(MeasuredDemand, frozen=True, kw_only=True):
+    """Demand counted by the router: the operator reads every router pod's own statistics, and needs no Prometheus.
+
+    Requests that were answered 503 because no replica can take them count, too.
+    """
+
+    minimum: Annotated[
+        Rate,
+        describe(
+            "Requests/s planned for at least. 0 lets the served model stop; the first requests that come then are "
+            "answered 503, and once three samples show them it is started again."
+        ),
+    ] = 0.01
 
 
 class FloorItem(Schema, frozen=True, kw_only=True):
@@ -264,16 +286,21 @@ class DemandSource(Schema, frozen=True, kw_only=True):
 
     requests_per_second: Annotated[Rate | None, describe("Fixed requests/s; 0 stops the served model.")] = None
     prometheus: Annotated[PrometheusDemand | None, describe("Requests/s measured by a Prometheus query.")] = None
+    router: Annotated[
+        RouterDemand | None, describe("Requests/s counted by the fleet's own router; no Prometheus is needed.")
+    ] = None
     schedule: Annotated[
-        ScheduledDemand | None, describe("Requests/s by the clock; beside prometheus: floors of what is measured.")
+        ScheduledDemand | None,
+        describe("Requests/s by the clock; beside prometheus or router: floors of what is measured."),
     ] = None
     workload: Annotated[WorkloadShape, describe("Lengths of prompts and answers.")]
 
     rules: ClassVar[tuple[Rule, ...]] = (
         Rule(
-            "has(self.requestsPerSecond) ? !has(self.prometheus) && !has(self.schedule)"
-            " : has(self.prometheus) || has(self.schedule)",
-            "give requestsPerSecond, or prometheus, or schedule; of these only prometheus and schedule go together",
+            "has(self.requestsPerSecond) ? !has(self.prometheus) && !has(self.router) && !has(self.schedule)"
+            " : has(self.prometheus) ? !has(self.router) : has(self.router) || has(self.schedule)",
+            "give requestsPerSecond, or prometheus, or router, or schedule; only schedule goes beside prometheus or "
+            "router",
         ),
     )
 
