@@ -10,8 +10,8 @@ _LEAST_RANGE_SECONDS = 60.0
 def demand_query(key: DemandKey, served_name: str, signal: DemandSignal) -> str:
     """PromQL that gives the requests/s of a demand as one number: its own, or the shipped one.
 
-    Router: what Envoy sent to replicas, without what it sent again, and what it answered with 503 because there was none
-    to send it to: else demand would be nought while every replica is down. Requests count when they come.
+    Router: what Envoy sent to replicas, without what it sent again, and what it answered with 503 because there was
+    none to send it to: else demand would be nought while every replica is down. Requests count when they come.
 
     Engine: what replicas finished, and by how much their queues grew: an engine that is full finishes less than comes.
     """
