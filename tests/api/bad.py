@@ -377,6 +377,8 @@ CASES = (
         "set the price",
         reason=Reason.PRICE_MISSING,
     ),
+    pool("a network of bits", {"spec.bandwidth": {"network": 100}}, "spec.bandwidth.network", "at least 1M"),
+    pool("no disk", {"spec.bandwidth": {"disk": "0"}}, "spec.bandwidth.disk", "at least 1M"),
     pool("start-up time too long", {"spec.startup": "3h"}, "spec.startup", "between 0s and 2h"),
     pool("unknown provisioning", {"spec.provisioning": "Magic"}, "spec.provisioning", "Autoscaler, Fixed"),
     pool("unknown toleration operator", {"spec.tolerations.0.operator": "In"}, "spec.tolerations[0].operator", "'In'"),
@@ -389,6 +391,8 @@ CASES = (
     demand("unknown loss", {"spec.placement.survive.loss": "region"}, "spec.placement.survive.loss", "zone"),
     demand("survival of nothing", {"spec.placement.survive.share": 0}, "spec.placement.survive.share", "0.01"),
     fleet("unknown mode", {"spec.mode": "Auto"}, "spec.mode", "Automatic, Recommend, Paused"),
+    fleet("no store", {"spec.loading.storeBandwidth": "1k"}, "spec.loading.storeBandwidth", "at least 1M"),
+    fleet("image too late", {"spec.loading.image": "3h"}, "spec.loading.image", "between 0s and 2h"),
     fleet("negative budget", {"spec.budgetPerHour": -1}, "spec.budgetPerHour", "-1"),
     fleet(
         "namespace with two quotas",

@@ -7,6 +7,7 @@ from atoll.domain.gpu import CapacityType
 from atoll.domain.plan import Plan, PlannedDemand, PlannedNodes, PlannedReplicas
 from atoll.domain.pool import OfferingKey
 from atoll.domain.problem import ReplicaGroup, ReplicaSite
+from atoll.domain.startup import StartPhases
 from atoll.domain.strategy import EngineName, Phase, Stage, Strategy
 
 L4 = OfferingKey(pool="l4", zone="us-east-2a", capacity_type=CapacityType.SPOT)
@@ -46,6 +47,7 @@ def replicas(demand: DemandKey = CHAT, count: int = 3, max_sequences: int = 64) 
         source="SiliconTable+Roofline",
         expected_error=0.25,
         startup_seconds=180.0,
+        phases=StartPhases(image_seconds=100.0, weights_seconds=20.5, engine_seconds=60.0, weights_bytes=41e9),
     )
 
 

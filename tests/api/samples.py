@@ -206,6 +206,7 @@ def gpu_node_pool() -> dict[str, Any]:
             "feed": {"url": "http://prices.test/feed.json", "interval": "2m", "staleAfter": "30m"},
             "provisioning": "Fixed",
             "startup": "5m",
+            "bandwidth": {"network": "12500M", "disk": "2G"},
             "allocatable": {"cpu": "3920m", "memory": "14Gi", "ephemeralStorage": "17Gi"},
         },
         "status": {
@@ -263,6 +264,7 @@ def fleet() -> dict[str, Any]:
             "mode": "Recommend",
             "budgetPerHour": 250.0,
             "quotas": [{"namespace": "team-a", "gpus": 16}],
+            "loading": {"image": "5s", "engine": "2m", "storeBandwidth": "20G"},
             "solve": {
                 "deadline": "10s",
                 "workBudget": 1000,

@@ -84,11 +84,18 @@ def test_every_optional_spec_field_has_a_default_or_means_something_when_absent(
         },
         "GPUNodePool": {
             ".spec.allocatable",
+            ".spec.bandwidth.disk",
+            ".spec.bandwidth.network",
             ".spec.feed",
             ".spec.offerings[].price",
             ".spec.tolerations[].tolerationSeconds",
         },
-        "Fleet": {".spec.budgetPerHour", ".spec.router.image", ".spec.router.replicas"},
+        "Fleet": {
+            ".spec.budgetPerHour",
+            ".spec.loading.storeBandwidth",
+            ".spec.router.image",
+            ".spec.router.replicas",
+        },
         "FleetPlan": {
             ".spec.baselinePerHour",
             ".spec.demands[].alternatives[].winsBelow",
@@ -98,6 +105,7 @@ def test_every_optional_spec_field_has_a_default_or_means_something_when_absent(
             ".spec.demands[].bindings[].savesPerHour",
             ".spec.demands[].replicas[].strategy.kvForm",
             ".spec.demands[].replicas[].strategy.peerTp",
+            ".spec.demands[].replicas[].startup",
             ".spec.demands[].replicas[].strategy.phase",
             ".spec.shard",
             ".spec.worths[].mostPerHour",

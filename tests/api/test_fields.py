@@ -154,7 +154,7 @@ def other(value: Any, path: str, schema: OpenApi) -> Any:
 
 
 def number_or_text(value: str, path: str) -> str:
-    if path.endswith(("cpu", "memory", "ephemeralStorage", "sizeLimit")):
+    if path.endswith(("cpu", "memory", "ephemeralStorage", "sizeLimit", "network", "disk", "storeBandwidth")):
         return "2Gi"
     return f"{value[:-1]}x" if value[-1] != "x" else f"{value[:-1]}y"
 

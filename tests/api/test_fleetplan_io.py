@@ -97,7 +97,7 @@ def test_no_object_is_too_large_and_nothing_is_lost(of_demands: int, of_groups: 
 
 def test_a_plan_with_a_missing_shard_is_not_whole() -> None:
     objects = plan_objects(large_plan(40, 90))
-    with pytest.raises(InvalidObjectError, match="1 of 11 shards are missing, first 3"):
+    with pytest.raises(InvalidObjectError, match="1 of 13 shards are missing, first 3"):
         parse_fleet_plan([*objects[:3], *objects[4:]])
 
 

@@ -9,6 +9,7 @@ from atoll.catalogue.instances import instance_type, price
 from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import NodePool, NodeResources, PriceSource, Provisioning
 from atoll.domain.reason import InvalidObjectError, Reason
+from atoll.domain.startup import NodeBandwidth
 
 
 def pool(**spec: Any) -> NodePool:
@@ -31,6 +32,18 @@ def test_what_is_left_out_comes_from_the_catalogue_or_is_the_domain_s_default() 
     assert found.startup_seconds == fields["startup_seconds"].default
     assert found.provisioning is fields["provisioning"].default
     assert found.fleet == fields["fleet"].default
+
+
+def test_bandwidth_is_the_pool_s_the_instance_type_s_or_assumed() -> None:
+    assert pool().bandwidth == instance_type("g6.xlarge").bandwidth == NodeBandwidth(nic=2.5e9 / 8, disk=5e9 / 8)
+    assert pool(bandwidth={"disk": "3G"}).bandwidth == NodeBandwidth(nic=2.5e9 / 8, disk=3e9)
+    owned = {
+        "instanceType": "",
+        "provisioning": "Fixed",
+        "allocatable": {"cpu": 8, "memory": "9Gi", "ephemeralStorage": 1},
+    }
+    assert pool(**owned).bandwidth == NodeBandwidth()
+    assert pool(**owned, bandwidth={"network": "12500M"}).bandwidth.nic == 12.5e9
 
 
 def test_a_given_price_wins_and_zero_is_a_price() -> None:

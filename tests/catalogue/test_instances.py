@@ -7,6 +7,7 @@ from atoll.catalogue.gpus import known_gpu_kinds
 from atoll.catalogue.instances import gke_resources, instance_type, instance_types, price, price_row, prices
 from atoll.domain.gpu import CapacityType, GpuConfig
 from atoll.domain.reason import InvalidObjectError
+from atoll.domain.startup import NodeBandwidth
 
 
 def test_aws_allocatable_is_as_karpenter_lists_it() -> None:
@@ -27,6 +28,15 @@ def test_every_type_has_a_known_kind_and_gives_less_than_it_has() -> None:
         assert found.config.kind in known_gpu_kinds()
         assert 0 < found.resources.cpu_millis < 1000 * found.vcpus
         assert 0 < found.resources.memory_mib < found.memory_mib
+
+
+def test_every_type_loads_over_its_first_network_card_onto_a_volume() -> None:
+    assert instance_type("p5.48xlarge").bandwidth == NodeBandwidth(nic=12.5e9, disk=1e9)
+    assert instance_type("g5.xlarge").bandwidth == NodeBandwidth(nic=0.3125e9, disk=0.4375e9)
+    assert instance_type("a2-highgpu-1g").bandwidth == NodeBandwidth(nic=3e9, disk=1e9)
+    for found in instance_types():
+        assert 1e8 < found.bandwidth.nic <= 12.5e9
+        assert 1e8 < found.bandwidth.disk <= 1e9
 
 
 def test_every_price_is_of_a_known_type_and_spot_is_no_dearer() -> None:

@@ -18,6 +18,7 @@ from atoll.domain.plan import Plan, PlannedDemand, PlannedNodes, PlannedReplicas
 from atoll.domain.pool import OfferingKey
 from atoll.domain.problem import Level, ReplicaGroup, ReplicaSite
 from atoll.domain.reason import Fault, Reason
+from atoll.domain.startup import StartPhases
 from atoll.domain.strategy import EngineName, Limit, PerformanceSource, Phase, Stage, Strategy, Template
 from atoll.domain.workload import Lengths, Objectives, Workload
 from atoll.report.comparison import SCHEMA_VERSION as COMPARISON_VERSION
@@ -147,8 +148,9 @@ def strategies() -> StrategiesReport:
         sources={"L4-24GB": PerformanceSource.ROOFLINE},
         expected_error=0.4,
         startup_seconds=60.0,
+        phases=StartPhases(image_seconds=10.0, weights_seconds=16.0, engine_seconds=30.0, weights_bytes=16e9),
     )
-    rated = RatedStrategy(template=template, verdict=Verdict.KEPT, price_per_hour=0.8)
+    rated = RatedStrategy(template=template, verdict=Verdict.KEPT, price_per_hour=0.8, node_seconds=410.0)
     (demand,) = report().demands.values()
     return StrategiesReport(
         demands=(DemandStrategies(demand=demand, strategies=with_frontier([rated])),),

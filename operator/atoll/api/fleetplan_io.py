@@ -26,6 +26,7 @@ from atoll.api.v1alpha1.fleetplan import (
     OfferingRef,
     ReplicasItem,
     ShardIndex,
+    StartPhasesItem,
 )
 from atoll.domain.demand import DemandKey
 from atoll.domain.objects import ATOLL, FLEET, FLEET_PLAN
@@ -33,6 +34,7 @@ from atoll.domain.plan import Plan, PlannedDemand, PlannedNodes, PlannedReplicas
 from atoll.domain.pool import OfferingKey
 from atoll.domain.problem import ReplicaGroup, ReplicaSite
 from atoll.domain.reason import InvalidObjectError
+from atoll.domain.startup import StartPhases
 
 LARGEST_BYTES = 200 * 1024
 """Of one object; etcd takes 1.5 MiB, but watches carry every object to every reader (reliability.md 0.7)."""
@@ -245,6 +247,18 @@ def _replicas_item(item: PlannedReplicas) -> ReplicasItem:
         source=item.source,
         expected_error=item.expected_error,
         startup_seconds=item.startup_seconds,
+        startup=_phases_item(item.phases),
+    )
+
+
+def _phases_item(phases: StartPhases | None) -> StartPhasesItem | None:
+    if phases is None:
+        return None
+    return StartPhasesItem(
+        image_seconds=phases.image_seconds,
+        weights_seconds=round(phases.weights_seconds, _DECIMALS),
+        engine_seconds=phases.engine_seconds,
+        weights_bytes=round(phases.weights_bytes),
     )
 
 
@@ -297,4 +311,16 @@ def _planned_replicas(demand: DemandKey, item: ReplicasItem) -> PlannedReplicas:
         source=item.source,
         expected_error=item.expected_error,
         startup_seconds=item.startup_seconds,
+        phases=_phases(item.startup),
+    )
+
+
+def _phases(item: StartPhasesItem | None) -> StartPhases | None:
+    if item is None:
+        return None
+    return StartPhases(
+        image_seconds=item.image_seconds,
+        weights_seconds=item.weights_seconds,
+        engine_seconds=item.engine_seconds,
+        weights_bytes=item.weights_bytes,
     )

@@ -4,11 +4,14 @@ import math
 from collections.abc import Mapping
 
 from atoll.api.decode import decode, invalid, metadata
-from atoll.api.quantities import mebibytes, millicores, seconds
-from atoll.api.v1alpha1.fleet import FleetSpec, RouterSettings
+from atoll.api.quantities import bytes_of, mebibytes, millicores, seconds
+from atoll.api.v1alpha1.fleet import FleetSpec, LoadingSettings, RouterSettings
 from atoll.domain.fleet import Acknowledgement, Fleet, GatewayPolicy, GatewayReference, RouterPolicy
 from atoll.domain.objects import FLEET
 from atoll.domain.problem import Quota, SolvePolicy
+from atoll.domain.startup import StartPolicy
+
+_LEAST_BYTES_PER_SECOND = 1e6
 
 _LEAST_SIZE, _MOST_SIZE, _LEAST_MEMORY = 1, 1024, 256
 """MiB."""
@@ -46,11 +49,23 @@ def parse_fleet(obj: object) -> Fleet:
         router=_router(spec.router),
         keep_window_seconds=seconds(spec.pace.keep_window),
         pending_timeout_seconds=seconds(spec.pending_timeout),
+        start=_start(spec.loading),
         max_moves=spec.pace.max_moves,
         plan_history=spec.plan_history,
         baseline=spec.solve.baseline,
         explain=spec.solve.explain,
         pool_discovery=spec.pool_discovery,
+    )
+
+
+def _start(loading: LoadingSettings) -> StartPolicy:
+    store = None if loading.store_bandwidth is None else bytes_of(loading.store_bandwidth)
+    if store is not None and store < _LEAST_BYTES_PER_SECOND:
+        raise invalid("spec.loading.storeBandwidth", f"{store:g} bytes/s given: must be at least 1M")
+    return StartPolicy(
+        image_seconds=seconds(loading.image),
+        engine_seconds=seconds(loading.engine),
+        store_bytes_per_second=store,
     )
 
 

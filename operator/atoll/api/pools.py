@@ -5,7 +5,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from atoll.api.decode import decode, invalid, metadata, shown
-from atoll.api.quantities import mebibytes, millicores, seconds
+from atoll.api.quantities import bytes_of, mebibytes, millicores, seconds
 from atoll.api.v1alpha1.base import Toleration
 from atoll.api.v1alpha1.gpunodepool import GPUNodePoolSpec, OfferingItem
 from atoll.catalogue.gpus import gpu_kind
@@ -15,6 +15,7 @@ from atoll.domain.gpu import GpuConfig
 from atoll.domain.objects import GPU_NODE_POOL
 from atoll.domain.pool import NodePool, NodeResources, Offering, OfferingKey, PriceSource, Provisioning
 from atoll.domain.reason import InvalidObjectError, Reason
+from atoll.domain.startup import NodeBandwidth
 
 
 def parse_gpu_node_pool(obj: object, *, quotes: Mapping[Terms, Quote] = MappingProxyType({})) -> NodePool:
@@ -48,6 +49,7 @@ def parse_gpu_node_pool(obj: object, *, quotes: Mapping[Terms, Quote] = MappingP
         provisioning=spec.provisioning,
         resources=_resources(spec),
         startup_seconds=seconds(spec.startup),
+        bandwidth=_bandwidth(spec),
         feed=_feed(spec),
     )
 
@@ -93,6 +95,21 @@ def _resources(spec: GPUNodePoolSpec) -> NodeResources:
             f"{shown(spec.instance_type)} is not in the catalogue: mend the name or set spec.allocatable",
         )
     return instance_type(spec.instance_type).resources
+
+
+LEAST_BYTES_PER_SECOND = 1e6
+
+
+def _bandwidth(spec: GPUNodePoolSpec) -> NodeBandwidth:
+    """What the pool says; what it leaves out is the instance type's, or assumed."""
+    known = {item.name: item.bandwidth for item in instance_types()}.get(spec.instance_type, NodeBandwidth())
+    given = spec.bandwidth
+    nic = known.nic if given.network is None else bytes_of(given.network)
+    disk = known.disk if given.disk is None else bytes_of(given.disk)
+    for name, value in (("network", nic), ("disk", disk)):
+        if value < LEAST_BYTES_PER_SECOND:
+            raise invalid(f"spec.bandwidth.{name}", f"{value:g} bytes/s given: must be at least 1M")
+    return NodeBandwidth(nic=nic, disk=disk)
 
 
 def _offering(pool: str, spec: GPUNodePoolSpec, index: int, item: OfferingItem, quote: Quote) -> Offering:

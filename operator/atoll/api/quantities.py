@@ -1,4 +1,4 @@
-"""Durations and quantities as Kubernetes writes them, in seconds, thousandths of a core and MiB."""
+"""Durations and quantities as Kubernetes writes them, in seconds, thousandths of a core, bytes and MiB."""
 
 import re
 from fractions import Fraction
@@ -33,6 +33,11 @@ def millicores(quantity: int | str) -> int:
 def mebibytes(quantity: int | str) -> int:
     """A memory or storage quantity, MiB, rounded down."""
     return int(_number(quantity) / 2**20)
+
+
+def bytes_of(quantity: int | str) -> float:
+    """A quantity of bytes, or of bytes/s."""
+    return float(_number(quantity))
 
 
 def _number(quantity: int | str) -> Fraction:

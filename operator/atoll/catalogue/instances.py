@@ -7,6 +7,7 @@ from atoll.catalogue.tables import Row, rows
 from atoll.domain.gpu import CapacityType, GpuConfig
 from atoll.domain.pool import NodeResources
 from atoll.domain.reason import Fault, InvalidObjectError, Reason
+from atoll.domain.startup import ASSUMED_BYTES_PER_SECOND, MOST_NIC_BYTES_PER_SECOND, NodeBandwidth
 
 GKE_EPHEMERAL_MIB = 50176
 """Allocatable ephemeral storage of a GKE node with a boot disk of 100 GiB: less 10 GiB for eviction and 41 GiB
@@ -24,6 +25,7 @@ class InstanceType:
         vcpus: virtual processors.
         memory_mib: memory, MiB, before the system's share.
         resources: allocatable: of AWS as Karpenter's documentation lists them, of GCP by GKE's published formula.
+        bandwidth: what it loads weights with.
     """
 
     name: str
@@ -32,6 +34,7 @@ class InstanceType:
     vcpus: int
     memory_mib: int
     resources: NodeResources
+    bandwidth: NodeBandwidth
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +148,23 @@ def _parse_type(row: Row) -> InstanceType:
         )
         if row["allocatable_cpu_millis"]
         else gke_resources(vcpus, memory_mib),
+        bandwidth=_bandwidth(row),
     )
+
+
+_BYTES_PER_MEGABIT = 1e6 / 8.0
+
+
+def _bandwidth(row: Row) -> NodeBandwidth:
+    """The first network card, and a general-purpose volume as the assumed one or as the instance can attach it.
+
+    Local NVMe is faster, but holds pods' volumes only where the node's image or its NodePool says so.
+    """
+    disk = ASSUMED_BYTES_PER_SECOND
+    if row["volume_mbps"]:
+        disk = min(disk, _BYTES_PER_MEGABIT * float(row["volume_mbps"]))
+    nic = min(MOST_NIC_BYTES_PER_SECOND, _BYTES_PER_MEGABIT * float(row["network_mbps"]))
+    return NodeBandwidth(nic=nic, disk=disk)
 
 
 @cache

@@ -79,6 +79,7 @@ def decide(manifests: Manifests, asked: Asked, *, tell: Callable[[str], object])
         running=(),
         policy=policy,
         profiles=snapshot.profiles,
+        start=snapshot.fleet.start,
     )
     problem, impossible = pose(case, ShippedPerformance())
     stage_one = watch.lap()

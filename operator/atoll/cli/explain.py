@@ -141,6 +141,7 @@ def _planned(
         running=(),
         policy=policy,
         profiles=snapshot.profiles,
+        start=snapshot.fleet.start,
     )
     problem, impossible = pose(case, ShippedPerformance())
     allocation = solve(problem)

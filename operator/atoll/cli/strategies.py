@@ -1,7 +1,7 @@
 """``atoll strategies``: what stage one finds for each demand, and what became of it."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -16,10 +16,11 @@ from atoll.cli.output import write
 from atoll.cli.reading import read_manifests
 from atoll.cli.waiting import told
 from atoll.domain.demand import Demand
+from atoll.domain.pool import Supply
 from atoll.domain.snapshot import Snapshot
 from atoll.domain.strategy import Strategy
 from atoll.optimize.case import Case
-from atoll.optimize.decide import allowed_supplies, known_of, pose
+from atoll.optimize.decide import allowed_supplies, known_of, pose, starts_of
 from atoll.optimize.templates import Candidate, candidates_for
 from atoll.performance.estimate import ShippedPerformance
 from atoll.reconcile.problem import widths
@@ -117,16 +118,26 @@ def _report(
 ) -> StrategiesReport:
     performance, supplies = ShippedPerformance(), offline_supplies(snapshot, moment)
     tell(f"Serving strategies of {counted(len(demands), 'demand')} …")
-    case = Case(demands=demands, supplies=supplies, running=(), policy=snapshot.fleet.solve, profiles=snapshot.profiles)
+    case = Case(
+        demands=demands,
+        supplies=supplies,
+        running=(),
+        policy=snapshot.fleet.solve,
+        profiles=snapshot.profiles,
+        start=snapshot.fleet.start,
+    )
     problem, faults = pose(case, performance)
     kept = {row.key: {template.strategy for template in row.templates} for row in problem.demands}
     found = []
     for demand in demands:
-        rated = candidates_for(demand, widths(allowed_supplies(demand, supplies)), known_of(demand, case, performance))
+        allowed = allowed_supplies(demand, supplies)
+        known, starts = known_of(demand, case, performance), starts_of(demand, allowed, case.start)
+        rated = candidates_for(demand, widths(allowed), known, starts=starts)
         if demand.key in faults and any(item.feasible for item in rated):
             rated = ()  # what stands in the way is none of the strategies
         prices = Prices(snapshot.pools.values(), demand)
-        items = [_rated(item, kept.get(demand.key, set()), prices) for item in rated]
+        nodes = _node_seconds(allowed)
+        items = [_rated(item, kept.get(demand.key, set()), prices, nodes) for item in rated]
         found.append(DemandStrategies(demand=demand, strategies=with_frontier(items)))
     return StrategiesReport(
         demands=tuple(found),
@@ -135,10 +146,23 @@ def _report(
     )
 
 
-def _rated(item: Candidate, kept: set[Strategy], prices: Prices) -> RatedStrategy:
+def _node_seconds(supplies: Iterable[Supply]) -> dict[str, float]:
+    """Seconds to a Ready node in the slowest pool, by GPU kind."""
+    found: dict[str, float] = {}
+    for supply in supplies:
+        found[supply.gpu_kind] = max(supply.startup_seconds, found.get(supply.gpu_kind, 0.0))
+    return found
+
+
+def _rated(item: Candidate, kept: set[Strategy], prices: Prices, nodes: Mapping[str, float]) -> RatedStrategy:
     strategy = item.template.strategy
     verdict = Verdict.KEPT if strategy in kept else Verdict.DOMINATED if item.feasible else Verdict.TOO_SLOW
-    return RatedStrategy(template=item.template, verdict=verdict, price_per_hour=prices.per_hour(strategy))
+    return RatedStrategy(
+        template=item.template,
+        verdict=verdict,
+        price_per_hour=prices.per_hour(strategy),
+        node_seconds=max((nodes[kind] for kind in strategy.need if kind in nodes), default=None),
+    )
 
 
 def _draw(report: StrategiesReport, path: Path) -> None:

@@ -171,6 +171,7 @@ def _of_manifests(files: list[Path], fleet: str) -> _Situation:
         running=(),
         policy=snapshot.fleet.solve,
         profiles=snapshot.profiles,
+        start=snapshot.fleet.start,
     )
     return _Situation(snapshot, case, manifests)
 
@@ -185,6 +186,7 @@ def _case(snapshot: Snapshot, now: datetime) -> Case:
         former=current.groups if current else (),
         policy=snapshot.fleet.solve,
         profiles=snapshot.profiles,
+        start=snapshot.fleet.start,
     )
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from atoll.domain.problem import SolvePolicy
+from atoll.domain.startup import StartPolicy
 
 SCHEDULER = "atoll-binpack"
 """kube-scheduler profile that fills GPU nodes one after another (scenario R23)."""
@@ -171,6 +172,7 @@ class Fleet:
         router: how requests reach replicas.
         keep_window_seconds: demand must stay below for so long before replicas go, seconds.
         pending_timeout_seconds: a pod Pending for longer masks its offering, seconds, beyond the pool's start-up time.
+        start: what is known of replicas' starts, whatever the node.
         max_moves: most replicas started or drained at one time.
         plan_history: FleetPlans kept.
         baseline: that plans are compared with; sought for up to a fifth of the deadline more.
@@ -187,6 +189,7 @@ class Fleet:
     router: RouterPolicy = field(default_factory=RouterPolicy)
     keep_window_seconds: float = 600.0
     pending_timeout_seconds: float = 300.0
+    start: StartPolicy = field(default_factory=StartPolicy)
     max_moves: int = 50
     plan_history: int = 10
     baseline: Baseline = Baseline.NONE

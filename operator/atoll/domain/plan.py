@@ -9,6 +9,7 @@ from atoll.domain.demand import DemandKey
 from atoll.domain.explanation import Alternative, Binding, NodeWorth
 from atoll.domain.pool import OfferingKey
 from atoll.domain.problem import ReplicaGroup
+from atoll.domain.startup import StartPhases
 
 
 class PlanPhase(StrEnum):
@@ -32,6 +33,7 @@ class PlannedReplicas:
         source: where the latencies came from, such as ``Roofline`` or ``SiliconTable+Roofline``.
         expected_error: expected relative error of the rate.
         startup_seconds: image, weights and engine start, without the node's, seconds.
+        phases: of that start, at its site and beside what else the plan starts; None where only the whole is known.
     """
 
     group: ReplicaGroup
@@ -41,6 +43,7 @@ class PlannedReplicas:
     source: str
     expected_error: float
     startup_seconds: float
+    phases: StartPhases | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

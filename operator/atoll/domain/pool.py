@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from atoll.domain.feed import PriceFeed
 from atoll.domain.gpu import CapacityType, GpuConfig
+from atoll.domain.startup import NodeBandwidth
 
 
 class Provisioning(StrEnum):
@@ -86,6 +87,7 @@ class NodePool:
         provisioning: who makes nodes appear.
         resources: allocatable resources of one node.
         startup_seconds: from a pending pod to a Ready node, seconds.
+        bandwidth: what a node loads weights with.
         feed: where prices and availability are heard; None for nowhere.
         generation: ``metadata.generation`` that was read.
         uid: ``metadata.uid``; empty outside a cluster.
@@ -102,6 +104,7 @@ class NodePool:
     tolerations: tuple[Mapping[str, object], ...] = ()
     provisioning: Provisioning = Provisioning.AUTOSCALER
     startup_seconds: float = 410.0
+    bandwidth: NodeBandwidth = field(default_factory=NodeBandwidth)
     feed: PriceFeed | None = None
     generation: int = 0
     uid: str = ""
@@ -123,6 +126,7 @@ class Supply:
         obtainable: most nodes.
         region: cloud region.
         startup_seconds: from a pending pod to a Ready node, seconds.
+        bandwidth: what a node loads weights with.
     """
 
     offering: OfferingKey
@@ -133,6 +137,7 @@ class Supply:
     region: str
     startup_seconds: float = 410.0
     paid_per_hour: float = 0.0
+    bandwidth: NodeBandwidth = field(default_factory=NodeBandwidth)
 
     @property
     def zone(self) -> str:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from atoll.domain.architecture import Quantisation
+from atoll.domain.startup import StartPhases
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -151,6 +152,8 @@ class Template:
         expected_error: expected error of step times, the largest of its GPU kinds: standard deviation of the logarithm
             of true over estimated, without the margin that the rate holds; 0.15 = 15 %.
         startup_seconds: image, weights and engine start, without the node's, seconds.
+        phases: of that start, for a replica that starts alone on the slowest nodes that it fits on; None where only the
+            whole is known.
         class_rates: requests/s within the objectives if all were of one size class, by class of the demand; empty
             where the rate holds for every class.
     """
@@ -165,3 +168,4 @@ class Template:
     expected_error: float
     startup_seconds: float
     class_rates: tuple[float, ...] = ()
+    phases: StartPhases | None = None

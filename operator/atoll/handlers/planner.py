@@ -157,6 +157,7 @@ def _case(snapshot: Snapshot, now: datetime) -> Case:
         former=current.groups if current else (),
         policy=snapshot.fleet.solve,
         profiles=snapshot.profiles,
+        start=snapshot.fleet.start,
         compare=snapshot.fleet.baseline is Baseline.ONE_KIND_PER_MODEL,
         explain=snapshot.fleet.explain,
     )

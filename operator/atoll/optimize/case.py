@@ -1,7 +1,7 @@
 """What is to be decided, and what was: the messages between the operator and the solver's process."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from atoll.domain.demand import Demand, DemandKey
 from atoll.domain.explanation import Explanation
@@ -9,6 +9,7 @@ from atoll.domain.pool import Supply
 from atoll.domain.problem import Allocation, Problem, ReplicaGroup, SolvePolicy
 from atoll.domain.profile import PerformanceProfile
 from atoll.domain.reason import Fault
+from atoll.domain.startup import StartPolicy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +23,7 @@ class Case:
         former: replicas of the plan in force, lost ones too.
         policy: how to solve.
         profiles: measured step times; they win over estimates.
+        start: what is known of replicas' starts.
         compare: whether the best answer with one GPU kind per served model is sought too, likewise.
         explain: whether the answer is to be explained too, which takes up to a fifth of the deadline more.
     """
@@ -32,6 +34,7 @@ class Case:
     policy: SolvePolicy
     former: tuple[ReplicaGroup, ...] = ()
     profiles: tuple[PerformanceProfile, ...] = ()
+    start: StartPolicy = field(default_factory=StartPolicy)
     compare: bool = False
     explain: bool = False
 

@@ -8,6 +8,7 @@ from atoll.domain.explanation import Explanation
 from atoll.domain.pool import Supply
 from atoll.domain.problem import Allocation, Problem
 from atoll.domain.reason import Fault, Reason
+from atoll.domain.startup import StartPolicy, Starts, WeightsSource
 from atoll.domain.strategy import Strategy, Template
 from atoll.optimize.baseline import one_kind_per_served_model
 from atoll.optimize.case import Case, Compare, Why
@@ -42,7 +43,13 @@ def pose(case: Case, performance: Performance) -> tuple[Problem, dict[DemandKey,
             faults[demand.key] = _no_pool(demand, case.supplies)
             continue
         known = known_of(demand, case, performance)
-        found = templates_for(demand, widths(allowed), known, always=tuple(running.get(demand.key, {}).values()))
+        found = templates_for(
+            demand,
+            widths(allowed),
+            known,
+            always=tuple(running.get(demand.key, {}).values()),
+            starts=starts_of(demand, allowed, case.start),
+        )
         if found.fault is not None:
             faults[demand.key] = found.fault
         else:
@@ -85,6 +92,16 @@ def allowed_supplies(demand: Demand, supplies: tuple[Supply, ...]) -> tuple[Supp
     """Those on which a demand's replicas may run."""
     allows = demand.placement.allows
     return tuple(item for item in supplies if allows(item.region, item.gpu_kind, item.capacity_type))
+
+
+def starts_of(demand: Demand, supplies: tuple[Supply, ...], policy: StartPolicy) -> Starts:
+    """How a demand's replicas start on these nodes, each loading alone."""
+    source = WeightsSource.of(demand.weights)
+    widest: dict[tuple[str, float], int] = {}
+    for item in supplies:
+        sort = item.gpu_kind, policy.loading_rate(source, item.bandwidth)
+        widest[sort] = max(item.gpus, widest.get(sort, 0))
+    return Starts(policy=policy, rates=tuple(sorted((kind, gpus, rate) for (kind, rate), gpus in widest.items())))
 
 
 def _no_pool(demand: Demand, supplies: tuple[Supply, ...]) -> Fault:

@@ -10,9 +10,11 @@ from atoll.domain.fleet import Fleet, Mode
 from atoll.domain.plan import Plan, PlannedDemand, PlannedNodes, PlannedReplicas
 from atoll.domain.pool import OfferingKey
 from atoll.domain.problem import Allocation, Problem, ReplicaGroup
+from atoll.domain.startup import StartPhases
 from atoll.domain.strategy import Template
 from atoll.reconcile.digest import digest
 from atoll.reconcile.shares import shared
+from atoll.reconcile.starting import Starting
 from atoll.reconcile.why import explain, rounded, rounded_binding, rounded_worth
 
 
@@ -51,6 +53,11 @@ def adopt(
     groups: dict[DemandKey, list[ReplicaGroup]] = defaultdict(list)
     for group in allocation.replicas:
         groups[group.demand].append(group)
+    starting = Starting(allocation.replicas, problem, fleet)
+
+    def replicas(group: ReplicaGroup, template: Template) -> PlannedReplicas:
+        return _planned(group, template, starting.phases(group, template, demands[group.demand]))
+
     planned = []
     for row in problem.demands:
         templates = {template.strategy.id: template for template in row.templates}
@@ -63,7 +70,7 @@ def adopt(
                 rate=row.rate,
                 shortfall=allocation.shortfall.get(row.key, 0.0),
                 cost_per_hour=shares.get(row.key, 0.0),
-                replicas=tuple(_planned(group, templates[group.strategy.id]) for group in groups[row.key]),
+                replicas=tuple(replicas(group, templates[group.strategy.id]) for group in groups[row.key]),
                 reason=explain(row, groups[row.key], problem.supplies, next_best),
                 unmet=allocation.unmet.get(row.key, ()),
                 alternatives=tuple(map(rounded, why.alternatives)),
@@ -97,7 +104,7 @@ def cost_shares(allocation: Allocation) -> dict[DemandKey, float]:
     return dict(shares)
 
 
-def _planned(group: ReplicaGroup, template: Template) -> PlannedReplicas:
+def _planned(group: ReplicaGroup, template: Template, start: StartPhases | None) -> PlannedReplicas:
     return PlannedReplicas(
         group=group,
         rate=template.rate,
@@ -105,7 +112,8 @@ def _planned(group: ReplicaGroup, template: Template) -> PlannedReplicas:
         tpot_seconds=template.tpot_seconds,
         source="+".join(sorted(set(template.sources.values()))),
         expected_error=template.expected_error,
-        startup_seconds=template.startup_seconds,
+        startup_seconds=template.startup_seconds if start is None else start.seconds,
+        phases=start,
     )
 
 

@@ -15,6 +15,7 @@ from atoll.reconcile.gateway import wanted_routes
 from atoll.reconcile.routing import routed_demands
 from atoll.reconcile.running import DeploymentId, is_lost, pods_by_deployment
 from atoll.reconcile.sides import side_of
+from atoll.reconcile.starting import expected_start_seconds
 from atoll.reconcile.wanted import Desired, WantedDeployment
 from atoll.render import names
 from atoll.render.deployment import replica_deployments, single_stage_deployment
@@ -120,7 +121,7 @@ def _single(snapshot: Snapshot, demand: Demand, item: PlannedReplicas) -> Wanted
         offering=group.site.offerings[0],
         pools=snapshot.pools,
         count=group.count,
-        startup_seconds=item.startup_seconds,
+        startup_seconds=expected_start_seconds(item, demand, snapshot.pools, snapshot.fleet),
         fleet=snapshot.fleet,
     )
     return WantedDeployment(
@@ -145,7 +146,7 @@ def _stages(snapshot: Snapshot, demand: Demand, item: PlannedReplicas) -> Iterat
             site=group.site,
             replica=replica,
             pools=snapshot.pools,
-            startup_seconds=item.startup_seconds,
+            startup_seconds=expected_start_seconds(item, demand, snapshot.pools, snapshot.fleet),
             fleet=snapshot.fleet,
         )
 

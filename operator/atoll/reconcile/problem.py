@@ -12,6 +12,7 @@ from atoll.domain.pool import Supply
 from atoll.domain.problem import DemandRow
 from atoll.domain.reason import Fault
 from atoll.domain.snapshot import Snapshot
+from atoll.domain.startup import WeightsSource
 from atoll.domain.strategy import Template
 from atoll.reconcile.digest import digest
 from atoll.reconcile.running import lost_pods
@@ -48,7 +49,15 @@ def inputs_of(snapshot: Snapshot, now: datetime) -> dict[str, str]:
     return {
         "demands": digest([demand_digest(item) for _, item in sorted(snapshot.demands.items())]),
         "pools": digest(supplies(snapshot, now)),
-        "policy": digest([snapshot.fleet.solve, snapshot.fleet.explain, snapshot.fleet.baseline, snapshot.fleet.mode]),
+        "policy": digest(
+            [
+                snapshot.fleet.solve,
+                snapshot.fleet.explain,
+                snapshot.fleet.baseline,
+                snapshot.fleet.mode,
+                snapshot.fleet.start,
+            ]
+        ),
         "profiles": digest([repr(profile) for profile in snapshot.profiles]),
         "losses": digest(sorted([pod.namespace, pod.name] for pod in lost_pods(snapshot))),
     }
@@ -105,5 +114,6 @@ def demand_digest(demand: Demand) -> str:
         demand.placement,
         demand.engine.name,
         demand.engine.pairs,
+        WeightsSource.of(demand.weights),
     ]
     return digest(inputs)

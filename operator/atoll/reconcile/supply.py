@@ -55,6 +55,7 @@ def _of_offering(
             region=pool.region,
             startup_seconds=pool.startup_seconds,
             paid_per_hour=paid * gpus / pool.config.count,
+            bandwidth=pool.bandwidth,
         )
 
     rows = [supply(pool.config.count, 0.0 if is_paid else offering.price_per_hour, whole)]

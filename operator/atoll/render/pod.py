@@ -27,6 +27,9 @@ CACHE_PATH = "/cache"
 STOP_MARGIN_SECONDS = 15
 """From the end of the engine's own shutdown time to the kubelet's SIGKILL, seconds."""
 
+START_FACTOR = 2.0
+"""A start that takes so many times as long as expected has failed."""
+
 _SHORTEST_START_BUDGET = 300
 _STARTUP_PERIOD = 10
 _LIVENESS_PERIOD = 10
@@ -41,7 +44,7 @@ def start_budget_seconds(expected_seconds: float) -> int:
     Deployment a new name.
     """
     budget = _SHORTEST_START_BUDGET
-    while budget < 2.0 * expected_seconds:
+    while budget < START_FACTOR * expected_seconds:
         budget *= 2
     return budget
 

@@ -34,12 +34,15 @@ class RatedStrategy:
         verdict: what became of it.
         price_per_hour: US$/h of the GPUs of one replica, in the cheapest place that has them all; None where no zone
             offers all its GPU kinds on one capacity type.
+        node_seconds: from a pending pod to a Ready node in the slowest pool of its GPU kinds, seconds; None where there
+            is none.
         frontier: kept, serves both phases, and no other such strategy is as fast for less.
     """
 
     template: Template
     verdict: Verdict
     price_per_hour: float | None
+    node_seconds: float | None = None
     frontier: bool = False
 
     def per_million(self, tokens: float) -> float | None:
@@ -202,6 +205,20 @@ def _strategy(item: RatedStrategy, of: DemandStrategies, rate_confidence: float)
         "expectedError": template.expected_error,
         "stepMargin": round(margin(template.expected_error, rate_confidence) - 1.0, 6),
         "startupSeconds": template.startup_seconds,
+        "startup": _start(item),
+    }
+
+
+def _start(item: RatedStrategy) -> dict[str, Any] | None:
+    phases = item.template.phases
+    if phases is None:
+        return None
+    return {
+        "nodeSeconds": item.node_seconds,
+        "imageSeconds": phases.image_seconds,
+        "weightsSeconds": round(phases.weights_seconds, 1),
+        "engineSeconds": phases.engine_seconds,
+        "weightsBytes": round(phases.weights_bytes),
     }
 
 

@@ -187,4 +187,5 @@ def _case(snapshot: Snapshot, now: datetime) -> Case:
         former=current.groups if current else (),
         policy=snapshot.fleet.solve,
         profiles=snapshot.profiles,
+        start=snapshot.fleet.start,
     )

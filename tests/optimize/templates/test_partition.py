@@ -10,7 +10,7 @@ from atoll.catalogue.architectures import architecture
 from atoll.domain.engineterms import TERMS
 from atoll.domain.strategy import EngineName, Stage, Strategy
 from atoll.domain.workload import Objectives
-from atoll.optimize.templates import templates_for
+from atoll.optimize.templates import candidates_for, templates_for
 from atoll.optimize.templates.partition import Slot
 from atoll.performance.estimate import ShippedPerformance
 from optimize.templates.sample import CORAL, coral_demand
@@ -69,8 +69,8 @@ def test_most_layers_in_a_time_invert_the_time_of_layers(prefill: float) -> None
 
 
 def test_the_stage_with_less_memory_holds_fewer_layers() -> None:
-    found = templates_for(coral_demand("Qwen/Qwen3-235B-A22B"), {"L40S-48GB": 8, "A100-80GB": 8}, ESTIMATES).templates
-    mixed = [t for t in found if len(t.strategy.need) == 2]
+    found = candidates_for(coral_demand("Qwen/Qwen3-235B-A22B"), {"L40S-48GB": 8, "A100-80GB": 8}, ESTIMATES)
+    mixed = [each.template for each in found if len(each.template.strategy.need) == 2]
     assert mixed
     for template in mixed:
         small = max(s.layers for s in template.strategy.stages if s.gpu_kind == "L40S-48GB")

@@ -12,11 +12,12 @@ from atoll.domain.architecture import Quantisation
 from atoll.domain.demand import Placement
 from atoll.domain.engineterms import TERMS
 from atoll.domain.reason import Reason
+from atoll.domain.startup import Starts
 from atoll.domain.strategy import EngineName, PerformanceSource, Stage, Strategy, Template
 from atoll.domain.workload import Lengths, Objectives
 from atoll.optimize.templates import templates_for
 from atoll.optimize.templates.generate import _templates
-from atoll.optimize.templates.startup import startup_seconds
+from atoll.optimize.templates.startup import start_phases
 from atoll.performance.estimate import ShippedPerformance
 from atoll.performance.memory import kv_bytes, layer_bytes, room_bytes
 from golden import assert_golden
@@ -267,18 +268,39 @@ def test_context_limit_covers_long_requests_within_the_served_model() -> None:
     assert {t.strategy.max_context for t in capped.templates} == {architecture("Qwen/Qwen3-32B").max_context}
 
 
-def test_start_up_grows_with_the_weights_of_the_heaviest_pod() -> None:
-    def start(name: str, tp: int, *layers: int) -> float:
-        strategy = Strategy(
-            engine=EngineName.VLLM,
-            tp=tp,
-            stages=tuple(Stage(gpu_kind="H100-80GB", layers=held) for held in layers),
-            quantisation=Quantisation.BF16,
-            max_sequences=64,
-            max_context=8192,
-        )
-        return startup_seconds(architecture(name), strategy)
+def run_as(tp: int, *layers: int, quantisation: Quantisation = Quantisation.BF16) -> Strategy:
+    return Strategy(
+        engine=EngineName.VLLM,
+        tp=tp,
+        stages=tuple(Stage(gpu_kind="H100-80GB", layers=held) for held in layers),
+        quantisation=quantisation,
+        max_sequences=64,
+        max_context=8192,
+    )
 
-    # 101 + 74 + 195 s and 141 GB at 1 GB/s, rounded up to ten seconds.
-    assert start("meta-llama/Llama-3.3-70B-Instruct", 4, 80) == 520.0
-    assert start("meta-llama/Llama-3.3-70B-Instruct", 4, 40, 40) == 450.0
+
+def test_every_pod_loads_all_weights_as_they_are_published() -> None:
+    llama, starts = architecture("meta-llama/Llama-3.3-70B-Instruct"), Starts()
+    whole = start_phases(llama, run_as(4, 80), starts)
+    # 101 + 269 s and 141 GB at 1 GB/s, rounded up to ten seconds.
+    assert (whole.seconds, round(whole.weights_bytes / 1e9)) == (520.0, 141)
+    assert start_phases(llama, run_as(4, 40, 40), starts) == whole  # a stage keeps half, and reads all
+    assert start_phases(llama, run_as(2, 80, quantisation=Quantisation.FP8), starts) == whole  # quantised on loading
+    published = replace(llama, native=Quantisation.FP8)
+    assert start_phases(published, run_as(2, 80, quantisation=Quantisation.FP8), starts).weights_seconds < 75.0
+
+
+def test_weights_come_as_fast_as_the_slowest_nodes_that_fit_load_them() -> None:
+    llama = architecture("meta-llama/Llama-3.3-70B-Instruct")
+    starts = Starts(rates=(("H100-80GB", 1, 1e8), ("H100-80GB", 8, 5e9), ("H100-80GB", 4, 2e9)))
+    assert start_phases(llama, run_as(4, 80), starts).weights_seconds == pytest.approx(141.1e9 / 2e9, rel=0.01)
+    assert start_phases(llama, run_as(8, 80), starts).weights_seconds == pytest.approx(141.1e9 / 5e9, rel=0.01)
+
+
+def test_another_nodes_bandwidth_rates_nothing_anew() -> None:
+    wanted = coral_demand("Qwen/Qwen3-32B")
+    slow = Starts(rates=tuple((kind, width, 1e8) for kind, width in WIDTHS.items()))
+    fast, late = (templates_for(wanted, WIDTHS, ESTIMATES, starts=starts).templates for starts in (Starts(), slow))
+    assert [item.strategy for item in late] == [item.strategy for item in fast]
+    assert [item.rate for item in late] == [item.rate for item in fast]
+    assert all(then.startup_seconds > now.startup_seconds for then, now in zip(late, fast, strict=True))

@@ -255,6 +255,25 @@ class RouterSettings(Schema, frozen=True, kw_only=True):
     )
 
 
+class LoadingSettings(Schema, frozen=True, kw_only=True):
+    """How long replicas take to start once their nodes are there."""
+
+    image: Annotated[
+        Duration, describe("Pulling the engine's image; 0s where nodes have it already.", between("0s", "2h"))
+    ] = "101s"
+    engine: Annotated[
+        Duration, describe("An engine's start beside the loading of its weights.", between("0s", "2h"))
+    ] = "269s"
+    store_bandwidth: Annotated[
+        Quantity | None,
+        describe(
+            "What the stores of weights give all replicas that load at one time, bytes/s, at least 1M, such as 5G; "
+            "absent: 1 GB/s for each, however many load.",
+            Rule("quantity(string(self)).compareTo(quantity('1M')) >= 0", "must be at least 1M"),
+        ),
+    ] = None
+
+
 class QuotaSettings(Schema, frozen=True, kw_only=True):
     """How many GPUs a namespace may use."""
 
@@ -301,6 +320,9 @@ class FleetSpec(Schema, frozen=True, kw_only=True):
             "without it a pool is yours."
         ),
     ] = PoolDiscovery.WHEN_NONE_DECLARED
+    loading: Annotated[LoadingSettings, describe("How long replicas take to start once their nodes are there.")] = (
+        LoadingSettings()
+    )
     plan_history: Annotated[Annotated[int, Meta(ge=1, le=100)], describe("FleetPlans kept.")] = 10
 
 

@@ -80,6 +80,17 @@ class OfferingRef(Schema, frozen=True, kw_only=True):
     capacity_type: Annotated[CapacityType, describe("on-demand, spot or reserved.")]
 
 
+class StartPhasesItem(Schema, frozen=True, kw_only=True):
+    """A replica's start by phases."""
+
+    image_seconds: Annotated[Seconds, describe("Pulling the engine's image, seconds.")] = 0.0
+    weights_seconds: Annotated[Seconds, describe("Loading the weights beside what else starts, seconds.")] = 0.0
+    engine_seconds: Annotated[Seconds, describe("The engine's start beside that, seconds.")] = 0.0
+    weights_bytes: Annotated[
+        Annotated[float, Meta(ge=0.0, le=1e15)], describe("That the pod with the most of them loads.")
+    ] = 0.0
+
+
 class ReplicasItem(Schema, frozen=True, kw_only=True):
     """Replicas that are alike."""
 
@@ -97,6 +108,10 @@ class ReplicasItem(Schema, frozen=True, kw_only=True):
         Annotated[float, Meta(ge=0.0, le=100.0)], describe("Expected relative error of the rate.")
     ] = 0.0
     startup_seconds: Annotated[Seconds, describe("Image, weights and engine start, seconds.")] = 0.0
+    startup: Annotated[
+        StartPhasesItem | None,
+        describe("Of that start, once its nodes are there; absent where only the whole is known."),
+    ] = None
 
 
 SignedMoney = Annotated[float, Meta(ge=-1e9, le=1e9)]

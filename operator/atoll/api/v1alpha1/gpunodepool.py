@@ -70,6 +70,30 @@ class AllocatableResources(Schema, frozen=True, kw_only=True):
     ephemeral_storage: Annotated[Quantity, describe("Allocatable ephemeral storage, such as 180Gi.")]
 
 
+_AT_LEAST_1M = Rule("quantity(string(self)).compareTo(quantity('1M')) >= 0", "must be at least 1M")
+
+
+class BandwidthSettings(Schema, frozen=True, kw_only=True):
+    """What a node loads weights with."""
+
+    network: Annotated[
+        Quantity | None,
+        describe(
+            "Of a pod's network, bytes/s, such as 12500M for 100 Gbit/s; absent: of the instance type, at most "
+            "12500M, or 1250M.",
+            _AT_LEAST_1M,
+        ),
+    ] = None
+    disk: Annotated[
+        Quantity | None,
+        describe(
+            "Of the disk that holds pods' volumes and images, bytes/s; absent: 1G, or less where the instance type "
+            "cannot attach such a volume.",
+            _AT_LEAST_1M,
+        ),
+    ] = None
+
+
 class GPUNodePoolSpec(Schema, frozen=True, kw_only=True):
     """Where nodes come from."""
 
@@ -108,6 +132,7 @@ class GPUNodePoolSpec(Schema, frozen=True, kw_only=True):
         ),
     ] = Provisioning.AUTOSCALER
     startup: Annotated[Duration, describe("From a pending pod to a Ready node.", between("0s", "2h"))] = "410s"
+    bandwidth: Annotated[BandwidthSettings, describe("What a node loads weights with.")] = BandwidthSettings()
     allocatable: Annotated[
         AllocatableResources | None, describe("What one node can give to pods; absent: from the catalogue.")
     ] = None

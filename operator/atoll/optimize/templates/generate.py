@@ -15,6 +15,7 @@ from atoll.domain.demand import Demand
 from atoll.domain.engineterms import TERMS, EngineTerms
 from atoll.domain.handover import kv_form, width_pairs
 from atoll.domain.reason import Fault
+from atoll.domain.startup import Starts
 from atoll.domain.strategy import EngineName, Limit, Phase, Stage, Strategy, Template
 from atoll.domain.workload import Objectives, Workload
 from atoll.optimize.templates.curves import CurveKey, tabulate
@@ -27,7 +28,7 @@ from atoll.optimize.templates.pipelines import Pipelines, Setting, pipelines
 from atoll.optimize.templates.rate import Best, spread
 from atoll.optimize.templates.search import best_partitions, rated
 from atoll.optimize.templates.space import Layout, layouts
-from atoll.optimize.templates.startup import startup_seconds
+from atoll.optimize.templates.startup import with_start
 from atoll.performance.estimate import Performance
 
 _Side = tuple[Phase | None, int, int]
@@ -61,6 +62,7 @@ def templates_for(
     performance: Performance,
     *,
     always: Sequence[Strategy] = (),
+    starts: Starts | None = None,
 ) -> TemplateSet:
     """Templates worth having for a demand; the demand's rate and prices do not enter.
 
@@ -70,20 +72,25 @@ def templates_for(
         performance: what steps cost.
         always: strategies that run; they are rated and kept whatever dominates them, with rate 0 where they no longer
             meet the objectives.
+        starts: how its replicas start on the nodes that there are; None for what is assumed.
     """
-    return _templates(_question(demand, widths, tuple(dict.fromkeys(always))), performance)
+    return _templates(_question(demand, widths, tuple(dict.fromkeys(always))), performance, starts or Starts())
 
 
-def candidates_for(demand: Demand, widths: Mapping[str, int], performance: Performance) -> tuple[Candidate, ...]:
+def candidates_for(
+    demand: Demand, widths: Mapping[str, int], performance: Performance, *, starts: Starts | None = None
+) -> tuple[Candidate, ...]:
     """Every strategy that fits into memory, rated, in a stable order: those too that others dominate.
 
     Args:
         demand: what is wanted.
         widths: GPUs of the largest node on offer, by name of the GPU kind.
         performance: what steps cost.
+        starts: how its replicas start on the nodes that there are; None for what is assumed.
     """
     question = _question(demand, widths, ())
-    return (*_rated_layouts(question, performance), *_rated_phases(question, performance))
+    rated_ones = (*_rated_layouts(question, performance), *_rated_phases(question, performance))
+    return _started(rated_ones, demand.architecture, starts or Starts())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +122,8 @@ def _question(demand: Demand, widths: Mapping[str, int], always: tuple[Strategy,
 
 
 @lru_cache(maxsize=1024)
-def _templates(question: _Question, performance: Performance) -> TemplateSet:
-    running = _rated_running(question, performance)
+def _templates(question: _Question, performance: Performance, starts: Starts) -> TemplateSet:
+    running = _started(_rated_running(question, performance), question.architecture, starts)
     if _too_long(question, question.architecture.max_context):
         return TemplateSet(
             templates=tuple(item.template for item in running),
@@ -124,7 +131,8 @@ def _templates(question: _Question, performance: Performance) -> TemplateSet:
         )
     # What runs changes far more often than what is asked: the search over layouts is remembered without it.
     asked = replace(question, always=())
-    candidates = (*_rated_layouts(asked, performance), *_rated_phases(asked, performance))
+    rated_ones = (*_rated_layouts(asked, performance), *_rated_phases(asked, performance))
+    candidates = _started(rated_ones, question.architecture, starts)
     feasible = [item.template for item in candidates if item.feasible]
     kept = frozenset(question.always)
     fresh = [template for template in feasible if template.strategy not in kept]
@@ -135,6 +143,10 @@ def _templates(question: _Question, performance: Performance) -> TemplateSet:
     whole = _with_both_sides(found)
     templates = tuple(each for each in found if each.strategy.variant in whole or each.strategy in kept)
     return TemplateSet(templates=templates, fault=None if whole else _fault(question, candidates))
+
+
+def _started(candidates: Iterable[Candidate], architecture: Architecture, starts: Starts) -> tuple[Candidate, ...]:
+    return tuple(replace(item, template=with_start(item.template, architecture, starts)) for item in candidates)
 
 
 def _variants(templates: Sequence[Template]) -> list[list[Template]]:
@@ -329,7 +341,7 @@ def _rated(
             limit=best.limit[row],
             sources={kind: curves.sources[curve] for kind, curve in rows.items()},
             expected_error=float(max(curves.errors[curve] for curve in rows.values())),
-            startup_seconds=startup_seconds(setting.architecture, strategy),
+            startup_seconds=0.0,  # of the nodes: `_started`
         ),
     )
 

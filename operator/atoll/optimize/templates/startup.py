@@ -1,31 +1,34 @@
 """How long a replica takes to start, by phases, once its nodes are there."""
 
-import math
+from dataclasses import replace
 
-from atoll.domain.architecture import Architecture
-from atoll.domain.strategy import Strategy
+from atoll.domain.architecture import Architecture, Quantisation
+from atoll.domain.engineterms import TERMS
+from atoll.domain.startup import StartPhases, Starts
+from atoll.domain.strategy import EngineName, Strategy, Template
 from atoll.performance.memory import layer_bytes, vocabulary_bytes
 
-IMAGE_SECONDS = 101.0
-"""Pulling the engine's image; measured once, kaito#2325."""
-BOOTSTRAP_SECONDS = 74.0
-"""From the container's start to the loading of weights; measured once, kaito#2325."""
-ENGINE_SECONDS = 195.0
-"""Compilation, memory profile and CUDA graphs; measured once, kaito#2325."""
-WEIGHTS_BYTES_PER_SECOND = 1e9
-"""From the store to the GPUs of one pod. Stated assumption; kaito#2325 saw 62 s."""
-GRAIN_SECONDS = 10.0
-"""Figures are rounded up to this: no phase is known better."""
+
+def loaded_bytes(architecture: Architecture, quantisation: Quantisation, engine: EngineName) -> float:
+    """Bytes that each pod of a replica loads: all weights as they are published.
+
+    Weights that are quantised on loading come as published. Both engines download a repository whole, and read every
+    tensor of it before they keep their own part (vLLM ``model_loader/weight_utils.py``: ``download_weights_from_hf``,
+    ``safetensors_weights_iterator``), so a stage of a pipeline loads as much as a replica of one stage.
+    """
+    on_loading = (architecture.native, quantisation) in TERMS[engine].on_loading
+    published = architecture.native if on_loading else quantisation
+    vocabulary = vocabulary_bytes(architecture, 1) * (1 if architecture.tied_embedding else 2)
+    return architecture.layers * layer_bytes(architecture, published, 1) + vocabulary
 
 
-def startup_seconds(architecture: Architecture, strategy: Strategy) -> float:
-    """Image, bootstrap, weights of the heaviest pod, engine, seconds."""
-    per_layer = layer_bytes(architecture, strategy.quantisation, strategy.tp) * strategy.tp
-    vocabulary = vocabulary_bytes(architecture, 1)
-    last = len(strategy.stages) - 1
-    heaviest = max(
-        stage.layers * per_layer + vocabulary * ((place == 0) + (place == last))
-        for place, stage in enumerate(strategy.stages)
-    )
-    whole = IMAGE_SECONDS + BOOTSTRAP_SECONDS + heaviest / WEIGHTS_BYTES_PER_SECOND + ENGINE_SECONDS
-    return math.ceil(whole / GRAIN_SECONDS) * GRAIN_SECONDS
+def start_phases(architecture: Architecture, strategy: Strategy, starts: Starts) -> StartPhases:
+    """The start of a replica that starts alone, on the slowest nodes that its stages fit on."""
+    rate = min(starts.rate(stage.gpu_kind, strategy.tp) for stage in strategy.stages)
+    return starts.policy.phases(loaded_bytes(architecture, strategy.quantisation, strategy.engine), rate)
+
+
+def with_start(template: Template, architecture: Architecture, starts: Starts) -> Template:
+    """The template with its start: rating does not need it, so that what is rated is remembered whatever the nodes."""
+    phases = start_phases(architecture, template.strategy, starts)
+    return replace(template, startup_seconds=phases.seconds, phases=phases)
