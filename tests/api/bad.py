@@ -379,6 +379,8 @@ CASES = (
     ),
     pool("a network of bits", {"spec.bandwidth": {"network": 100}}, "spec.bandwidth.network", "at least 1M"),
     pool("no disk", {"spec.bandwidth": {"disk": "0"}}, "spec.bandwidth.disk", "at least 1M"),
+    pool("a cache that is the disk", {"spec.weightsCache.hostPath": "/mnt"}, "spec.weightsCache.hostPath", "/mnt"),
+    pool("a cache elsewhere", {"spec.weightsCache.hostPath": "/a/../b"}, "spec.weightsCache.hostPath", "/a/../b"),
     pool("start-up time too long", {"spec.startup": "3h"}, "spec.startup", "between 0s and 2h"),
     pool("unknown provisioning", {"spec.provisioning": "Magic"}, "spec.provisioning", "Autoscaler, Fixed"),
     pool("unknown toleration operator", {"spec.tolerations.0.operator": "In"}, "spec.tolerations[0].operator", "'In'"),

@@ -206,6 +206,7 @@ def gpu_node_pool() -> dict[str, Any]:
             "feed": {"url": "http://prices.test/feed.json", "interval": "2m", "staleAfter": "30m"},
             "provisioning": "Fixed",
             "startup": "5m",
+            "weightsCache": {"hostPath": "/mnt/nvme/weights", "sizeLimit": "500Gi"},
             "bandwidth": {"network": "12500M", "disk": "2G"},
             "allocatable": {"cpu": "3920m", "memory": "14Gi", "ephemeralStorage": "17Gi"},
         },

@@ -89,6 +89,8 @@ def test_every_optional_spec_field_has_a_default_or_means_something_when_absent(
             ".spec.feed",
             ".spec.offerings[].price",
             ".spec.tolerations[].tolerationSeconds",
+            ".spec.weightsCache",
+            ".spec.weightsCache.sizeLimit",
         },
         "Fleet": {
             ".spec.budgetPerHour",

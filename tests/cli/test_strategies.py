@@ -77,7 +77,7 @@ def test_all_shows_what_was_dropped_and_why() -> None:
 
 
 def test_the_table_fits_into_80_columns_and_names_what_matters() -> None:
-    result = run("-f", str(SMALL), "--top", "2")
+    result = run("-f", str(SMALL), "--all", "--top", "2")
 
     assert result.exit_code == 0, result.output
     assert max(map(len, result.stdout.splitlines())) <= 80

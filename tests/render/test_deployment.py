@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from atoll.domain.demand import Demand
 from atoll.domain.fleet import Fleet
 from atoll.domain.gpu import CapacityType
-from atoll.domain.pool import NodePool, OfferingKey
+from atoll.domain.pool import NodePool, OfferingKey, WeightsCache
 from atoll.domain.problem import ReplicaSite
 from atoll.domain.reason import InvalidObjectError, Reason
-from atoll.domain.strategy import Phase, Strategy
+from atoll.domain.strategy import EngineName, Phase, Strategy
 from atoll.render import names
 from atoll.render.deployment import replica_deployments, single_stage_deployment
 from atoll.render.disruptionbudget import disruption_budgets
@@ -26,6 +26,8 @@ from golden import assert_golden
 from render.sample import DEMAND, FLEET, H100, OWNED, PIPELINE, POOLS, SINGLE, SITE, as_yaml, demand, offering
 
 GOLDEN = Path(__file__).parent / "golden"
+CACHE = WeightsCache(host_path="/mnt/nvme/weights", limit_bytes=500 << 30)
+CACHED = {name: replace(pool, weights_cache=CACHE) for name, pool in POOLS.items()}
 
 
 def single(
@@ -108,6 +110,34 @@ def test_weights_of_an_image_are_an_image_volume_and_those_of_a_bucket_are_strea
     assert container(image)["args"][0] == "/weights"
     args = container(bucket)["args"]
     assert (args[0], args[args.index("--load-format") + 1]) == ("s3://bucket/qwen3", "runai_streamer")
+
+
+@pytest.mark.parametrize("engine", [EngineName.VLLM, EngineName.SGLANG])
+def test_weights_that_are_downloaded_go_through_the_cache_of_the_node(engine: EngineName) -> None:
+    image = "vllm/vllm-openai:v0.24.0" if engine is EngineName.VLLM else "lmsysorg/sglang:v0.5.23"
+    wanted = replace(demand(name=engine, image=image), weights="hf://Qwen/Qwen3-32B@main")
+    deployment = single(wanted, strategy=replace(SINGLE, engine=engine), pools=CACHED)
+    spec = deployment["spec"]["template"]["spec"]
+    (guard,) = spec["initContainers"]
+
+    assert guard["image"] == container(deployment)["image"] == image
+    assert guard["securityContext"] == container(deployment)["securityContext"]
+    guard["args"] = ["(source of atoll.weightscache.guard)"]
+    assert_golden(GOLDEN / f"weights-cache-{engine}.yaml", written([deployment]))
+
+
+@pytest.mark.parametrize("uri", ["oci://registry.example/weights/qwen3:1", "s3://bucket/qwen3", "pvc://claim/qwen3"])
+def test_weights_that_come_otherwise_leave_the_cache_of_the_node_alone(uri: str) -> None:
+    wanted = replace(DEMAND, weights=uri)
+    assert single(wanted, pools=CACHED) == single(wanted)
+
+
+def test_the_processes_of_a_stage_share_what_is_streamed() -> None:
+    wanted = replace(DEMAND, weights="s3://bucket/qwen3")
+    wide, narrow = (container(single(wanted, strategy=replace(SINGLE, tp=tp)))["args"] for tp in (2, 1))
+
+    assert wide[wide.index("--model-loader-extra-config") + 1] == '{"distributed": true}'
+    assert "--model-loader-extra-config" not in narrow
 
 
 def test_the_routers_service_and_the_budgets() -> None:

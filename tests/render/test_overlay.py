@@ -3,7 +3,6 @@ from dataclasses import replace
 import pytest
 
 from atoll.domain.reason import InvalidObjectError, Reason
-from atoll.domain.strategy import EngineName
 from atoll.render.overlay import Overlay, merge_named, prune
 from atoll.render.placement import tolerations
 from atoll.render.requests import stage_share
@@ -100,12 +99,6 @@ def test_weights_from_hugging_face_a_volume_an_image_or_a_bucket(uri: str, sourc
     assert (found.source, found.revision) == (source, revision)
     assert bool(found.volumes) == bool(found.mounts) == uri.startswith(("pvc", "oci"))
     assert found.load_format == ("runai_streamer" if uri.startswith("s3") else "")
-
-
-def test_sglang_streams_no_weights() -> None:
-    sglang = replace(DEMAND, weights="s3://bucket/x", engine=replace(DEMAND.engine, name=EngineName.SGLANG))
-    with pytest.raises(InvalidObjectError, match="is for vllm"):
-        weights(sglang)
 
 
 @pytest.mark.parametrize(

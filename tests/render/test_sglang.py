@@ -191,3 +191,10 @@ def test_a_pipeline_is_one_deployment_per_stage_and_a_rendezvous() -> None:
         fleet=FLEET,
     )
     assert_golden(GOLDEN / "sglang-pipeline.yaml", as_yaml([*stages, rendezvous_service(SGLANG, stages[0])]))
+
+
+def test_weights_of_a_bucket_are_streamed() -> None:
+    process = stage_process(context(replace(SGLANG, weights="s3://bucket/qwen3"), ALONE))
+
+    assert flags(process)["--model-path"] == "s3://bucket/qwen3"
+    assert flags(process)["--load-format"] == "runai_streamer"

@@ -7,13 +7,13 @@ from types import MappingProxyType
 from atoll.api.decode import decode, invalid, metadata, shown
 from atoll.api.quantities import bytes_of, mebibytes, millicores, seconds
 from atoll.api.v1alpha1.base import Toleration
-from atoll.api.v1alpha1.gpunodepool import GPUNodePoolSpec, OfferingItem
+from atoll.api.v1alpha1.gpunodepool import GPUNodePoolSpec, OfferingItem, WeightsCacheSettings
 from atoll.catalogue.gpus import gpu_kind
 from atoll.catalogue.instances import instance_type, instance_types, price
 from atoll.domain.feed import PriceFeed, Quote, Terms
 from atoll.domain.gpu import GpuConfig
 from atoll.domain.objects import GPU_NODE_POOL
-from atoll.domain.pool import NodePool, NodeResources, Offering, OfferingKey, PriceSource, Provisioning
+from atoll.domain.pool import NodePool, NodeResources, Offering, OfferingKey, PriceSource, Provisioning, WeightsCache
 from atoll.domain.reason import InvalidObjectError, Reason
 from atoll.domain.startup import NodeBandwidth
 
@@ -50,6 +50,7 @@ def parse_gpu_node_pool(obj: object, *, quotes: Mapping[Terms, Quote] = MappingP
         resources=_resources(spec),
         startup_seconds=seconds(spec.startup),
         bandwidth=_bandwidth(spec),
+        weights_cache=_weights_cache(spec.weights_cache),
         feed=_feed(spec),
     )
 
@@ -110,6 +111,15 @@ def _bandwidth(spec: GPUNodePoolSpec) -> NodeBandwidth:
         if value < LEAST_BYTES_PER_SECOND:
             raise invalid(f"spec.bandwidth.{name}", f"{value:g} bytes/s given: must be at least 1M")
     return NodeBandwidth(nic=nic, disk=disk)
+
+
+def _weights_cache(given: WeightsCacheSettings | None) -> WeightsCache | None:
+    if given is None:
+        return None
+    limit = None if given.size_limit is None else int(bytes_of(given.size_limit))
+    if limit is not None and limit < 1:
+        raise invalid("spec.weightsCache.sizeLimit", f"{shown(given.size_limit)} given: must be at least one byte")
+    return WeightsCache(host_path=given.host_path, limit_bytes=limit)
 
 
 def _offering(pool: str, spec: GPUNodePoolSpec, index: int, item: OfferingItem, quote: Quote) -> Offering:

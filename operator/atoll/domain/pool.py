@@ -72,6 +72,19 @@ class NodeResources:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WeightsCache:
+    """A folder of each node that keeps weights from one pod to the next.
+
+    Attributes:
+        host_path: the folder; it belongs to the engines' user.
+        limit_bytes: that all but the weights about to be loaded may hold; None for any amount.
+    """
+
+    host_path: str
+    limit_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NodePool:
     """Nodes of one GPU config in one region.
 
@@ -88,6 +101,7 @@ class NodePool:
         resources: allocatable resources of one node.
         startup_seconds: from a pending pod to a Ready node, seconds.
         bandwidth: what a node loads weights with.
+        weights_cache: of each node; None for none.
         feed: where prices and availability are heard; None for nowhere.
         generation: ``metadata.generation`` that was read.
         uid: ``metadata.uid``; empty outside a cluster.
@@ -105,6 +119,7 @@ class NodePool:
     provisioning: Provisioning = Provisioning.AUTOSCALER
     startup_seconds: float = 410.0
     bandwidth: NodeBandwidth = field(default_factory=NodeBandwidth)
+    weights_cache: WeightsCache | None = None
     feed: PriceFeed | None = None
     generation: int = 0
     uid: str = ""

@@ -18,6 +18,7 @@ from atoll.render.proxy import proxy_container
 from atoll.render.quantities import mebibytes
 from atoll.render.requests import StageShare, stage_share
 from atoll.render.weights import weights
+from atoll.render.weightscache import weights_cache
 
 CONTAINER = "engine"
 ENGINE_USER = 2000
@@ -106,12 +107,14 @@ def pod_template(pod: StagePod) -> dict[str, Any]:
     _check_fits(pod)
     overlay = Overlay(pod.demand.engine.pod_template)
     found = weights(pod.demand)
+    cached = weights_cache(pod.pool.weights_cache, found.repository, pod.demand.engine.image)
     share = stage_share(pod.strategy.tp, pod.pool)
     own_volumes = [
         {"name": "cache", "emptyDir": {}},
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": mebibytes(share.shared_memory_mib)}},
         {"name": "tmp", "emptyDir": {}},
         *found.volumes,
+        *cached.volumes,
     ]
     return {
         "metadata": {
@@ -133,6 +136,7 @@ def pod_template(pod: StagePod) -> dict[str, Any]:
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "terminationGracePeriodSeconds": pod.drain_seconds + pod.grace_seconds + STOP_MARGIN_SECONDS,
+            **({"initContainers": list(cached.init_containers)} if cached.init_containers else {}),
             "containers": [_container(pod, overlay, share), *_proxies(pod)],
             "volumes": merge_named(own_volumes, overlay.volumes, "name"),
         },
@@ -184,6 +188,7 @@ def _annotations(pod: StagePod) -> dict[str, str]:
 
 def _container(pod: StagePod, overlay: Overlay, share: StageShare) -> dict[str, Any]:
     found = weights(pod.demand)
+    cached = weights_cache(pod.pool.weights_cache, found.repository, pod.demand.engine.image)
     process = stage_process(
         StageContext(
             demand=pod.demand,
@@ -200,11 +205,13 @@ def _container(pod: StagePod, overlay: Overlay, share: StageShare) -> dict[str, 
         {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108  # a path in the container
         {"name": "tmp", "mountPath": "/tmp"},  # noqa: S108  # a path in the container
         *found.mounts,
+        *cached.mounts,
     ]
     own_env = [
         # Caches of vLLM, PyTorch, Triton and Hugging Face go below HOME; PyTorch asks for the user's name.
         {"name": "HOME", "value": CACHE_PATH},
         {"name": "USER", "value": "vllm"},
+        *cached.env,
         *process.env,
     ]
     return {

@@ -5,7 +5,6 @@ from typing import Any
 
 from atoll.domain.demand import Demand
 from atoll.domain.reason import Fault, InvalidObjectError, Reason
-from atoll.domain.strategy import EngineName
 
 WEIGHTS_PATH = "/weights"
 _VOLUME = "weights"
@@ -18,6 +17,7 @@ class Weights:
     Attributes:
         source: Hugging Face name, or a path in the container.
         revision: Hugging Face branch, tag or commit; empty for the default.
+        repository: Hugging Face name that the engine downloads; empty for weights that come otherwise.
         load_format: what the engine calls the way to load them; empty for its own choice.
         volumes: pod volumes that hold them.
         mounts: where they are mounted.
@@ -25,6 +25,7 @@ class Weights:
 
     source: str
     revision: str = ""
+    repository: str = ""
     load_format: str = ""
     volumes: tuple[dict[str, Any], ...] = ()
     mounts: tuple[dict[str, Any], ...] = ()
@@ -35,17 +36,17 @@ def weights(demand: Demand) -> Weights:
 
     ``hf://organisation/name[@revision]`` is downloaded by the engine. ``pvc://claim/path`` is a volume.
     ``oci://reference`` is an image that holds the weights at its root, mounted as an image volume, so that a node pulls
-    it once. From ``s3://bucket/prefix`` vLLM streams to the GPUs.
+    it once. From ``s3://bucket/prefix`` engines stream to the GPUs.
 
     Raises InvalidObjectError for any other URI.
     """
     if not demand.weights:
-        return Weights(source=demand.architecture.name)
+        return Weights(source=demand.architecture.name, repository=demand.architecture.name)
     scheme, separator, rest = demand.weights.partition("://")
     if separator and scheme == "hf":
         source, _, revision = rest.partition("@")
         if source.count("/") == 1 and all(source.split("/")):
-            return Weights(source=source, revision=revision)
+            return Weights(source=source, revision=revision, repository=source)
     if separator and scheme == "pvc":
         claim, _, path = rest.partition("/")
         if claim and ".." not in path.split("/"):
@@ -61,8 +62,6 @@ def weights(demand: Demand) -> Weights:
             mounts=({"name": _VOLUME, "mountPath": WEIGHTS_PATH, "readOnly": True},),
         )
     if separator and scheme == "s3" and rest.partition("/")[0]:
-        if demand.engine.name is not EngineName.VLLM:
-            raise _invalid(f"{demand.weights!r} is for vllm: {demand.engine.name} streams no weights")
         return Weights(source=demand.weights.rstrip("/"), load_format="runai_streamer")
     raise _invalid(
         f"{demand.weights!r} is not supported: use hf://organisation/name[@revision], pvc://claim/path,"

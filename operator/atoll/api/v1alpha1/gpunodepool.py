@@ -94,6 +94,25 @@ class BandwidthSettings(Schema, frozen=True, kw_only=True):
     ] = None
 
 
+class WeightsCacheSettings(Schema, frozen=True, kw_only=True):
+    """A folder of each node that keeps hf:// weights from one pod to the next; see docs/engines.md."""
+
+    host_path: Annotated[
+        Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*){2,}$", max_length=256)],
+        describe(
+            "The folder, two levels deep or more, such as /mnt/nvme/weights. It must be on every node, belong to user "
+            "2000, and the namespaces of demands must admit pods with host paths."
+        ),
+    ]
+    size_limit: Annotated[
+        Quantity | None,
+        describe(
+            "What all weights but those about to be loaded may hold, such as 500Gi: those started longest ago go "
+            "first. Absent: nothing is removed."
+        ),
+    ] = None
+
+
 class GPUNodePoolSpec(Schema, frozen=True, kw_only=True):
     """Where nodes come from."""
 
@@ -133,6 +152,10 @@ class GPUNodePoolSpec(Schema, frozen=True, kw_only=True):
     ] = Provisioning.AUTOSCALER
     startup: Annotated[Duration, describe("From a pending pod to a Ready node.", between("0s", "2h"))] = "410s"
     bandwidth: Annotated[BandwidthSettings, describe("What a node loads weights with.")] = BandwidthSettings()
+    weights_cache: Annotated[
+        WeightsCacheSettings | None,
+        describe("A folder of each node that keeps hf:// weights from one pod to the next; absent: none."),
+    ] = None
     allocatable: Annotated[
         AllocatableResources | None, describe("What one node can give to pods; absent: from the catalogue.")
     ] = None

@@ -59,6 +59,7 @@ def stage_process(context: StageContext) -> StageProcess:
     args = [
         *flag("model-path", context.weights.source),
         *flag("revision", context.weights.revision),
+        *flag("load-format", context.weights.load_format),
         *flag("served-model-name", _served_name(context)),
         *flag("tp-size", context.strategy.tp),
         *flag("max-running-requests", context.strategy.max_sequences),

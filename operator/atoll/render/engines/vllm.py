@@ -58,6 +58,7 @@ def stage_process(context: StageContext) -> StageProcess:
         context.weights.source,
         *flag("revision", context.weights.revision),
         *flag("load-format", context.weights.load_format),
+        *_streaming(context),
         *flag("served-model-name", *context.served_names),
         *flag("tensor-parallel-size", context.strategy.tp),
         *flag("max-num-seqs", context.strategy.max_sequences),
@@ -74,6 +75,13 @@ def stage_process(context: StageContext) -> StageProcess:
         *context.demand.engine.args,
     ]
     return StageProcess(command=("vllm", "serve"), args=tuple(args), env=tuple(_environment(context)))
+
+
+def _streaming(context: StageContext) -> tuple[str, ...]:
+    """The processes of a stage share what is streamed, as SGLang's do by themselves; each would read all of it."""
+    if not context.weights.load_format or context.strategy.tp == 1:
+        return ()
+    return flag("model-loader-extra-config", json.dumps({"distributed": True}))
 
 
 def _serving(context: StageContext) -> tuple[str, ...]:
