@@ -16,6 +16,7 @@ from atoll.cluster.access import Access
 from atoll.cluster.client import Client
 from atoll.handlers.cache import Cache
 from atoll.handlers.counting import Counting
+from atoll.handlers.devices import Devices
 from atoll.handlers.executor import Executor
 from atoll.handlers.gather import Gatherer
 from atoll.handlers.health import stalled
@@ -60,6 +61,7 @@ async def operate(settings: Settings) -> None:
     counting = Counting(cache=cache, fleet=settings.fleet, router=settings.router, http=routers, metrics=metrics)
     feeds = client_for(Server(url=""))
     quoting = Quoting(cache=cache, fleet=settings.fleet, http=feeds, metrics=metrics)
+    devices = Devices(client=client, cache=cache, metrics=metrics)
     loops = Loops(
         planner=Planner(decide=partial(decide, worker=solver), write=writer.write, metrics=metrics),
         executor=Executor(write=writer.write, router=settings.router, metrics=metrics),
@@ -70,6 +72,7 @@ async def operate(settings: Settings) -> None:
             scheduler=settings.scheduler,
             readings=lambda: {**measuring.readings, **counting.readings},
             feeds=lambda: quoting.readings,
+            claims_served=lambda: devices.served,
             http=routers,
             client=client,
             node_pools=NodePools(client),
@@ -78,7 +81,7 @@ async def operate(settings: Settings) -> None:
         debounce_seconds=settings.debounce_seconds,
         tick_seconds=settings.tick_seconds,
     )
-    measuring.wake = counting.wake = quoting.wake = loops.wake
+    measuring.wake = counting.wake = quoting.wake = devices.wake = loops.wake
     watch = Watch(client=client, cache=cache, wake=loops.wake, namespace=settings.namespace)
     probes = ProbeServer(
         metrics,
@@ -91,7 +94,9 @@ async def operate(settings: Settings) -> None:
     try:
         tasks.append(asyncio.create_task(watch.run(stop), name="watch"))
         tasks.append(asyncio.create_task(leader.run(), name="lease"))
-        tasks.append(asyncio.create_task(_lead(leader, cache, loops, (measuring, counting, quoting)), name="loops"))
+        tasks.append(
+            asyncio.create_task(_lead(leader, cache, loops, (measuring, counting, quoting), devices), name="loops")
+        )
         stopping = asyncio.create_task(stop.wait(), name="stop")
         done, _ = await asyncio.wait((*tasks, stopping), return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -113,14 +118,19 @@ async def operate(settings: Settings) -> None:
 
 
 async def _lead(
-    leader: Leader, cache: Cache, loops: Loops, listening: Sequence[Measuring | Counting | Quoting]
+    leader: Leader,
+    cache: Cache,
+    loops: Loops,
+    listening: Sequence[Measuring | Counting | Quoting],
+    devices: Devices,
 ) -> None:
     """Decide and act only as the leader, and only once everything was seen."""
     await leader.acquired()
     while not cache.synced(CACHED):  # noqa: ASYNC110  # the cache is plain data: it signals nobody
         await asyncio.sleep(0.1)
+    await devices.look()  # GPUs that others have claimed must be known before the first decision
     async with asyncio.TaskGroup() as group:
-        for each in listening:
+        for each in (*listening, devices):
             group.create_task(each.run(), name=type(each).__name__.lower())
         group.create_task(loops.run(), name="planner and executor")
 

@@ -43,6 +43,15 @@ def test_what_is_left_out_is_the_domain_s_default() -> None:
     assert demand.workload.input.cv == 1.0
 
 
+@pytest.mark.parametrize(
+    ("labels", "queue"), [({"kueue.x-k8s.io/queue-name": "serving"}, "serving"), ({"team": "a"}, ""), (None, "")]
+)
+def test_the_label_of_kueue_names_the_queue(labels: dict[str, str] | None, queue: str) -> None:
+    obj = minimal()
+    obj["metadata"]["labels"] = labels
+    assert parse_model_demand(obj).queue == queue
+
+
 def test_an_inline_architecture_is_named_after_the_served_name() -> None:
     demand = parse_model_demand(samples.inline_demand())
     assert demand.architecture.name == "team-a-chat"

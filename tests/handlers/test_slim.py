@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from atoll.domain.objects import CONFIG_MAP, NODE, POD
-from atoll.handlers.slim import GPU, slim
+from atoll.handlers.slim import slim
+from atoll.render.requests import GPU_RESOURCE as GPU
 
 POD_OBJECT: dict[str, Any] = {
     "metadata": {

@@ -12,6 +12,7 @@ from atoll.domain.snapshot import Snapshot
 from atoll.reconcile.discover import Discovered, discover, pool_writes, region_of
 from atoll.reconcile.karpenter import NotUnderstoodError, terms_of
 from atoll.render.names import DISCOVERED
+from reconcile.test_devices import device, slice_object
 from reconcile.worlds import NOW, ago, demand_object, fleet_object, node_object, pool_object, seen
 
 Raw = dict[str, Any]
@@ -362,3 +363,38 @@ def test_regions_are_told_from_zones(zone: str, region: str) -> None:
 def _stored(intent: ObjectLike) -> Raw:
     metadata = {**intent["metadata"], "uid": "u1", "resourceVersion": "1", "generation": 1}
     return {**intent, "metadata": {**metadata, "labels": dict(metadata["labels"])}}
+
+
+def device_node(name: str, **labels: str) -> Raw:
+    """A node without GPU feature discovery whose GPUs are devices."""
+    node = gpu_node(name, **labels)
+    del node["metadata"]["labels"]["nvidia.com/gpu.product"], node["status"]["allocatable"]["nvidia.com/gpu"]
+    return node
+
+
+DEVICES = [device(f"gpu-{index}") for index in range(4)]
+
+
+def test_nodes_that_publish_their_gpus_as_devices_become_a_pool_that_claims_them() -> None:
+    machine = {"node.kubernetes.io/instance-type": "rack-server"}
+    nodes = [obj for name in "ab" for obj in (device_node(name, **machine), slice_object(name, *DEVICES))]
+    raw = only(found_in(cluster(*nodes)))
+
+    assert raw["spec"]["gpu"] == {"kind": "L4-24GB", "count": 4, "deviceClass": "gpu.nvidia.com"}
+    assert raw["spec"]["nodeSelector"] == machine
+    assert raw["spec"]["offerings"][0]["maxNodes"] == 2
+    assert "claimed of DeviceClass gpu.nvidia.com" in raw["metadata"]["annotations"]["atoll.dev/assumed"]
+    assert parse_gpu_node_pool(raw).device_class == "gpu.nvidia.com"
+
+
+def test_a_node_that_no_label_tells_is_left_out_with_the_label_to_add() -> None:
+    found = found_in(cluster(device_node("a"), slice_object("a", *DEVICES)))
+
+    assert found.pools == ()
+    assert found.notes == ("1 nodes with L4-24GB by no label: label them nvidia.com/gpu.product=NVIDIA-L4",)
+
+
+def test_gpus_that_are_advertised_are_not_claimed_whatever_else_is_published() -> None:
+    raw = only(found_in(cluster(gpu_node("a"), slice_object("a", *DEVICES))))
+
+    assert "deviceClass" not in raw["spec"]["gpu"]

@@ -1,5 +1,6 @@
 """R2: offerings that give nothing are masked, longer each time, and tried again."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -53,6 +54,21 @@ def placed(age: float) -> Any:
 @pytest.mark.parametrize(("age", "struck"), [(60.0, False), (120.0, False), (121.0, True)])
 def test_a_pod_that_waits_longer_than_a_node_takes_is_a_strike(age: float, struck: bool) -> None:
     assert bool(masks(pending(age))) is struck
+
+
+KUEUE = "kueue.x-k8s.io/admission"
+
+
+def test_a_pod_that_kueue_holds_back_says_nothing_of_nodes() -> None:
+    assert not masks(pods_of(INTENT, "", age=10_000.0, gates=(KUEUE,)))
+
+
+@pytest.mark.parametrize(("released", "struck"), [(120.0, False), (121.0, True)])
+def test_a_pod_waits_for_a_node_only_since_its_gates_were_lifted(released: float, struck: bool) -> None:
+    (pod,) = pods_of(INTENT, "", age=10_000.0)
+    snapshot = seen(FLEET, demand_object(), pool_object(), stored(INTENT), pod)
+    lifted = {pod["metadata"]["uid"]: NOW - timedelta(seconds=released)}
+    assert bool(next_masks(replace(snapshot, released=lifted), NOW)) is struck
 
 
 @pytest.mark.parametrize(("strikes", "minutes"), [(None, 5), (1, 10), (2, 20), (3, 40), (4, 60), (9, 60)])

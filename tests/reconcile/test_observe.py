@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from atoll.domain.objects import MODEL_DEMAND, NODE, POD, Reference
+from atoll.domain.gpu import CapacityType
+from atoll.domain.objects import GPU_NODE_POOL, MODEL_DEMAND, NODE, POD, Reference
 from atoll.domain.reason import Reason
 from atoll.handlers.slim import slim
 from atoll.reconcile.observe import observe, observe_pod
@@ -53,6 +54,30 @@ def test_a_node_belongs_to_the_offering_that_its_labels_name(labels: dict[str, A
     merged = {**node["metadata"]["labels"], **labels}
     node["metadata"]["labels"] = {name: value for name, value in merged.items() if value is not None}
     assert seen(pool_object(), node).nodes["n1"].offering == found
+
+
+@pytest.mark.parametrize(
+    ("label", "terms"), [("SPOT", CapacityType.SPOT), ("ON_DEMAND", CapacityType.ON_DEMAND), (None, None)]
+)
+def test_an_offering_may_say_by_which_labels_its_nodes_are_told(label: str | None, terms: CapacityType | None) -> None:
+    key, pool, node = "eks.amazonaws.com/capacityType", pool_object(), node_object("n1")
+    of_zone = pool["spec"]["offerings"][0]
+    pool["spec"]["offerings"] = [
+        {**of_zone, "capacityType": each.value, "nodeSelector": {key: value}}
+        for each, value in ((CapacityType.ON_DEMAND, "ON_DEMAND"), (CapacityType.SPOT, "SPOT"))
+    ]
+    del node["metadata"]["labels"]["karpenter.sh/capacity-type"]
+    node["metadata"]["labels"] |= {key: label} if label else {}
+    found = seen(pool, node).nodes["n1"].offering
+    assert (found.capacity_type if found else None) == terms
+
+
+@pytest.mark.parametrize(("served", "faults"), [(True, []), (False, [Reason.RESOURCE_CLAIMS_MISSING])])
+def test_where_claims_are_not_served_a_pool_that_claims_is_at_fault(*, served: bool, faults: list[Reason]) -> None:
+    pools = [pool_object(device_class="gpu.nvidia.com"), pool_object("big")]
+    found = observe({GPU_NODE_POOL: pools}, router_versions={}, claims_served=served)
+    assert [fault.reason for each in found.faults.values() for fault in each] == faults
+    assert len(found.pools) == 2 - len(faults)
 
 
 def test_owned_nodes_are_known_by_the_selector_alone() -> None:

@@ -90,6 +90,25 @@ def test_r23_a_new_pod_that_no_node_takes_makes_room_but_only_after_the_schedule
     assert done(step(LONG, *world, *pods_of(LONG_ONE, "", age=60.0), before=[TWO], pools=pools)) == ["drain 0"]
 
 
+def test_a_pod_that_kueue_holds_back_makes_nobody_give_way() -> None:
+    gated = pods_of(LONG_ONE, "", age=10_000.0, gates=("kueue.x-k8s.io/admission",))
+    world = [stored(SINGLE, replicas=1), *pods_of(SINGLE, "s0"), stored(LONG_ONE, replicas=1)]
+    assert done(step(LONG, *world, *gated, before=[TWO], pools=full())) == []
+
+
+def test_pods_that_are_held_back_take_none_of_the_pace() -> None:
+    queued, other = demand_object("queued"), demand_object("other")
+    many = plan(
+        planned(replicas("small", count=3, demand="queued"), demand="queued"),
+        planned(replicas("big", count=2, demand="other"), demand="other"),
+    )
+    waits = deployments(many, queued, other, *POOLS)[0]
+    gated = pods_of(waits, "", "", "", gates=("kueue.x-k8s.io/admission",))
+    world = [fleet_object(pace={"maxMoves": 3}), *POOLS, queued, other, stored(waits), *gated, stored_plan(many)]
+    desired, _ = desired_objects(seen(*world), many, ROUTER)
+    assert "create Deployment x2" in done(next_step(seen(*world), desired, NOW))
+
+
 def test_r12_a_higher_priority_takes_the_room_of_a_lower_one_and_never_the_reverse() -> None:
     high, low = demand_object("high", priority=100), demand_object("low", priority=1)
     before = plan(planned(replicas("small", count=2, demand="low"), demand="low"))

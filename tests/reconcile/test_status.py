@@ -135,6 +135,16 @@ def invalid() -> Raw:
             id="one waits for a node",
         ),
         pytest.param(
+            view(
+                TWO,
+                stored(SINGLE),
+                *pods_of(SINGLE, "s0"),
+                *pods_of(SINGLE, "", start=1, gates=("kueue.x-k8s.io/admission",)),
+            ),
+            ["not Ready SchedulingGated", "Planned Planned", "Routed Routed", "not Degraded Healthy"],
+            id="one waits for Kueue",
+        ),
+        pytest.param(
             view(TWO, stored(SINGLE), *pods_of(SINGLE, "s0", "s1", ready=False, waiting="ImagePullBackOff")),
             ["not Ready ReplicasPending", "Planned Planned", "not Routed ReplicasStarting", "not Degraded Healthy"],
             id="the image cannot be had",

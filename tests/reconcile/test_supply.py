@@ -5,8 +5,10 @@ from typing import Any
 import pytest
 
 from atoll.reconcile.supply import supplies
+from reconcile.test_devices import claim_object, device, slice_object
 from reconcile.worlds import (
     NOW,
+    Raw,
     ago,
     demand_object,
     deployments,
@@ -109,6 +111,16 @@ MASKED = {"offerings": [{"zone": offering().zone, "capacityType": "on-demand", "
             id="pods without GPUs do not count",
         ),
         pytest.param(
+            [pool_object(max_nodes=4), *NODES, pod_object("other", nominated="n1", gpus=2)],
+            [("small", 2, 3, 1.0)],
+            id="a pod for which the scheduler makes room has it",
+        ),
+        pytest.param(
+            [pool_object(max_nodes=4), *NODES, pod_object("other", gpus=2)],
+            [("small", 2, 4, 1.0)],
+            id="a pod that is nowhere holds nothing",
+        ),
+        pytest.param(
             [pool_object("small"), pool_object("big")],
             [("big", 4, 4, 1.0), ("small", 2, 4, 1.0)],
             id="pools come in a stable order",
@@ -117,6 +129,42 @@ MASKED = {"offerings": [{"zone": offering().zone, "capacityType": "on-demand", "
 )
 def test_supplies(objects: list[Any], expected: list[tuple[str, int, int, float]]) -> None:
     assert had(*objects) == expected
+
+
+DEVICES = (device("gpu-0"), device("gpu-1"))
+CLAIMED = [
+    pool_object(max_nodes=4, device_class="gpu.nvidia.com"),
+    *(node_object(f"n{index}", gpus=0) for index in range(3)),
+    *(slice_object(f"n{index}", *DEVICES) for index in range(3)),
+]
+
+
+@pytest.mark.parametrize(
+    ("objects", "expected"),
+    [
+        pytest.param([], [("small", 2, 4, 1.0)], id="all free"),
+        pytest.param(
+            [claim_object("other", ("n1", "gpu-0"))], [("small", 2, 3, 1.0), ("small", 1, 1, 0.0)], id="one is claimed"
+        ),
+        pytest.param(
+            [claim_object("other", ("n1", "gpu-0"), ("n1", "gpu-1"))], [("small", 2, 3, 1.0)], id="a node is claimed"
+        ),
+        pytest.param(
+            [pod_object("other", node="n1", gpus=1)],
+            [("small", 2, 3, 1.0), ("small", 1, 1, 0.0)],
+            id="asked for as an extended resource",
+        ),
+    ],
+)
+def test_gpus_that_others_claim_are_not_counted_on(objects: list[Raw], expected: list[Any]) -> None:
+    assert had(*CLAIMED, *objects) == expected
+
+
+def test_what_our_own_pods_claim_is_ours_to_move_unless_their_demand_is_at_fault() -> None:
+    (intent,) = deployments(plan(planned(replicas("small"))), demand_object(), CLAIMED[0])
+    pods = pods_of(intent, "n0", gpus=0)
+    assert had(demand_object(), *CLAIMED, *pods) == [("small", 2, 4, 1.0)]
+    assert had(*CLAIMED, *pods) == [("small", 2, 3, 1.0)]
 
 
 def test_pods_of_planned_demands_are_ours_to_move_and_hold_nothing() -> None:

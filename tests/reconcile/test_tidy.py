@@ -4,6 +4,7 @@ from atoll.domain.reason import Fault, Reason
 from atoll.render import names
 from reconcile.steps import (
     B0,
+    DEMAND,
     PAIR,
     S0,
     S1,
@@ -17,9 +18,11 @@ from reconcile.steps import (
 from reconcile.worlds import (
     NAMESPACE,
     key,
+    meant,
     plan,
     pod_object,
     pods_of,
+    pool_object,
     replicas,
     stored,
 )
@@ -50,6 +53,19 @@ def test_i3_what_is_not_ours_is_left_alone() -> None:
     }
     lost = pod_object("theirs", node="gone")
     assert done(step(TWO, service, lost, stored(SINGLE), *pods_of(SINGLE, "s0", "s1"))) == []
+
+
+def test_a_claim_template_stays_while_pods_may_be_made_of_it() -> None:
+    pools = [pool_object("small", max_nodes=8, device_class="gpu.nvidia.com"), pool_object("big", max_nodes=8)]
+    wanted = meant(TWO, DEMAND, *pools)
+    (template,) = [obj for obj in wanted.companions if obj["kind"] == "ResourceClaimTemplate"]
+    (old,) = [item.intent for item in wanted.deployments.values()]
+    world = [stored(template), stored(SINGLE), *pods_of(SINGLE, "s0", "s1")]
+
+    assert template["metadata"]["ownerReferences"][0]["name"] == "chat"
+    assert "delete ResourceClaimTemplate" not in done(step(TWO, *world, stored(old, replicas=0)))
+    assert done(step(TWO, *world)) == ["delete ResourceClaimTemplate"]
+    assert done(step(TWO, stored(old), *pods_of(old, "s0", "s1", gpus=0), pools=pools)) == []
 
 
 def test_a_demand_that_no_plan_can_serve_keeps_what_it_has() -> None:

@@ -154,13 +154,15 @@ def pool_object(
     provisioning: str = "Autoscaler",
     price: float = 1.0,
     capacity_type: str = "on-demand",
+    *,
+    device_class: str = "",
 ) -> Raw:
     return {
         "apiVersion": ATOLL,
         "kind": "GPUNodePool",
         "metadata": {"name": name, "uid": f"uid-{name}", "generation": 1},
         "spec": {
-            "gpu": {"kind": KIND_OF_POOL[name], "count": GPUS_OF_POOL[name]},
+            "gpu": {"kind": KIND_OF_POOL[name], "count": GPUS_OF_POOL[name], "deviceClass": device_class},
             "instanceType": f"{name}.node",
             "region": "us-east-2",
             "nodeSelector": {"pool": name},
@@ -173,7 +175,13 @@ def pool_object(
 
 
 def node_object(
-    name: str, pool: str = "small", *, ready: bool = True, taints: tuple[str, ...] = (), cordoned: bool = False
+    name: str,
+    pool: str = "small",
+    *,
+    ready: bool = True,
+    taints: tuple[str, ...] = (),
+    cordoned: bool = False,
+    gpus: int | None = None,
 ) -> Raw:
     spec: Raw = {"taints": [{"key": taint, "effect": "NoSchedule"} for taint in taints]} if taints else {}
     if cordoned:
@@ -194,7 +202,7 @@ def node_object(
         },
         "spec": spec,
         "status": {
-            "allocatable": {"nvidia.com/gpu": str(GPUS_OF_POOL[pool])},
+            "allocatable": {"nvidia.com/gpu": str(GPUS_OF_POOL[pool] if gpus is None else gpus)},
             "conditions": [{"type": "Ready", "status": str(ready)}],
         },
     }
@@ -214,6 +222,8 @@ def pod_object(
     phase: str = "",
     restarts: int = 0,
     waiting: str = "",
+    gates: tuple[str, ...] = (),
+    nominated: str = "",
 ) -> Raw:
     """A pod; without labels it is somebody else's."""
     metadata: Raw = {
@@ -232,10 +242,12 @@ def pod_object(
         "metadata": metadata,
         "spec": {
             **({"nodeName": node} if node else {}),
+            **({"schedulingGates": [{"name": gate} for gate in gates]} if gates else {}),
             "containers": [{"name": "engine", "resources": {"requests": {"nvidia.com/gpu": str(gpus)}}}],
         },
         "status": {
             "phase": phase or ("Running" if node else "Pending"),
+            **({"nominatedNodeName": nominated} if nominated else {}),
             "conditions": [
                 {"type": "Ready", "status": str(ready and bool(node)), "lastTransitionTime": ago(ready_for)}
             ],

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from atoll.domain.demand import Demand
+from atoll.domain.demand import QUEUE_LABEL, Demand
 from atoll.domain.fleet import Fleet
 from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import NodePool, OfferingKey, WeightsCache
@@ -17,6 +17,7 @@ from atoll.domain.problem import ReplicaSite
 from atoll.domain.reason import InvalidObjectError, Reason
 from atoll.domain.strategy import EngineName, Phase, Strategy
 from atoll.render import names
+from atoll.render.claims import claim_template
 from atoll.render.deployment import replica_deployments, single_stage_deployment
 from atoll.render.disruptionbudget import disruption_budgets
 from atoll.render.placement import CAPACITY_TYPE, INSTANCE_TYPE, ZONE
@@ -193,6 +194,54 @@ def test_an_autoscaled_pool_is_selected_down_to_one_offering() -> None:
         ZONE: "us-east-1a",
         CAPACITY_TYPE: "spot",
     }
+
+
+def test_where_the_autoscaler_is_not_karpenter_the_offering_says_how_its_nodes_are_told() -> None:
+    group = {"eks.amazonaws.com/capacityType": "SPOT"}
+    offerings = tuple(replace(item, node_selector=group) for item in H100.offerings)
+
+    selector = single(pools={"h100x8": replace(H100, offerings=offerings)})["spec"]["template"]["spec"]["nodeSelector"]
+
+    assert selector == {INSTANCE_TYPE: "h100x8.large", ZONE: "us-east-1a", **group}
+
+
+def test_no_autoscaler_takes_engines_away() -> None:
+    annotations = single()["spec"]["template"]["metadata"]["annotations"]
+
+    assert annotations["karpenter.sh/do-not-disrupt"] == "true"
+    assert annotations["cluster-autoscaler.kubernetes.io/safe-to-evict"] == "false"
+
+
+def test_kueue_is_asked_where_the_demand_names_a_queue_and_nowhere_else() -> None:
+    queued = single(replace(DEMAND, queue="serving"))
+    written([queued])
+    label = {QUEUE_LABEL: "serving"}
+
+    assert label.items() <= queued["metadata"]["labels"].items()
+    assert label.items() <= queued["spec"]["template"]["metadata"]["labels"].items()
+    assert QUEUE_LABEL not in queued["spec"]["selector"]["matchLabels"]
+    assert queued["metadata"]["name"] != single()["metadata"]["name"]
+    assert "kueue" not in json.dumps(single())
+
+
+def test_where_gpus_are_claimed_pods_name_a_claim_template_and_no_extended_resource() -> None:
+    pools = {"h100x8": replace(H100, device_class="gpu.nvidia.com")}
+    template = claim_template(DEMAND, "gpu.nvidia.com", SINGLE.tp)
+    deployment = single(pools=pools)
+    (claim,) = deployment["spec"]["template"]["spec"]["resourceClaims"]
+
+    assert claim["resourceClaimTemplateName"] == template["metadata"]["name"]
+    assert container(deployment)["resources"]["claims"] == [{"name": claim["name"]}]
+    assert "limits" not in container(deployment)["resources"]
+    assert_golden(GOLDEN / "claimed.yaml", written([template, deployment]))
+
+
+def test_another_device_class_or_number_is_another_claim_template() -> None:
+    names_of = {claim_template(DEMAND, *each)["metadata"]["name"] for each in [("a", 1), ("a", 2), ("b", 1), ("a", 1)]}
+    longest = replace(DEMAND, key=replace(DEMAND.key, name="q" * names.DEMAND_NAME_LIMIT))
+
+    assert len(names_of) == 3
+    assert len(claim_template(longest, "a", 1)["metadata"]["name"]) <= names.NAME_LIMIT
 
 
 def test_the_number_of_replicas_does_not_change_the_template() -> None:

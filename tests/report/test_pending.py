@@ -208,6 +208,20 @@ TAINTED = {
             id="its node comes",
         ),
         pytest.param(
+            [pods_of(DEPLOYMENT, "", ready=False, gates=("kueue.x-k8s.io/admission",))[0]],
+            {},
+            "waits for quota in LocalQueue",
+            "get workloads.kueue.x-k8s.io",
+            id="Kueue has not admitted it",
+        ),
+        pytest.param(
+            [pods_of(DEPLOYMENT, "", ready=False, gates=("example.com/gate",))[0]],
+            {},
+            "scheduling gate example.com/gate holds a pod back",
+            "has to lift it",
+            id="another gate",
+        ),
+        pytest.param(
             [pod("s0", status=container("ImagePullBackOff", "not found"))],
             {},
             "ImagePullBackOff: not found",

@@ -5,6 +5,7 @@ local passing = {
   ["AwaitingSignal"] = true,
   ["ReplicasStarting"] = true,
   ["ReplicasPending"] = true,
+  ["SchedulingGated"] = true,
   ["RouterNotSynced"] = true,
   ["SolverTimeout"] = true,
   ["ApiUnavailable"] = true,

@@ -26,7 +26,7 @@ from atoll.api.v1alpha1.modeldemand import (
 from atoll.catalogue.architectures import architecture
 from atoll.catalogue.gpus import gpu_kind
 from atoll.domain.architecture import Architecture, Quantisation
-from atoll.domain.demand import Demand, DemandKey, Engine, Placement
+from atoll.domain.demand import QUEUE_LABEL, Demand, DemandKey, Engine, Placement
 from atoll.domain.gpu import CapacityType
 from atoll.domain.objects import MODEL_DEMAND
 from atoll.domain.reason import InvalidObjectError, Reason
@@ -84,6 +84,7 @@ def parse_model_demand(
         priority=spec.priority,
         placement=_placement(spec.placement),
         engine=_engine(spec.engine),
+        queue=_queue(obj),
     )
 
 
@@ -93,6 +94,13 @@ def parse_demand_signal(obj: object) -> DemandSignal | None:
         return _signal(decode(_spec(obj), ModelDemandSpec, "spec").demand)
     except InvalidObjectError:
         return None
+
+
+def _queue(obj: object) -> str:
+    """The LocalQueue that the object's label names, as on everything that Kueue queues."""
+    labels = obj["metadata"].get("labels") if isinstance(obj, Mapping) else None
+    queue = labels.get(QUEUE_LABEL, "") if isinstance(labels, Mapping) else ""
+    return queue if isinstance(queue, str) else ""
 
 
 def _spec(obj: object) -> object:

@@ -47,6 +47,7 @@ def parse_gpu_node_pool(obj: object, *, quotes: Mapping[Terms, Quote] = MappingP
             for index, item in enumerate(spec.offerings)
         ),
         provisioning=spec.provisioning,
+        device_class=spec.gpu.device_class,
         resources=_resources(spec),
         startup_seconds=seconds(spec.startup),
         bandwidth=_bandwidth(spec),
@@ -124,7 +125,7 @@ def _weights_cache(given: WeightsCacheSettings | None) -> WeightsCache | None:
 
 def _offering(pool: str, spec: GPUNodePoolSpec, index: int, item: OfferingItem, quote: Quote) -> Offering:
     key = OfferingKey(pool=pool, zone=item.zone, capacity_type=item.capacity_type)
-    declared = _declared(key, spec, index, item, quote)
+    declared = replace(_declared(key, spec, index, item, quote), node_selector=item.node_selector)
     return replace(declared, quoted_nodes=quote.nodes) if spec.feed is not None and item.price is None else declared
 
 

@@ -9,8 +9,19 @@ from typing import TypeVar
 from atoll.cli.inforce import failed
 from atoll.cluster.access import Access, AccessError
 from atoll.cluster.client import Client
-from atoll.cluster.errors import ClusterError, NotFoundError
-from atoll.domain.objects import CHILD_KINDS, FLEET_PLAN, NODE, OUR_KINDS, POD, Kind, ObjectLike
+from atoll.cluster.errors import ClusterError, ForbiddenError, NotFoundError
+from atoll.domain.objects import (
+    CHILD_KINDS,
+    DEVICE_KINDS,
+    FLEET_PLAN,
+    NODE,
+    OUR_KINDS,
+    POD,
+    RESOURCE_CLAIM,
+    RESOURCE_SLICE,
+    Kind,
+    ObjectLike,
+)
 from atoll.domain.snapshot import Snapshot
 from atoll.reconcile.observe import observe
 from atoll.render import names
@@ -57,6 +68,7 @@ def look(access: Access, fleet: str, *more: Kind, own_pods: bool = False) -> See
 async def see(client: Client, fleet: str, *more: Kind, own_pods: bool = False) -> Seen:
     """The same with a client at hand; ClusterError where the API server does not answer as it should."""
     ours = {*CHILD_KINDS, POD} if own_pods else set(CHILD_KINDS)
+    more = (*more, RESOURCE_SLICE, RESOURCE_CLAIM)
     first, *rest = (*_KINDS, *more)
     one = await _listed(client, first)  # alone: it makes the connection that the others share
     asking = (_listed(client, kind, labels=_OURS if kind in ours else "", optional=kind in more) for kind in rest)
@@ -95,6 +107,10 @@ async def _listed(client: Client, kind: Kind, *, labels: str = "", optional: boo
         return (await client.list(kind, labels=labels)).items
     except NotFoundError:
         if optional:
+            return ()
+        raise
+    except ForbiddenError:
+        if kind in DEVICE_KINDS:  # the view roles of Kubernetes do not show them; claimed GPUs are then not known
             return ()
         raise
 

@@ -10,6 +10,7 @@ from atoll.domain.objects import (
     CHILD_KINDS,
     CONFIG_MAP,
     DEPLOYMENT,
+    DEVICE_KINDS,
     EVENT,
     FLEET_PLAN,
     GPU_NODE_POOL,
@@ -19,6 +20,7 @@ from atoll.domain.objects import (
     NODE_POOL,
     OUR_KINDS,
     POD,
+    RESOURCE_CLAIM_TEMPLATE,
     Kind,
 )
 from atoll.render.router.routing import ROUTER
@@ -102,6 +104,9 @@ def needed_permissions(namespace: str, lease_name: str, router_name: str = ROUTE
         # Where pools are discovered.
         *(Permission(verb=verb, kind=GPU_NODE_POOL) for verb in ("create", "patch", "delete")),
         Permission(verb="list", kind=NODE_POOL),
+        # Where GPUs are claimed; asked for on every cluster.
+        *(Permission(verb="list", kind=kind) for kind in DEVICE_KINDS),
+        *(Permission(verb=verb, kind=RESOURCE_CLAIM_TEMPLATE) for verb in ("create", "patch", "delete")),
         *(Permission(verb=verb, kind=kind) for kind in companions for verb in ("create", "patch", "delete")),
         *(Permission(verb=verb, kind=CONFIG_MAP, name=router_name) for verb in ("list", "watch")),
         Permission(verb="create", kind=CONFIG_MAP, namespace=namespace),

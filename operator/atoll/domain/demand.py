@@ -10,6 +10,9 @@ from atoll.domain.signal import DemandSignal
 from atoll.domain.strategy import EngineName
 from atoll.domain.workload import Objectives, Workload
 
+QUEUE_LABEL = "kueue.x-k8s.io/queue-name"
+"""Names the LocalQueue of Kueue, on a ModelDemand as on Deployments and pods."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class DemandKey:
@@ -125,6 +128,7 @@ class Demand:
         placement: where replicas may run.
         engine: what runs them.
         signal: how it is measured; None where it is not.
+        queue: LocalQueue of Kueue that admits its pods; empty where Kueue has no say.
     """
 
     key: DemandKey
@@ -144,3 +148,4 @@ class Demand:
     generation: int = 0
     created: str = ""
     aliases: tuple[str, ...] = ()
+    queue: str = ""

@@ -40,11 +40,21 @@ DISRUPTION_BUDGET = Kind(
 )
 HTTP_ROUTE = Kind(api_version="gateway.networking.k8s.io/v1", name="HTTPRoute", plural="httproutes", namespaced=True)
 NODE_POOL = Kind(api_version="karpenter.sh/v1", name="NodePool", plural="nodepools", namespaced=False)
+RESOURCE_CLAIM_TEMPLATE = Kind(
+    api_version="resource.k8s.io/v1", name="ResourceClaimTemplate", plural="resourceclaimtemplates", namespaced=True
+)
+RESOURCE_CLAIM = Kind(api_version="resource.k8s.io/v1", name="ResourceClaim", plural="resourceclaims", namespaced=True)
+RESOURCE_SLICE = Kind(api_version="resource.k8s.io/v1", name="ResourceSlice", plural="resourceslices", namespaced=False)
 LEASE = Kind(api_version="coordination.k8s.io/v1", name="Lease", plural="leases", namespaced=True)
 
 OUR_KINDS = (MODEL_DEMAND, GPU_NODE_POOL, PERFORMANCE_PROFILE, FLEET, FLEET_PLAN)
 CHILD_KINDS = (DEPLOYMENT, SERVICE, DISRUPTION_BUDGET, CONFIG_MAP)
-KINDS = {kind.name: kind for kind in (*OUR_KINDS, NODE, POD, EVENT, LEASE, HTTP_ROUTE, NODE_POOL, *CHILD_KINDS)}
+DEVICE_KINDS = (RESOURCE_SLICE, RESOURCE_CLAIM, RESOURCE_CLAIM_TEMPLATE)
+"""Of Dynamic Resource Allocation; Kubernetes serves them from 1.34 on."""
+KINDS = {
+    kind.name: kind
+    for kind in (*OUR_KINDS, NODE, POD, EVENT, LEASE, HTTP_ROUTE, NODE_POOL, *DEVICE_KINDS, *CHILD_KINDS)
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)

@@ -47,6 +47,7 @@ class Offering:
         price_source: where the price was had.
         max_nodes: most nodes that can be had at all.
         quoted_nodes: most nodes that can be had now, as a feed says; None where none says so.
+        node_selector: labels that tell nodes of its capacity type; empty for Karpenter's.
     """
 
     key: OfferingKey
@@ -54,6 +55,7 @@ class Offering:
     price_source: PriceSource
     max_nodes: int
     quoted_nodes: int | None = None
+    node_selector: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +104,7 @@ class NodePool:
         startup_seconds: from a pending pod to a Ready node, seconds.
         bandwidth: what a node loads weights with.
         weights_cache: of each node; None for none.
+        device_class: DeviceClass of which pods claim GPUs; empty for the extended resource ``nvidia.com/gpu``.
         feed: where prices and availability are heard; None for nowhere.
         generation: ``metadata.generation`` that was read.
         uid: ``metadata.uid``; empty outside a cluster.
@@ -120,9 +123,14 @@ class NodePool:
     startup_seconds: float = 410.0
     bandwidth: NodeBandwidth = field(default_factory=NodeBandwidth)
     weights_cache: WeightsCache | None = None
+    device_class: str = ""
     feed: PriceFeed | None = None
     generation: int = 0
     uid: str = ""
+
+    def terms_selector(self, key: OfferingKey) -> Mapping[str, str]:
+        """The labels of its own by which nodes of one offering's capacity type are told; empty for Karpenter's."""
+        return next((item.node_selector for item in self.offerings if item.key == key), {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

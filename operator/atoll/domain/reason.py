@@ -17,6 +17,7 @@ class Reason(StrEnum):
     REQUESTS_EXCEED_SHARE = "RequestsExceedShare"
     SELECTOR_MATCHES_NOTHING = "SelectorMatchesNothing"
     PRICE_MISSING = "PriceMissing"
+    RESOURCE_CLAIMS_MISSING = "ResourceClaimsMissing"
     INVALID_SIGNAL = "InvalidSignal"
     # Measured demand.
     MEASURED = "Measured"
@@ -51,6 +52,7 @@ class Reason(StrEnum):
     # Moving.
     REPLICAS_STARTING = "ReplicasStarting"
     REPLICAS_PENDING = "ReplicasPending"
+    SCHEDULING_GATED = "SchedulingGated"
     ROUTER_NOT_SYNCED = "RouterNotSynced"
     ROUTER_CONFIG_TOO_LARGE = "RouterConfigTooLarge"
     ROUTED = "Routed"

@@ -23,12 +23,14 @@ class ObservedNode:
     Attributes:
         name: ``metadata.name``.
         offering: of which pool's offering it is; None where no pool selects it.
-        gpus: allocatable ``nvidia.com/gpu``.
+        gpus: allocatable ``nvidia.com/gpu``, or else those that its ResourceSlices publish.
         ready: condition Ready is True.
         notice: the sign that it will go, such as ``karpenter.sh/disrupted``; empty for none.
         labels: of the node.
         allocatable: as Kubernetes quantities.
         taints: as Kubernetes objects.
+        claimed: GPUs that ResourceClaims of others hold.
+        product: what its ResourceSlices call its GPUs; empty where it advertises them as an extended resource.
     """
 
     name: str
@@ -39,6 +41,8 @@ class ObservedNode:
     labels: Mapping[str, str] = field(default_factory=dict)
     allocatable: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Mapping[str, str], ...] = ()
+    claimed: int = 0
+    product: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +56,7 @@ class ObservedPod:
         labels: of the pod.
         annotations: of the pod, ours only.
         node: it is bound to; empty while it is not scheduled.
-        gpus: ``nvidia.com/gpu`` that it asks for.
+        gpus: ``nvidia.com/gpu`` that it asks for; of our own pods also those that they claim.
         phase: Kubernetes' pod phase.
         ready: condition Ready is True.
         deleting: it has a deletion timestamp.
@@ -61,6 +65,8 @@ class ObservedPod:
         waiting: reason its container waits for, such as ``ImagePullBackOff``; empty for none.
         address: its IP; empty while it has none.
         ready_since: when condition Ready became what it is, to the second; None where nothing tells.
+        nominated: node on which the scheduler makes room for it; empty for none.
+        gates: names of its scheduling gates: no scheduler looks at it before they are lifted.
     """
 
     namespace: str
@@ -78,6 +84,8 @@ class ObservedPod:
     waiting: str = ""
     address: str = ""
     ready_since: datetime | None = None
+    nominated: str = ""
+    gates: tuple[str, ...] = ()
 
     @property
     def finished(self) -> bool:
@@ -153,6 +161,7 @@ class Snapshot:
         node_pools: Karpenter's NodePools, where pools are discovered; None where they are not known.
         unheard: names of nodes that pods are bound to, of which nothing was heard yet: they count as there for a while.
         pods: all pods that hold GPUs or are ours.
+        released: when the scheduling gates of pods were lifted, as far as that was seen, by uid.
         deployments: our engine Deployments.
         plans: all FleetPlans of the fleet, oldest first.
         profiles: measured step times, by name.
@@ -172,6 +181,7 @@ class Snapshot:
     node_pools: tuple[ObjectLike, ...] | None = None
     unheard: frozenset[str] = frozenset()
     pods: tuple[ObservedPod, ...] = ()
+    released: Mapping[str, datetime] = field(default_factory=dict)
     deployments: tuple[ObservedDeployment, ...] = ()
     plans: tuple[Plan, ...] = ()
     profiles: tuple[PerformanceProfile, ...] = ()

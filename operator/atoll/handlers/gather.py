@@ -18,6 +18,7 @@ from atoll.domain.snapshot import Snapshot
 from atoll.handlers.cache import Cache
 from atoll.handlers.kopfthread import MANAGED_BY_US
 from atoll.handlers.nodepools import NodePools
+from atoll.handlers.released import Released
 from atoll.handlers.slim import slim
 from atoll.handlers.unheard import Unheard
 from atoll.reconcile.masks import next_masks
@@ -38,6 +39,7 @@ class Gatherer:
         scheduler: kube-scheduler profile of engine pods.
         readings: what was heard of measured demands.
         feeds: what was heard of price feeds, by URL.
+        claims_served: whether the API server has ResourceClaims.
         http: to ask routers with.
         client: to list HTTPRoutes with.
         node_pools: Karpenter's, of which pools are discovered; None where nobody asks.
@@ -49,18 +51,29 @@ class Gatherer:
     scheduler: str = SCHEDULER
     readings: Callable[[], Mapping[DemandKey, Reading]] = dict
     feeds: Callable[[], Mapping[str, FeedReading]] = dict
+    claims_served: Callable[[], bool] = lambda: True
     http: httpx.AsyncClient
     client: Client
     node_pools: NodePools | None = None
     _unheard: Unheard = field(default_factory=Unheard)
+    _released: Released = field(default_factory=Released)
 
     def snapshot(self, now: datetime) -> Snapshot:
         """What is known now, without the routers."""
         objects = {KINDS[name]: items.values() for name, items in self.cache.view().items() if name in KINDS}
         heard, feeds = self.readings(), self.feeds()
-        seen = observe(objects, fleet=self.fleet, router_versions={}, now=now, readings=heard, feeds=feeds)
+        seen = observe(
+            objects,
+            fleet=self.fleet,
+            router_versions={},
+            now=now,
+            readings=heard,
+            feeds=feeds,
+            claims_served=self.claims_served(),
+        )
         policy = replace(seen.fleet, scheduler=self.scheduler)
-        return replace(seen, fleet=policy, masks=next_masks(seen, now), unheard=self._unheard.of(seen, now))
+        seen = replace(seen, fleet=policy, unheard=self._unheard.of(seen, now), released=self._released.of(seen, now))
+        return replace(seen, masks=next_masks(seen, now))
 
     async def with_routers(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot with what those that carry requests have taken: routers' versions, and HTTPRoutes' status."""

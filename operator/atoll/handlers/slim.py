@@ -7,12 +7,15 @@ memory. What is left out does not wake anybody when it changes.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from atoll.domain.objects import NODE, POD, Kind, ObjectLike
+from atoll.domain.objects import NODE, POD, RESOURCE_CLAIM, RESOURCE_SLICE, Kind, ObjectLike
+from atoll.reconcile.devices import DRIVER, EXTENDED_RESOURCE_CLAIM
+from atoll.reconcile.observe import pod_gpus
+from atoll.render.requests import GPU_RESOURCE
 
-GPU = "nvidia.com/gpu"
 _OURS = "atoll.dev/"
 _NEVER_KEPT = "kubectl.kubernetes.io/last-applied-configuration"
 """A copy of the whole object in an annotation of it."""
+_ATTRIBUTES = ("type", "productName", f"{DRIVER}/type", f"{DRIVER}/productName")
 _IDENTITY = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp", "deletionTimestamp")
 
 
@@ -23,6 +26,10 @@ def slim(kind: Kind, obj: ObjectLike) -> ObjectLike:
         rest = _pod(obj, metadata)
     elif kind == NODE:
         rest = _node(obj, metadata)
+    elif kind == RESOURCE_SLICE:
+        rest = _slice(obj, metadata)
+    elif kind == RESOURCE_CLAIM:
+        rest = _claim(obj, metadata)
     else:
         rest = {**obj, "metadata": _without_copies(metadata)}
     return {**rest, "apiVersion": kind.api_version, "kind": kind.name}
@@ -31,7 +38,7 @@ def slim(kind: Kind, obj: ObjectLike) -> ObjectLike:
 def _pod(obj: ObjectLike, metadata: Mapping[str, Any]) -> dict[str, Any]:
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     containers = status.get("containerStatuses") or ()
-    gpus = _gpus(spec)
+    gpus = pod_gpus(spec)
     return {
         "metadata": {
             **_some(metadata, *_IDENTITY, "labels"),
@@ -39,12 +46,12 @@ def _pod(obj: ObjectLike, metadata: Mapping[str, Any]) -> dict[str, Any]:
             "ownerReferences": list(metadata.get("ownerReferences") or ())[:1],
         },
         "spec": {
-            **_some(spec, "nodeName", "schedulerName"),
+            **_some(spec, "nodeName", "schedulerName", "schedulingGates"),
             # One container that asks for as much as all of them.
-            "containers": [{"name": "all", "resources": {"requests": {GPU: str(gpus)} if gpus else {}}}],
+            "containers": [{"name": "all", "resources": {"requests": {GPU_RESOURCE: str(gpus)} if gpus else {}}}],
         },
         "status": {
-            **_some(status, "phase", "podIP"),
+            **_some(status, "phase", "podIP", "nominatedNodeName"),
             "conditions": _conditions(status, "Ready", "PodScheduled"),
             "containerStatuses": [
                 {
@@ -66,28 +73,39 @@ def _node(obj: ObjectLike, metadata: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _slice(obj: ObjectLike, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    """Devices with what tells a whole GPU; capacities and most attributes of hundreds of nodes would be megabytes."""
+    spec = obj.get("spec") or {}
+    devices = [
+        {
+            **_some(device, "name", "taints"),
+            "attributes": _some(device.get("attributes") or {}, *_ATTRIBUTES),
+            "consumesCounters": [_some(item, "counterSet") for item in device.get("consumesCounters") or ()],
+        }
+        for device in spec.get("devices") or ()
+    ]
+    return {
+        "metadata": _some(metadata, *_IDENTITY),
+        "spec": {**_some(spec, "driver", "nodeName", "pool"), "devices": devices},
+    }
+
+
+def _claim(obj: ObjectLike, metadata: Mapping[str, Any]) -> dict[str, Any]:
+    allocation = (obj.get("status") or {}).get("allocation") or {}
+    results = (allocation.get("devices") or {}).get("results") or ()
+    kept = [_some(result, "driver", "pool", "device", "adminAccess") for result in results]
+    annotations = _some(metadata.get("annotations") or {}, EXTENDED_RESOURCE_CLAIM)
+    return {
+        "metadata": {**_some(metadata, *_IDENTITY, "labels"), "annotations": annotations},
+        "status": {"allocation": {"devices": {"results": kept}}} if kept else {},
+    }
+
+
 def _without_copies(metadata: Mapping[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in metadata.items() if key != "managedFields"}
     if _NEVER_KEPT in (kept.get("annotations") or {}):
         kept["annotations"] = {k: v for k, v in kept["annotations"].items() if k != _NEVER_KEPT}
     return kept
-
-
-def _gpus(spec: Mapping[str, Any]) -> int:
-    """What the scheduler counts: containers with sidecars, or the largest init container where that is more."""
-    inits = spec.get("initContainers") or ()
-    sidecars = sum(_asked(c) for c in inits if c.get("restartPolicy") == "Always")
-    together = sum(_asked(c) for c in spec.get("containers") or ()) + sidecars
-    return max([together, *(_asked(c) for c in inits)])
-
-
-def _asked(container: Mapping[str, Any]) -> int:
-    resources = container.get("resources") or {}
-    amount = (resources.get("requests") or {}).get(GPU) or (resources.get("limits") or {}).get(GPU) or 0
-    try:
-        return int(amount)
-    except ValueError:
-        return 0  # an extended resource is a whole number; the API server accepts nothing else
 
 
 def _conditions(status: Mapping[str, Any], *types: str) -> list[dict[str, Any]]:

@@ -20,6 +20,7 @@ _PASSING = {
     Reason.PLANNING.value,
     Reason.REPLICAS_STARTING.value,
     Reason.REPLICAS_PENDING.value,
+    Reason.SCHEDULING_GATED.value,
     Reason.ROUTER_NOT_SYNCED.value,
     Reason.SOLVER_TIMEOUT.value,
 }

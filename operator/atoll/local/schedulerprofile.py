@@ -51,7 +51,11 @@ def binpack_profile() -> dict[str, Any]:
             {
                 "name": "NodeResourcesFit",
                 "args": {
-                    "scoringStrategy": {"type": "MostAllocated", "resources": [{"name": _GPU, "weight": 1}]},
+                    "scoringStrategy": {
+                        "type": "MostAllocated",
+                        # GPUs that are claimed are no resource of the node; of cpu, engines ask for the same share.
+                        "resources": [{"name": _GPU, "weight": 100}, {"name": "cpu", "weight": 1}],
+                    },
                 },
             }
         ],

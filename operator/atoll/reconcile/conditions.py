@@ -144,4 +144,10 @@ def _events(
 
 def _is_progress(reason: Reason) -> bool:
     """Reasons of a normal start: not ready yet, and nothing is wrong."""
-    return reason in {Reason.REPLICAS_STARTING, Reason.ROUTER_NOT_SYNCED, Reason.AWAITING_APPROVAL, Reason.PLANNED}
+    return reason in {
+        Reason.REPLICAS_STARTING,
+        Reason.SCHEDULING_GATED,
+        Reason.ROUTER_NOT_SYNCED,
+        Reason.AWAITING_APPROVAL,
+        Reason.PLANNED,
+    }

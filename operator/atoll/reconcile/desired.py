@@ -18,6 +18,7 @@ from atoll.reconcile.sides import side_of
 from atoll.reconcile.starting import expected_start_seconds
 from atoll.reconcile.wanted import Desired, WantedDeployment
 from atoll.render import names
+from atoll.render.claims import claim_template
 from atoll.render.deployment import replica_deployments, single_stage_deployment
 from atoll.render.disruptionbudget import disruption_budgets
 from atoll.render.router.configuration import RouterConfiguration, router_config_map, router_configuration
@@ -104,6 +105,9 @@ def _of_demand(
             found = list(_stages(snapshot, demand, item))
         for one in found:
             wanted[demand.key.namespace, one.intent["metadata"]["name"]] = one
+            if device_class := snapshot.pools[one.offering.pool].device_class:
+                claim = claim_template(demand, device_class, one.gpus)
+                companions[reference(claim)] = claim
             if one.replica >= 0 and one.stage == 0:
                 rendezvous = rendezvous_service(demand, one.intent)
                 companions[reference(rendezvous)] = rendezvous

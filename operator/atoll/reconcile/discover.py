@@ -23,6 +23,7 @@ from atoll.domain.objects import GPU_NODE_POOL, MODEL_DEMAND, Action, Apply, Del
 from atoll.domain.pool import NodePool, Provisioning
 from atoll.domain.reason import InvalidObjectError
 from atoll.domain.snapshot import ObservedNode, Snapshot
+from atoll.reconcile.devices import DEVICE_CLASS
 from atoll.reconcile.difference import differs, quantity
 from atoll.reconcile.karpenter import ASSUMED_NODES, NodePoolTerms, NotUnderstoodError, terms_of
 from atoll.reconcile.moments import parse_moment
@@ -73,6 +74,7 @@ class _Shape:
     region: str
     selector: tuple[tuple[str, str], ...]
     capacity_type: CapacityType
+    device_class: str
 
 
 def discover(snapshot: Snapshot, now: datetime) -> Discovered:
@@ -211,16 +213,19 @@ def _of_nodes(snapshot: Snapshot, declared: Mapping[str, NodePool]) -> tuple[lis
         gpus = int(labels[GPU_COUNT]) if labels.get(GPU_COUNT, "").isdigit() else node.gpus
         if gpus < 1 or KARPENTER_POOL in labels or offering_of(labels, declared) is not None:
             continue
-        product = labels.get(GPU_PRODUCT, "")
+        product = labels.get(GPU_PRODUCT) or node.product.replace(" ", "-")  # as GPU feature discovery writes it
         kind = kind_of_product(product)
         missing = next((label for label in (REGION, ZONE) if not labels.get(label)), None)
         if kind is None:
             notes[f"nodes whose label {GPU_PRODUCT} is {product!r}: no known GPU kind; declare a GPUNodePool"] += 1
+        elif not (labels.get(GPU_PRODUCT) or labels.get(INSTANCE_TYPE)):
+            notes[f"nodes with {kind.name} by no label: label them {GPU_PRODUCT}={product}"] += 1
         elif missing:
             notes[f"GPU nodes without label {missing}: label them, with one value where there is no such thing"] += 1
         else:
             terms = next(((k, v) for k, v in _CAPACITY_LABELS if labels.get(k) == v), None)
-            selector = {GPU_PRODUCT: product} | ({terms[0]: terms[1]} if terms else {})
+            selector = {GPU_PRODUCT: product} if labels.get(GPU_PRODUCT) else {}
+            selector |= {terms[0]: terms[1]} if terms else {}
             instance_type = labels.get(INSTANCE_TYPE, "")
             if instance_type:
                 selector[INSTANCE_TYPE] = instance_type
@@ -233,6 +238,7 @@ def _of_nodes(snapshot: Snapshot, declared: Mapping[str, NodePool]) -> tuple[lis
                 region=labels[REGION],
                 selector=tuple(sorted(selector.items())),
                 capacity_type=_CAPACITY_LABELS[terms] if terms else CapacityType.ON_DEMAND,
+                device_class=DEVICE_CLASS if node.product else "",
             )
             shapes[shape].append(node)
     pools = []
@@ -257,7 +263,8 @@ def _of_shape(fleet: str, shape: _Shape, nodes: list[ObservedNode]) -> dict[str,
     known = _known(shape.instance_type)
     spec: dict[str, Any] = {
         "fleet": fleet,
-        "gpu": {"kind": shape.kind, "count": shape.gpus},
+        "gpu": {"kind": shape.kind, "count": shape.gpus}
+        | ({"deviceClass": shape.device_class} if shape.device_class else {}),
         "region": shape.region,
         "nodeSelector": dict(shape.selector),
         "tolerations": _tolerated(_common([node.taints for node in nodes])),
@@ -275,6 +282,8 @@ def _of_shape(fleet: str, shape: _Shape, nodes: list[ObservedNode]) -> dict[str,
         "the nodes are yours and paid for anyway: no more of them come, and using them costs nothing more; allocatable "
         "is the least of these nodes"
     )
+    if shape.device_class:
+        assumed += f"; GPUs are claimed of DeviceClass {shape.device_class}, as the driver's chart installs it"
     parts = (shape.instance_type or shape.kind, str(shape.gpus), shape.region, shape.capacity_type.value)
     return _pool("nodes", parts, spec, source=f"{len(nodes)} nodes with {shape.kind}", assumed=assumed)
 

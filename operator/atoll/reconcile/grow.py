@@ -14,7 +14,10 @@ def grow(move: Move, room: Room) -> None:
     units: dict[tuple[str, ...], list[DeploymentId]] = defaultdict(list)
     for key, wanted in move.desired.deployments.items():
         units[wanted.unit].append(key)
-    starting = sum(max(0, item.replicas - move.serving(key)) for key, item in move.live.items())
+    starting = sum(
+        max(0, item.replicas - move.serving(key) - sum(bool(pod.gates) for pod in move.pods.get(key, ())))
+        for key, item in move.live.items()  # what somebody else holds back, as Kueue does, holds nothing else up
+    )
     pace = max(0, move.snapshot.fleet.max_moves - starting)
     ordered = sorted(
         (sorted(keys) for keys in units.values()),

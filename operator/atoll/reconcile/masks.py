@@ -12,7 +12,7 @@ from atoll.domain.gpu import CapacityType
 from atoll.domain.pool import OfferingKey
 from atoll.domain.snapshot import Mask, ObservedDeployment, Snapshot
 from atoll.reconcile.moments import parse_moment
-from atoll.reconcile.running import pods_by_deployment
+from atoll.reconcile.running import pods_by_deployment, seconds_waiting
 
 FIRST_WAIT = timedelta(minutes=5)
 LONGEST_WAIT = timedelta(hours=1)
@@ -46,10 +46,10 @@ def next_masks(snapshot: Snapshot, now: datetime) -> dict[OfferingKey, Mask]:
     placed: set[OfferingKey] = set()
     for deployment in snapshot.deployments:
         for pod in pods.get((deployment.namespace, deployment.name), ()):
+            waited = seconds_waiting(pod, snapshot, now)
             if not pod.node:
-                age = (now - pod.created).total_seconds()
-                waiting[deployment.offering] = max(age, waiting.get(deployment.offering, 0.0))
-            elif (now - pod.created).total_seconds() < _patience(snapshot, deployment):
+                waiting[deployment.offering] = max(waited, waiting.get(deployment.offering, 0.0))
+            elif waited < _patience(snapshot, deployment):
                 placed.add(deployment.offering)
     masks = {
         key: mask

@@ -26,6 +26,8 @@ from atoll.domain.objects import (
     NODE,
     PERFORMANCE_PROFILE,
     POD,
+    RESOURCE_CLAIM,
+    RESOURCE_SLICE,
     Kind,
     ObjectLike,
     Reference,
@@ -33,16 +35,17 @@ from atoll.domain.objects import (
 )
 from atoll.domain.plan import Plan
 from atoll.domain.pool import NodePool, OfferingKey, Provisioning
-from atoll.domain.reason import Fault, InvalidObjectError
+from atoll.domain.reason import Fault, InvalidObjectError, Reason
 from atoll.domain.signal import DemandSignal, Kept, Reading
 from atoll.domain.snapshot import ObservedDeployment, ObservedNode, ObservedPod, Snapshot
+from atoll.reconcile.devices import NodeDevices, devices_by_node
 from atoll.reconcile.difference import quantity
 from atoll.reconcile.lead import lead_seconds
 from atoll.reconcile.masks import read_masks
 from atoll.reconcile.measured import Pace, measure, read_kept, with_former
 from atoll.reconcile.moments import EPOCH, parse_moment
 from atoll.reconcile.notice import notice_of
-from atoll.reconcile.ownership import is_ours
+from atoll.reconcile.ownership import is_engine, is_ours
 from atoll.reconcile.plans import current_plan
 from atoll.reconcile.quoted import quoted
 from atoll.render import names
@@ -51,6 +54,16 @@ from atoll.render.requests import GPU_RESOURCE
 
 Objects = Mapping[Kind, Iterable[ObjectLike]]
 """Raw objects as last seen, by kind."""
+
+_COUNTED = {NODE, POD, RESOURCE_SLICE, RESOURCE_CLAIM}
+"""Kinds of which only what follows is kept."""
+
+_NO_CLAIMS = Fault(
+    reason=Reason.RESOURCE_CLAIMS_MISSING,
+    field="spec.gpu.deviceClass",
+    message="this API server has no resource.k8s.io/v1, which Kubernetes serves from 1.34 on: leave deviceClass out "
+    "where nodes advertise nvidia.com/gpu, or upgrade",
+)
 
 _T = TypeVar("_T")
 
@@ -63,6 +76,7 @@ def observe(
     now: datetime | None = None,
     readings: Mapping[DemandKey, Reading] = MappingProxyType({}),
     feeds: Mapping[str, FeedReading] = MappingProxyType({}),
+    claims_served: bool = True,
 ) -> Snapshot:
     """The snapshot of one fleet.
 
@@ -73,6 +87,7 @@ def observe(
         now: the moment that schedules are read for; None makes a scheduled or measured demand a fault.
         readings: what was heard of measured demands.
         feeds: what was heard of price feeds, by URL.
+        claims_served: the API server has ResourceClaims; without, a pool whose GPUs are claimed is at fault.
     """
     faults: dict[Reference, tuple[Fault, ...]] = {}
     policy = _only(_valid(objects, FLEET, parse_fleet, faults), lambda item: item.name == fleet)
@@ -80,7 +95,10 @@ def observe(
 
     def parse_pool(raw: ObjectLike) -> NodePool:
         own = prices.get(raw["metadata"]["name"])
-        return parse_gpu_node_pool(raw, quotes=own.quotes if own else {})
+        pool = parse_gpu_node_pool(raw, quotes=own.quotes if own else {})
+        if pool.device_class and not claims_served:
+            raise InvalidObjectError(_NO_CLAIMS)
+        return pool
 
     pools = {pool.name: pool for pool in _valid(objects, GPU_NODE_POOL, parse_pool, faults) if pool.fleet == fleet}
     plans = tuple(plan for plan in read_plans(objects.get(FLEET_PLAN, ())) if plan.fleet == fleet)
@@ -98,7 +116,8 @@ def observe(
     demands = [item for item in _valid(objects, MODEL_DEMAND, parse, faults) if item.fleet == fleet]
     for key, fault in settle_served_names(demands).items():
         faults[Reference(kind=MODEL_DEMAND.name, namespace=key.namespace, name=key.name)] = (fault,)
-    nodes = [observe_node(raw, pools) for raw in objects.get(NODE, ())]
+    devices = devices_by_node(objects.get(RESOURCE_SLICE, ()), objects.get(RESOURCE_CLAIM, ()))
+    nodes = [observe_node(raw, pools, devices.get(raw["metadata"]["name"])) for raw in objects.get(NODE, ())]
     masks = {}
     for raw in objects.get(GPU_NODE_POOL, ()):
         masks.update(read_masks(raw))
@@ -124,7 +143,7 @@ def observe(
         measured=measured,
         quoted=prices,
         masks=masks,
-        objects={reference(raw): raw for kind, items in objects.items() if kind not in {NODE, POD} for raw in items},
+        objects={reference(raw): raw for kind, items in objects.items() if kind not in _COUNTED for raw in items},
         router_versions=router_versions,
     )
 
@@ -159,19 +178,21 @@ def _demand_key(raw: ObjectLike) -> DemandKey:
     return DemandKey(namespace=raw["metadata"].get("namespace", ""), name=raw["metadata"]["name"])
 
 
-def observe_node(raw: ObjectLike, pools: Mapping[str, NodePool]) -> ObservedNode:
-    """A node with the offering that it belongs to."""
+def observe_node(raw: ObjectLike, pools: Mapping[str, NodePool], devices: NodeDevices | None = None) -> ObservedNode:
+    """A node with the offering that it belongs to, and with the GPUs that it publishes as devices."""
     metadata, status = raw["metadata"], raw.get("status", {})
-    gpus = quantity(status.get("allocatable", {}).get(GPU_RESOURCE, 0)) or 0
+    gpus = int(quantity(status.get("allocatable", {}).get(GPU_RESOURCE, 0)) or 0)
     return ObservedNode(
         name=metadata["name"],
         offering=offering_of(metadata.get("labels") or {}, pools),
-        gpus=int(gpus),
+        gpus=gpus or (devices.gpus if devices else 0),
         ready=_condition(status, "Ready"),
         notice=notice_of(raw),
         labels=metadata.get("labels") or {},
         allocatable=status.get("allocatable") or {},
         taints=tuple((raw.get("spec") or {}).get("taints") or ()),
+        claimed=devices.held if devices else 0,
+        product=devices.product if devices and not gpus else "",
     )
 
 
@@ -191,7 +212,9 @@ def offering_of(labels: Mapping[str, str], pools: Mapping[str, NodePool]) -> Off
             continue
         terms = labels.get(CAPACITY_TYPE)
         for offering in pool.offerings:
-            if offering.key.zone == zone and terms in {None, offering.key.capacity_type.value}:
+            own = offering.node_selector
+            fits = own.items() <= labels.items() if own else terms in {None, offering.key.capacity_type.value}
+            if offering.key.zone == zone and fits:
                 return offering.key
     return None
 
@@ -208,7 +231,7 @@ def observe_pod(raw: ObjectLike) -> ObservedPod:
         labels=metadata.get("labels") or {},
         annotations=metadata.get("annotations") or {},
         node=spec.get("nodeName") or "",
-        gpus=pod_gpus(spec),
+        gpus=pod_gpus(spec) + _claimed(metadata),
         phase=status.get("phase", "Pending"),
         ready=_condition(status, "Ready"),
         ready_since=_since(status, "Ready"),
@@ -217,17 +240,29 @@ def observe_pod(raw: ObjectLike) -> ObservedPod:
         restarts=sum(int(item.get("restartCount", 0)) for item in containers),
         waiting=next((reason for reason in waiting if reason), ""),
         address=status.get("podIP") or "",
+        nominated=status.get("nominatedNodeName") or "",
+        gates=tuple(str(gate.get("name", "")) for gate in spec.get("schedulingGates") or ()),
     )
 
 
 def pod_gpus(spec: Mapping[str, Any]) -> int:
-    """``nvidia.com/gpu`` that a pod's containers ask for in all."""
-    total = 0
-    for container in spec.get("containers") or ():
-        resources = container.get("resources") or {}
-        asked = (resources.get("requests") or {}).get(GPU_RESOURCE, (resources.get("limits") or {}).get(GPU_RESOURCE))
-        total += int(quantity(asked) or 0)
-    return total
+    """``nvidia.com/gpu`` as the scheduler counts: containers with sidecars, or the largest init container if more."""
+    inits = spec.get("initContainers") or ()
+    sidecars = sum(_asked(item) for item in inits if item.get("restartPolicy") == "Always")
+    together = sum(_asked(item) for item in spec.get("containers") or ()) + sidecars
+    return max([together, *(_asked(item) for item in inits)])
+
+
+def _claimed(metadata: Mapping[str, Any]) -> int:
+    """GPUs that one of our pods claims; what others claim is told by their claims."""
+    said = (metadata.get("annotations") or {}).get(names.GPUS, "")
+    return int(said) if said.isdigit() and is_engine(metadata.get("labels") or {}) else 0
+
+
+def _asked(container: Mapping[str, Any]) -> int:
+    resources = container.get("resources") or {}
+    asked = (resources.get("requests") or {}).get(GPU_RESOURCE) or (resources.get("limits") or {}).get(GPU_RESOURCE)
+    return int(quantity(asked) or 0)
 
 
 def _deployments(items: Iterable[ObjectLike]) -> tuple[ObservedDeployment, ...]:

@@ -8,7 +8,7 @@ from atoll.domain.pool import OfferingKey, Provisioning
 from atoll.domain.snapshot import ObservedPod
 from atoll.reconcile.move import Move
 from atoll.reconcile.ownership import demand_of, is_engine
-from atoll.reconcile.running import DeploymentId, is_lost
+from atoll.reconcile.running import DeploymentId, is_lost, seconds_waiting
 from atoll.reconcile.supply import supplies
 
 _SCHEDULED_WITHIN_SECONDS = 30.0
@@ -88,7 +88,7 @@ class Room:
         if here < self._limits[wanted.offering]:
             return 0
         return sum(
-            not pod.node and (self._move.now - pod.created).total_seconds() >= _SCHEDULED_WITHIN_SECONDS
+            not pod.node and seconds_waiting(pod, self._move.snapshot, self._move.now) >= _SCHEDULED_WITHIN_SECONDS
             for pod in self._move.pods.get(key, ())
         )
 

@@ -76,6 +76,13 @@ def node_is_gone(pod: ObservedPod, snapshot: Snapshot) -> bool:
     return bool(pod.node) and pod.node not in snapshot.nodes and pod.node not in snapshot.unheard
 
 
+def seconds_waiting(pod: ObservedPod, snapshot: Snapshot, now: datetime) -> float:
+    """For how long a scheduler could have placed a pod, seconds: 0 while a gate holds it back, as Kueue's does."""
+    if pod.gates:
+        return 0.0
+    return (now - max(pod.created, snapshot.released.get(pod.uid, pod.created))).total_seconds()
+
+
 def running(snapshot: Snapshot, now: datetime) -> tuple[ReplicaGroup, ...]:
     """Replica groups of demands that still exist, without lost replicas and without replicas on masked offerings.
 

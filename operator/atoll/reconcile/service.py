@@ -4,13 +4,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from atoll.domain.demand import DemandKey
+from atoll.domain.demand import QUEUE_LABEL, DemandKey
 from atoll.domain.plan import Plan
-from atoll.domain.snapshot import ObservedDeployment, Snapshot
+from atoll.domain.snapshot import ObservedDeployment, ObservedPod, Snapshot
 from atoll.reconcile.drain import is_draining
 from atoll.reconcile.running import is_lost, pods_by_deployment, replica_id, whole_replicas
 from atoll.reconcile.sides import Side, carried, side_of
 from atoll.reconcile.wanted import Desired
+
+KUEUE_GATE = "kueue.x-k8s.io/admission"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,7 @@ class Service:
         ready_by_strategy: the same by demand and strategy id.
         served_rate: requests/s that those replicas carry within the objectives.
         waiting: why pods of a demand wait, such as ``Unschedulable`` or ``ImagePullBackOff``; empty for none.
+        gated: the scheduling gate that holds pods of a demand back; empty for none.
         leaving_replicas: replicas that no plan wants any more.
     """
 
@@ -31,7 +34,15 @@ class Service:
     ready_by_strategy: Counter[tuple[DemandKey, str]]
     served_rate: Mapping[DemandKey, float]
     waiting: Mapping[DemandKey, str]
+    gated: Mapping[DemandKey, str]
     leaving_replicas: int
+
+
+def gate_text(pod: ObservedPod) -> str:
+    """What holds a gated pod back, in a few words."""
+    if KUEUE_GATE in pod.gates:
+        return f"Kueue has not admitted a pod: it waits for quota in LocalQueue {pod.labels.get(QUEUE_LABEL, '')!r}"
+    return f"scheduling gate {pod.gates[0]} holds a pod back"
 
 
 def rates(snapshot: Snapshot) -> dict[tuple[DemandKey, str], float]:
@@ -83,11 +94,14 @@ def service_of(snapshot: Snapshot, plan: Plan | None, desired: Desired) -> Servi
         served = count * rate.get((item.demand, item.strategy.id), 0.0)
         sides[item.demand][side_of(item.strategy, item.offering.zone)] += served
     waiting: dict[DemandKey, str] = defaultdict(str)
+    gated: dict[DemandKey, str] = defaultdict(str)
     leaving = 0
     for item in snapshot.deployments:
         mine = pods.get((item.namespace, item.name), ())
         for pod in mine:
-            if pod.waiting or not pod.node:
+            if pod.gates:
+                gated[item.demand] = gate_text(pod)
+            elif pod.waiting or not pod.node:
                 waiting[item.demand] = waiting[item.demand] or pod.waiting or "a pod waits for a node"
         if item.stage:
             continue
@@ -99,5 +113,6 @@ def service_of(snapshot: Snapshot, plan: Plan | None, desired: Desired) -> Servi
         ready_by_strategy=by_strategy,
         served_rate=defaultdict(float, {key: carried(rates_of) for key, rates_of in sides.items()}),
         waiting=waiting,
+        gated=gated,
         leaving_replicas=leaving,
     )

@@ -68,9 +68,12 @@ def _held_by_others(snapshot: Snapshot) -> Counter[str]:
 
     A demand whose object became invalid keeps what serves it, so its GPUs are held too.
     """
-    held: Counter[str] = Counter()
+    held = Counter({node.name: node.claimed for node in snapshot.nodes.values() if node.claimed})
     for pod in snapshot.pods:
         demand = demand_of(pod.namespace, pod.labels) if is_engine(pod.labels) else None
-        if pod.node and pod.gpus and not pod.finished and (demand is None or demand not in snapshot.demands):
-            held[pod.node] += pod.gpus
+        node = pod.node or (
+            pod.nominated if demand is None else ""
+        )  # others are preempted for it, so it is as good as there
+        if node and pod.gpus and not pod.finished and (demand is None or demand not in snapshot.demands):
+            held[node] += pod.gpus
     return held

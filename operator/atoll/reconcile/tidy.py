@@ -8,6 +8,7 @@ from atoll.domain.objects import (
     DISRUPTION_BUDGET,
     NODE,
     POD,
+    RESOURCE_CLAIM_TEMPLATE,
     SERVICE,
     Delete,
     ObjectLike,
@@ -21,6 +22,7 @@ from atoll.reconcile.running import node_is_gone, replica_id
 from atoll.render import names
 from atoll.render.router.configuration import router_labels
 
+_COMPANIONS = {SERVICE.name, DISRUPTION_BUDGET.name, RESOURCE_CLAIM_TEMPLATE.name}
 _STAGES_START_TOGETHER_SECONDS = 60.0
 
 
@@ -64,17 +66,21 @@ def broken_replica_pods(pods: Iterable[ObservedPod], gone: Iterable[str]) -> tup
 
 
 def delete_unused(move: Move) -> None:
-    """Delete Services and budgets of what neither runs nor is wanted; pods being stopped still run."""
+    """Delete Services, budgets and claim templates of what neither runs nor is wanted; pods being stopped still run."""
     wanted = {reference(intent) for intent in move.desired.companions}
-    running = _running_labels(move)
+    running, claimed = _running_labels(move), _claim_templates(move)
     for ref, obj in sorted(move.snapshot.objects.items(), key=lambda item: item[0]):
-        if ref in wanted or ref.kind not in {SERVICE.name, DISRUPTION_BUDGET.name}:
+        if ref in wanted or ref.kind not in _COMPANIONS:
             continue
         metadata = obj["metadata"]
         demand = demand_of(ref.namespace, metadata.get("labels") or {})
         if demand not in move.snapshot.demands or metadata.get("deletionTimestamp"):
             continue
-        if not any(_selects(obj, labels) for labels in running[ref.namespace]):
+        if ref.kind == RESOURCE_CLAIM_TEMPLATE.name:
+            is_used = ref in claimed
+        else:
+            is_used = any(_selects(obj, labels) for labels in running[ref.namespace])
+        if not is_used:
             why = "nothing uses it any more"
             move.actions.append(
                 Delete(target=ref, uid=metadata["uid"], resource_version=metadata["resourceVersion"], why=why)
@@ -104,6 +110,17 @@ def _running_labels(move: Move) -> dict[str, list[Mapping[str, str]]]:
     for namespace, name in move.live:
         raw = move.snapshot.objects[Reference(kind=DEPLOYMENT.name, namespace=namespace, name=name)]
         found[namespace].append(raw["spec"]["template"]["metadata"].get("labels") or {})
+    return found
+
+
+def _claim_templates(move: Move) -> set[Reference]:
+    """Claim templates of which pods may yet be made; a pod that is there has its claim."""
+    found = set()
+    for namespace, name in move.live:
+        raw = move.snapshot.objects[Reference(kind=DEPLOYMENT.name, namespace=namespace, name=name)]
+        for claim in raw["spec"]["template"]["spec"].get("resourceClaims") or ():
+            template = str(claim.get("resourceClaimTemplateName", ""))
+            found.add(Reference(kind=RESOURCE_CLAIM_TEMPLATE.name, namespace=namespace, name=template))
     return found
 
 

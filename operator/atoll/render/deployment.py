@@ -11,7 +11,7 @@ from atoll.domain.problem import ReplicaSite
 from atoll.domain.reason import Fault, InvalidObjectError, Reason
 from atoll.domain.strategy import Strategy
 from atoll.render import names
-from atoll.render.pod import StagePod, pod_template, start_budget_seconds
+from atoll.render.pod import StagePod, pod_template, queue_labels, start_budget_seconds
 
 _PROGRESS_MARGIN_SECONDS = 60
 
@@ -169,7 +169,7 @@ def _deployment(
         "metadata": names.metadata(
             demand,
             name,
-            labels=own,
+            labels={**own, **queue_labels(demand)},
             annotations={
                 names.STRATEGY_SPEC: names.write_strategy(strategy),
                 names.OFFERINGS: pod["annotations"][names.OFFERINGS],

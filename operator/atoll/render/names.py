@@ -32,12 +32,16 @@ STRATEGY_SPEC = "atoll.dev/strategy-spec"
 OFFERINGS = "atoll.dev/offerings"
 ROUTER_VERSION = "atoll.dev/router-version"
 
+GPUS = "atoll.dev/gpus"
+"""Annotation of pods that claim their GPUs: how many, for their spec does not tell."""
+
 DISCOVERED = "atoll.dev/discovered"
 DISCOVERED_FROM = "atoll.dev/discovered-from"
 ASSUMED = "atoll.dev/assumed"
 
 POD_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt"
+SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 
 NAME_LIMIT = 63
 """Longest DNS label, label value and Service name (RFC 1123)."""

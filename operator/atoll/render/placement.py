@@ -29,9 +29,11 @@ _LOST_NODE_TOLERATIONS = tuple(
 
 def node_selector(pool: NodePool, offering: OfferingKey) -> dict[str, str]:
     """Labels that nodes of this one offering have, and no other node."""
-    ours = {ZONE: offering.zone}
+    terms = pool.terms_selector(offering)
+    ours = {ZONE: offering.zone, **terms}
     if pool.provisioning is Provisioning.AUTOSCALER:
-        ours |= {INSTANCE_TYPE: pool.instance_type, CAPACITY_TYPE: str(offering.capacity_type)}
+        # Node groups of the cluster autoscaler have no label of Karpenter's: a pod that asks for it gets no node.
+        ours |= {INSTANCE_TYPE: pool.instance_type} | ({} if terms else {CAPACITY_TYPE: str(offering.capacity_type)})
     return {**pool.node_selector, **{key: value for key, value in ours.items() if value}}
 
 

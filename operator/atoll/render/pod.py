@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from atoll.domain.demand import Demand
+from atoll.domain.demand import QUEUE_LABEL, Demand
 from atoll.domain.fleet import RouterPolicy
 from atoll.domain.pool import NodePool, OfferingKey
 from atoll.domain.reason import Fault, InvalidObjectError, Reason
 from atoll.domain.strategy import Phase, Strategy
 from atoll.render import names
+from atoll.render.claims import CLAIM, claim_template_name
 from atoll.render.engines import stage_process
 from atoll.render.engines.stage import BEHIND_PROXY_PORT, HTTP_PORT, RENDEZVOUS_PORT, StageContext
 from atoll.render.overlay import Overlay, merge_named
@@ -137,6 +138,7 @@ def pod_template(pod: StagePod) -> dict[str, Any]:
             },
             "terminationGracePeriodSeconds": pod.drain_seconds + pod.grace_seconds + STOP_MARGIN_SECONDS,
             **({"initContainers": list(cached.init_containers)} if cached.init_containers else {}),
+            **_claims(pod),
             "containers": [_container(pod, overlay, share), *_proxies(pod)],
             "volumes": merge_named(own_volumes, overlay.volumes, "name"),
         },
@@ -163,9 +165,18 @@ def _labels(pod: StagePod) -> dict[str, str]:
         names.STAGE: str(pod.stage),
         names.PIPELINE: str(pod.multistage).lower(),
         **_pair_labels(pod),
+        **queue_labels(pod.demand),
         **pod.labels,
     }
     return {**labels, names.ROUTABLE: "true"} if pod.stage == 0 else labels
+
+
+def queue_labels(demand: Demand) -> dict[str, str]:
+    """By which Kueue knows a Deployment and its pods; none where the demand names no queue.
+
+    Kueue's webhook copies the label from the Deployment to its pods: on both, there is nothing left to change.
+    """
+    return {QUEUE_LABEL: demand.queue} if demand.queue else {}
 
 
 def _pair_labels(pod: StagePod) -> dict[str, str]:
@@ -176,7 +187,13 @@ def _pair_labels(pod: StagePod) -> dict[str, str]:
 
 
 def _annotations(pod: StagePod) -> dict[str, str]:
-    annotations = {names.DO_NOT_DISRUPT: "true", names.OFFERINGS: names.write_offerings(pod.offerings)}
+    annotations = {
+        names.DO_NOT_DISRUPT: "true",
+        names.SAFE_TO_EVICT: "false",
+        names.OFFERINGS: names.write_offerings(pod.offerings),
+    }
+    if pod.pool.device_class:
+        annotations[names.GPUS] = str(pod.strategy.tp)
     if pod.stage == 0:
         annotations |= {
             "prometheus.io/scrape": "true",
@@ -222,12 +239,23 @@ def _container(pod: StagePod, overlay: Overlay, share: StageShare) -> dict[str, 
         "args": list(process.args),
         "env": merge_named(own_env, pod.demand.engine.env, "name"),
         **_ports(pod),
-        "resources": {"requests": overlay.requests(share), "limits": share.limits},
+        "resources": {"requests": overlay.requests(share), **_gpus(pod, share)},
         "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
         "volumeMounts": merge_named(own_mounts, overlay.mounts, "mountPath"),
         **_lifecycle(pod),
         **_probes(pod),
     }
+
+
+def _gpus(pod: StagePod, share: StageShare) -> dict[str, Any]:
+    return {"claims": [{"name": CLAIM}]} if pod.pool.device_class else {"limits": share.limits}
+
+
+def _claims(pod: StagePod) -> dict[str, Any]:
+    if not pod.pool.device_class:
+        return {}
+    template = claim_template_name(pod.demand, pod.pool.device_class, pod.strategy.tp)
+    return {"resourceClaims": [{"name": CLAIM, "resourceClaimTemplateName": template}]}
 
 
 def _ports(pod: StagePod) -> dict[str, Any]:

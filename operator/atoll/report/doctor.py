@@ -239,7 +239,10 @@ def _nodes(facts: Facts) -> Iterator[Check]:
         elif node.gpus < wanted:
             fewer.append(f"{node.name} ({node.gpus} of {wanted})")
     if without:
-        mend = "run the GPU operator or device plugin there (kubectl describe node shows it under Allocatable)"
+        mend = (
+            "run the GPU operator or device plugin there (kubectl describe node shows it under Allocatable), or for a "
+            "pool with spec.gpu.deviceClass NVIDIA's DRA driver (kubectl get resourceslices)"
+        )
         yield Check(name=name, result=Result.FAILED, says=f"no allocatable nvidia.com/gpu: {_some(without)}", mend=mend)
     if fewer:
         mend = "see the device plugin's log, or mend spec.gpu.count of the pool"

@@ -10,7 +10,8 @@ from atoll.domain.objects import ObjectLike
 from atoll.domain.snapshot import ObservedDeployment, ObservedPod, Snapshot
 from atoll.reconcile.moments import format_moment, parse_moment
 from atoll.reconcile.observe import offering_of
-from atoll.reconcile.running import is_lost, node_is_gone
+from atoll.reconcile.running import is_lost, node_is_gone, seconds_waiting
+from atoll.reconcile.service import KUEUE_GATE, gate_text
 
 Told = tuple[bool, str, str]
 """Whether something is wrong, what was seen, and the mend."""
@@ -62,7 +63,21 @@ def _lost(wait: PodWait) -> Told:
     return False, f"its node {node.name} {sign}: the operator replaces it elsewhere", ""
 
 
+def _gated(wait: PodWait) -> Told:
+    """A pod that no scheduler may look at yet."""
+    if KUEUE_GATE not in wait.pod.gates:
+        mend = f"whoever put the gate on it has to lift it: {', '.join(wait.pod.gates)}"
+        return False, gate_text(wait.pod), mend
+    mend = (
+        f"kubectl -n {wait.pod.namespace} get workloads.kueue.x-k8s.io tells what each waits for; raise the quota of "
+        "the ClusterQueue, or take the label kueue.x-k8s.io/queue-name from the ModelDemand"
+    )
+    return False, gate_text(wait.pod), mend
+
+
 def _unscheduled(wait: PodWait) -> Told:
+    if wait.pod.gates:
+        return _gated(wait)
     offering = wait.deployment.offering
     mask = wait.snapshot.masks.get(offering)
     if mask is not None and wait.now < mask.until:
@@ -75,7 +90,7 @@ def _unscheduled(wait: PodWait) -> Told:
             return told
     condition = _condition(wait.raw, "PodScheduled")
     message = str(condition.get("message") or _last_event(wait.events, "FailedScheduling"))
-    waited = (wait.now - wait.pod.created).total_seconds()
+    waited = seconds_waiting(wait.pod, wait.snapshot, wait.now)
     if not message and waited >= _QUIET_SECONDS:
         name = str((wait.raw.get("spec") or {}).get("schedulerName") or "default-scheduler")
         says = f"no scheduler has looked at it; it asks for {name!r}"

@@ -37,6 +37,13 @@ class GpuShape(Schema, frozen=True, kw_only=True):
 
     kind: Annotated[Word, describe("GPU kind, such as H100-80GB.")]
     count: Annotated[Annotated[int, Meta(ge=1, le=64)], describe("GPUs per node.")]
+    device_class: Annotated[
+        Annotated[str, Meta(pattern=r"^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?)?$", max_length=253)],
+        describe(
+            "DeviceClass of which pods claim GPUs (Dynamic Resource Allocation, Kubernetes 1.34 or newer), such as "
+            "gpu.nvidia.com; empty: the extended resource nvidia.com/gpu."
+        ),
+    ] = ""
 
 
 class OfferingItem(Schema, frozen=True, kw_only=True):
@@ -46,6 +53,13 @@ class OfferingItem(Schema, frozen=True, kw_only=True):
     capacity_type: Annotated[CapacityType, describe("on-demand, spot or reserved.")]
     price: Annotated[Price | None, describe("US$ per node and hour; absent: of the feed, or the catalogue.")] = None
     max_nodes: Annotated[Annotated[int, Meta(ge=0, le=100_000)], describe("Most nodes that can be had at all.")]
+    node_selector: Annotated[
+        Annotated[dict[LabelKey, Label], Meta(max_length=4)],
+        describe(
+            "Labels that tell nodes of this capacity type, where the autoscaler is not Karpenter; absent: "
+            "karpenter.sh/capacity-type."
+        ),
+    ] = field(default_factory=dict)
 
 
 class FeedSettings(Schema, frozen=True, kw_only=True):

@@ -153,12 +153,13 @@ def _routed_condition(view: View, demand: Demand) -> Condition:
 
 def _starting(view: View, demand: Demand, wanted: int, ready: int) -> Condition:
     waiting = view.service.waiting[demand.key]
-    reason = Reason.REPLICAS_PENDING if waiting else Reason.REPLICAS_STARTING
+    gated = view.service.gated[demand.key]
+    reason = Reason.REPLICAS_PENDING if waiting else Reason.SCHEDULING_GATED if gated else Reason.REPLICAS_STARTING
     message = (
         f"{ready} of {wanted} replicas are Ready; waits {view.step.waiting.get(demand.key, 'for replicas to start')}"
     )
-    if waiting:
-        message += f" ({waiting})"
+    if waiting or gated:
+        message += f" ({waiting or gated})"
     return Condition(type="Ready", status=False, reason=reason, message=message)
 
 

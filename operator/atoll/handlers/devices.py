@@ -1,0 +1,83 @@
+"""Dynamic Resource Allocation as it was lately: slices, claims, and our own claim templates, in the cache.
+
+They are listed, not watched: a watch of kinds that the API server does not serve, as before Kubernetes 1.34, would end
+all others.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from atoll.cluster.client import Client
+from atoll.cluster.errors import ClusterError, NotFoundError
+from atoll.domain.objects import (
+    DEVICE_KINDS,
+    RESOURCE_CLAIM_TEMPLATE,
+    RESOURCE_SLICE,
+    Kind,
+)
+from atoll.handlers.cache import Cache
+from atoll.handlers.kopfthread import MANAGED_BY_US
+from atoll.handlers.metrics import Metrics
+from atoll.handlers.slim import slim
+
+logger = logging.getLogger(__name__)
+
+OFTEN_SECONDS = 5.0
+"""Where GPUs are published as devices: others' claims come and go like pods."""
+SELDOM_SECONDS = 30.0
+
+
+@dataclass(slots=True, kw_only=True)
+class Devices:
+    """Keeps the cache up to date.
+
+    Attributes:
+        client: to list with.
+        cache: to fill.
+        metrics: to count in.
+        wake: called with a kind of which something has changed.
+        served: the API server has these kinds, as far as is known.
+    """
+
+    client: Client
+    cache: Cache
+    metrics: Metrics
+    wake: Callable[[Kind], None] = lambda _: None
+    served: bool = True
+    _said: str = field(default="", init=False)
+
+    async def run(self) -> None:
+        """List until cancelled."""
+        while True:
+            try:
+                await self.look()
+            except Exception:
+                self.metrics.loop_errors.labels(loop="devices").inc()
+                logger.exception("listing devices failed, tries again")
+            view = self.cache.view()
+            is_used = any(view.get(kind.name) for kind in (RESOURCE_SLICE, RESOURCE_CLAIM_TEMPLATE))
+            pause = OFTEN_SECONDS if is_used else SELDOM_SECONDS
+            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311  # spreads load, no secret
+
+    async def look(self) -> None:
+        """List once; while the API server does not answer, what was seen last is kept."""
+        try:
+            for kind in DEVICE_KINDS:
+                labels = MANAGED_BY_US if kind == RESOURCE_CLAIM_TEMPLATE else ""
+                listing = await self.client.list(kind, labels=labels, each=slim)
+                if self.cache.replace(
+                    kind, listing.items, resource_version=listing.resource_version, now=time.monotonic()
+                ):
+                    self.wake(kind)
+        except NotFoundError:
+            self.served, self._said = False, ""
+        except ClusterError as error:
+            if str(error) != self._said:
+                self._said = str(error)
+                logger.warning("claimed GPUs are not seen: %s", error, extra={"reason": error.reason.value})
+        else:
+            self.served, self._said = True, ""
