@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 import pytest
+from e2e.rack import POOL, POOL_PATH, admit, demand_of, given_to, kueue_gate, others, rack, templates
 from e2e.world import MANIFESTS, POOLS, World, rows, serving
 
 from atoll.local.binaries import Binaries
@@ -73,6 +74,46 @@ def test_gpus_that_others_hold_are_not_counted_on(world: World) -> None:
         world.api.delete(f"{FOREIGN}/foreign", grace_seconds=0)
     world.settle("its GPUs are free again, and taken")
     assert len(gpus_by_node(world)) == 4
+
+
+def test_gpus_that_are_claimed_are_given_by_the_real_scheduler_and_not_counted_twice(world: World) -> None:
+    with rack(world) as (first, second), others(world, second, gpus=3):
+        world.apply(POOL)
+        world.apply(demand_of(world, "claimed"))
+        world.settle("the demand is served")
+        (pod,) = world.pods("claimed")
+        theirs, ours = given_to(world, "theirs"), given_to(world, pod["metadata"]["name"])
+        asked = pod["spec"]["containers"][0]["resources"]
+
+        assert pod["spec"]["nodeName"] in {first, second}
+        assert len(ours) == int(pod["metadata"]["annotations"][names.GPUS])
+        assert {node for node, _ in ours} == {pod["spec"]["nodeName"]}
+        assert not ours & theirs
+        assert GPU_RESOURCE not in asked["requests"]
+        live = world.api.get(POOL_PATH)
+        assert live is not None
+        free = {offering["obtainableNodes"] for offering in live["status"]["offerings"]}
+        assert free == {2}, "a whole node, and one with the GPU that is left"
+        world.calm()
+        assert world.quiet_window(renewals=2) == []
+        world.delete("ModelDemand", "claimed")
+        world.wait(lambda: not templates(world), "what pods claimed is forgotten", 30)
+
+
+def test_a_pod_that_kueue_holds_back_waits_for_quota_and_for_nothing_else(world: World) -> None:
+    with rack(world, nodes=1), kueue_gate(world):
+        world.apply(POOL)
+        world.apply(demand_of(world, "queued", queue="serving"))
+        said = world.await_reason("queued", "SchedulingGated")
+
+        assert "waits for quota in LocalQueue 'serving'" in said["message"]
+        (deployment,) = world.deployments("queued")
+        assert deployment["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "serving"
+        assert not any(world.ready(name).get("status") != "True" for name in ("phi-4", "gpt-oss-20b"))
+        admit(world, "queued")
+        world.settle("Kueue has admitted it, and it is served")
+        world.delete("ModelDemand", "queued")
+        world.wait(lambda: not world.pods("queued"), "its pods are gone", 30)
 
 
 def gpus_by_node(world: World) -> dict[str, int]:

@@ -28,6 +28,7 @@ from atoll.handlers.metrics import Metrics, ProbeServer
 from atoll.handlers.nodepools import NodePools
 from atoll.handlers.planner import Planner
 from atoll.handlers.quoting import Quoting
+from atoll.handlers.refusals import Refusals
 from atoll.handlers.watch import CACHED, Watch
 from atoll.handlers.writer import Writer
 from atoll.optimize.ask import TARGET, decide
@@ -62,6 +63,7 @@ async def operate(settings: Settings) -> None:
     feeds = client_for(Server(url=""))
     quoting = Quoting(cache=cache, fleet=settings.fleet, http=feeds, metrics=metrics)
     devices = Devices(client=client, cache=cache, metrics=metrics)
+    refusals = Refusals(client=client, cache=cache, metrics=metrics)
     loops = Loops(
         planner=Planner(decide=partial(decide, worker=solver), write=writer.write, metrics=metrics),
         executor=Executor(write=writer.write, router=settings.router, metrics=metrics),
@@ -73,6 +75,7 @@ async def operate(settings: Settings) -> None:
             readings=lambda: {**measuring.readings, **counting.readings},
             feeds=lambda: quoting.readings,
             claims_served=lambda: devices.served,
+            refused=lambda: refusals.seen,
             http=routers,
             client=client,
             node_pools=NodePools(client),
@@ -81,7 +84,7 @@ async def operate(settings: Settings) -> None:
         debounce_seconds=settings.debounce_seconds,
         tick_seconds=settings.tick_seconds,
     )
-    measuring.wake = counting.wake = quoting.wake = devices.wake = loops.wake
+    measuring.wake = counting.wake = quoting.wake = refusals.wake = devices.wake = loops.wake
     watch = Watch(client=client, cache=cache, wake=loops.wake, namespace=settings.namespace)
     probes = ProbeServer(
         metrics,
@@ -95,7 +98,9 @@ async def operate(settings: Settings) -> None:
         tasks.append(asyncio.create_task(watch.run(stop), name="watch"))
         tasks.append(asyncio.create_task(leader.run(), name="lease"))
         tasks.append(
-            asyncio.create_task(_lead(leader, cache, loops, (measuring, counting, quoting), devices), name="loops")
+            asyncio.create_task(
+                _lead(leader, cache, loops, (measuring, counting, quoting, refusals), devices), name="loops"
+            )
         )
         stopping = asyncio.create_task(stop.wait(), name="stop")
         done, _ = await asyncio.wait((*tasks, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -121,7 +126,7 @@ async def _lead(
     leader: Leader,
     cache: Cache,
     loops: Loops,
-    listening: Sequence[Measuring | Counting | Quoting],
+    listening: Sequence[Measuring | Counting | Quoting | Refusals],
     devices: Devices,
 ) -> None:
     """Decide and act only as the leader, and only once everything was seen."""

@@ -56,6 +56,17 @@ def test_a_pod_that_waits_longer_than_a_node_takes_is_a_strike(age: float, struc
     assert bool(masks(pending(age))) is struck
 
 
+@pytest.mark.parametrize(("age", "struck"), [(60.0, False), (61.0, True)])
+def test_where_an_autoscaler_says_that_it_makes_no_node_none_is_waited_for(age: float, *, struck: bool) -> None:
+    (pod,) = pending(age)
+    snapshot = seen(FLEET, demand_object(), pool_object(), stored(INTENT), pod)
+    refused = {pod["metadata"]["uid"]: "cluster-autoscaler: max node group size reached"}
+    found = next_masks(replace(snapshot, refused=refused), NOW)
+    assert [mask.reason for mask in found.values()] == (
+        ["a pod was Pending for 61 s and cluster-autoscaler: max node group size reached"] if struck else []
+    )
+
+
 KUEUE = "kueue.x-k8s.io/admission"
 
 

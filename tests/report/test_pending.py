@@ -208,6 +208,20 @@ TAINTED = {
             id="its node comes",
         ),
         pytest.param(
+            [pod(status=UNSCHEDULED)],
+            {"said": [event("TriggeredScaleUp", "0->1", 50.0), event("NotTriggerScaleUp", "max size reached")]},
+            "the cluster autoscaler makes no node for it: max size reached",
+            "offerings[].nodeSelector",
+            id="the cluster autoscaler refuses",
+        ),
+        pytest.param(
+            [pod(status=UNSCHEDULED)],
+            {"said": [event("NotTriggerScaleUp", "max size reached", 50.0), event("TriggeredScaleUp", "group 0->1")]},
+            "the cluster autoscaler makes a node for it: group 0->1",
+            "",
+            id="the cluster autoscaler makes a node",
+        ),
+        pytest.param(
             [pods_of(DEPLOYMENT, "", ready=False, gates=("kueue.x-k8s.io/admission",))[0]],
             {},
             "waits for quota in LocalQueue",
@@ -248,6 +262,8 @@ TAINTED = {
 def test_what_a_pod_waits_for(pods: list[Raw], evidence: dict[str, Any], says: str, mend: str) -> None:
     volume = evidence.get("volume")
     events = {pods[0]["metadata"]["uid"]: [event("FailedMount", "older", 50.0), volume]} if volume else {}
+    if "said" in evidence:
+        events = {pods[0]["metadata"]["uid"]: evidence["said"]}
     nodes = [node_object("s0")] if pods[0]["spec"].get("nodeName") else []
 
     name, said, todo = cause(*BEFORE_POD, *nodes, pods, events=events, claims=evidence.get("claims", ()))

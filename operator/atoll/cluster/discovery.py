@@ -115,7 +115,8 @@ def needed_permissions(namespace: str, lease_name: str, router_name: str = ROUTE
         *(Permission(verb=verb, kind=HTTP_ROUTE) for verb in ("list", "create", "patch")),
         Permission(verb="update", kind=DEPLOYMENT, subresource="scale"),
         *(Permission(verb=verb, kind=POD) for verb in ("patch", "delete")),
-        Permission(verb="create", kind=EVENT),
+        # What autoscalers say of pods that they make no node for.
+        *(Permission(verb=verb, kind=EVENT) for verb in ("list", "create")),
         Permission(verb="create", kind=LEASE, namespace=namespace),
         *(Permission(verb=verb, kind=LEASE, namespace=namespace, name=lease_name) for verb in ("get", "patch")),
         *(Permission(verb=verb, kind=LEASE, name=lease_name) for verb in ("list", "watch")),

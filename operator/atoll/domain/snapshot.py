@@ -162,6 +162,7 @@ class Snapshot:
         unheard: names of nodes that pods are bound to, of which nothing was heard yet: they count as there for a while.
         pods: all pods that hold GPUs or are ours.
         released: when the scheduling gates of pods were lifted, as far as that was seen, by uid.
+        refused: what an autoscaler said of pods of ours for which it makes no node, by uid.
         deployments: our engine Deployments.
         plans: all FleetPlans of the fleet, oldest first.
         profiles: measured step times, by name.
@@ -182,6 +183,7 @@ class Snapshot:
     unheard: frozenset[str] = frozenset()
     pods: tuple[ObservedPod, ...] = ()
     released: Mapping[str, datetime] = field(default_factory=dict)
+    refused: Mapping[str, str] = field(default_factory=dict)
     deployments: tuple[ObservedDeployment, ...] = ()
     plans: tuple[Plan, ...] = ()
     profiles: tuple[PerformanceProfile, ...] = ()

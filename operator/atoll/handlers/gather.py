@@ -40,6 +40,7 @@ class Gatherer:
         readings: what was heard of measured demands.
         feeds: what was heard of price feeds, by URL.
         claims_served: whether the API server has ResourceClaims.
+        refused: what autoscalers said of pods of ours, by uid.
         http: to ask routers with.
         client: to list HTTPRoutes with.
         node_pools: Karpenter's, of which pools are discovered; None where nobody asks.
@@ -52,6 +53,7 @@ class Gatherer:
     readings: Callable[[], Mapping[DemandKey, Reading]] = dict
     feeds: Callable[[], Mapping[str, FeedReading]] = dict
     claims_served: Callable[[], bool] = lambda: True
+    refused: Callable[[], Mapping[str, str]] = dict
     http: httpx.AsyncClient
     client: Client
     node_pools: NodePools | None = None
@@ -72,7 +74,13 @@ class Gatherer:
             claims_served=self.claims_served(),
         )
         policy = replace(seen.fleet, scheduler=self.scheduler)
-        seen = replace(seen, fleet=policy, unheard=self._unheard.of(seen, now), released=self._released.of(seen, now))
+        seen = replace(
+            seen,
+            fleet=policy,
+            unheard=self._unheard.of(seen, now),
+            released=self._released.of(seen, now),
+            refused=self.refused(),
+        )
         return replace(seen, masks=next_masks(seen, now))
 
     async def with_routers(self, snapshot: Snapshot) -> Snapshot:

@@ -39,38 +39,35 @@ def next_masks(snapshot: Snapshot, now: datetime) -> dict[OfferingKey, Mask]:
     """The masks that should hold now: those that still count, new strikes, and none where pods found nodes.
 
     An offering gets a strike when one of our pods has been Pending there for longer than the pool's start-up time and
-    the fleet's pending time-out together. While a mask counts it gets no further strike.
+    the fleet's pending time-out together, or than the time-out alone where an autoscaler says that it makes no node.
+    While a mask counts it gets no further strike.
     """
     pods = pods_by_deployment(snapshot)
-    waiting: dict[OfferingKey, float] = {}
+    struck: dict[OfferingKey, tuple[float, str]] = {}
     placed: set[OfferingKey] = set()
     for deployment in snapshot.deployments:
         for pod in pods.get((deployment.namespace, deployment.name), ()):
-            waited = seconds_waiting(pod, snapshot, now)
-            if not pod.node:
-                waiting[deployment.offering] = max(waited, waiting.get(deployment.offering, 0.0))
-            elif waited < _patience(snapshot, deployment):
-                placed.add(deployment.offering)
+            waited, key = seconds_waiting(pod, snapshot, now), deployment.offering
+            if pod.node:
+                if waited < _patience(snapshot, deployment):
+                    placed.add(key)
+                continue
+            said = snapshot.refused.get(pod.uid, "")
+            if waited > (snapshot.fleet.pending_timeout_seconds if said else _patience(snapshot, deployment)):
+                struck[key] = max(struck.get(key, (0.0, "")), (waited, said))
     masks = {
         key: mask
         for key, mask in snapshot.masks.items()
         if now < mask.until or (key not in placed and now < mask.until + LONGEST_WAIT)
     }
-    for deployment in snapshot.deployments:
-        key = deployment.offering
-        if waiting.get(key, 0.0) <= _patience(snapshot, deployment):
-            continue
+    for key, (waited, said) in struck.items():
         old = masks.get(key)
         if old is not None and now < old.until:
             continue
         strikes = old.strikes + 1 if old is not None else 1
         wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (strikes - 1))
-        masks[key] = Mask(
-            offering=key,
-            until=now + wait,
-            strikes=strikes,
-            reason=f"a pod was Pending for {waiting[key]:.0f} s and no node came",
-        )
+        reason = f"a pod was Pending for {waited:.0f} s and {said or 'no node came'}"
+        masks[key] = Mask(offering=key, until=now + wait, strikes=strikes, reason=reason)
     return masks
 
 

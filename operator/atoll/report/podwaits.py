@@ -51,7 +51,7 @@ def pod_wait(wait: PodWait) -> Told:
     if is_lost(wait.pod, wait.snapshot):
         return _lost(wait)
     if not wait.pod.node:
-        return _unscheduled(wait)
+        return _gated(wait) if wait.pod.gates else _unscheduled(wait)
     return _container(wait) or _starting(wait)
 
 
@@ -76,8 +76,6 @@ def _gated(wait: PodWait) -> Told:
 
 
 def _unscheduled(wait: PodWait) -> Told:
-    if wait.pod.gates:
-        return _gated(wait)
     offering = wait.deployment.offering
     mask = wait.snapshot.masks.get(offering)
     if mask is not None and wait.now < mask.until:
@@ -88,6 +86,9 @@ def _unscheduled(wait: PodWait) -> Told:
         told = _claim(wait, claim)
         if told is not None:
             return told
+    autoscaler = _autoscaler(wait)
+    if autoscaler is not None:
+        return autoscaler
     condition = _condition(wait.raw, "PodScheduled")
     message = str(condition.get("message") or _last_event(wait.events, "FailedScheduling"))
     waited = seconds_waiting(wait.pod, wait.snapshot, wait.now)
@@ -127,6 +128,21 @@ def _claim(wait: PodWait, claim: ObjectLike) -> Told | None:
         )
     stage = "launched, waits to register" if launched.get("status") == "True" else "waits to be launched"
     return False, f"{name} {stage}", ""
+
+
+def _autoscaler(wait: PodWait) -> Told | None:
+    """What the cluster autoscaler said last of a pod; None where it said nothing."""
+    refused, grows = (_last(wait.events, reason) for reason in ("NotTriggerScaleUp", "TriggeredScaleUp"))
+    if refused is not None and (grows is None or _moment(grows) < _moment(refused)):
+        says = f"the cluster autoscaler makes no node for it: {str(refused.get('message'))[:_LONGEST]}"
+        mend = (
+            "let a node group have the labels that the pod selects, and room to grow (kubectl get pod -o yaml shows "
+            "nodeSelector); offerings[].nodeSelector of the GPUNodePool says which label tells the capacity type"
+        )
+        return True, says, mend
+    if grows is not None:
+        return False, f"the cluster autoscaler makes a node for it: {str(grows.get('message'))[:_LONGEST]}", ""
+    return None
 
 
 def _required(claim: ObjectLike) -> dict[str, str]:
@@ -197,9 +213,13 @@ def _starting(wait: PodWait) -> Told:
 
 def _last_event(events: Sequence[ObjectLike], reason: str) -> str:
     """The message of the newest event of a reason; empty for none."""
-    found = [item for item in events if item.get("reason") == reason]
-    newest = max(found, key=_moment, default=None)
+    newest = _last(events, reason)
     return str(newest.get("message") or "") if newest is not None else ""
+
+
+def _last(events: Sequence[ObjectLike], reason: str) -> ObjectLike | None:
+    """The newest event of a reason."""
+    return max((item for item in events if item.get("reason") == reason), key=_moment, default=None)
 
 
 def _moment(event: ObjectLike) -> str:
