@@ -1,5 +1,6 @@
 """What engines add to their kernels' time, fitted to the served loads of the engines that Atoll renders."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -15,6 +16,12 @@ Mask = NDArray[np.bool_]
 DECODE = np.arange(95, 131) / 100.0
 PROMPT = np.arange(9, 17) / 10.0
 BLOCKS = np.arange(10, 17) / 10.0
+SEQUENCE = np.arange(0, 44, 4) * 1e-6
+ROUNDS = 4
+
+
+NOTHING = EngineShare(decode=1.0, prompt=1.0, blocks=1.0, sequence=0.0)
+"""Kernels alone."""
 
 
 def share_errors(known: Evidence, share: EngineShare, slower: Array | float = 1.0) -> tuple[Array, Array]:
@@ -27,7 +34,8 @@ def share_errors(known: Evidence, share: EngineShare, slower: Array | float = 1.
     """
     blocks = np.where(_blocks(known), share.blocks, 1.0) * slower
     none = np.zeros(len(known.served))
-    tpot, rate = known.predicted.tpot_and_rate(share.decode * blocks, share.prompt * blocks, none)
+    sequence = np.where(_sglang(known), share.sequence, 0.0) * slower
+    tpot, rate = known.predicted.tpot_and_rate(share.decode * blocks, share.prompt * blocks, none, sequence)
     return (
         np.log(tpot / np.array([row.tpot_seconds for row in known.served])),
         np.log(rate / np.array([row.rate for row in known.served])),
@@ -35,22 +43,27 @@ def share_errors(known: Evidence, share: EngineShare, slower: Array | float = 1.
 
 
 def fit_share(known: Evidence, use: Mask) -> EngineShare:
-    """The least sum of absolute logarithms of TPOT and rate, over a grid.
+    """The least sum of absolute logarithms of TPOT and rate, over grids of the four in turn.
 
     Args:
         known: measurements beside what kernels take.
         use: served rows to fit to; of them those of engines that are rendered count.
     """
     use = use & np.array([row.rendered for row in known.served])
-    found, least = EngineShare(decode=1.0, prompt=1.0, blocks=1.0), np.inf
+    found = NOTHING
     if not use.any():
         return found
-    for decode, prompt, blocks in product(DECODE, PROMPT, BLOCKS):
-        share = EngineShare(decode=float(decode), prompt=float(prompt), blocks=float(blocks))
+
+    def loss(share: EngineShare) -> float:
         tpot, rate = share_errors(known, share)
-        loss = float(np.abs(tpot[use]).sum() + np.abs(rate[use]).sum())
-        if loss < least:
-            found, least = share, loss
+        return float(np.abs(tpot[use]).sum() + np.abs(rate[use]).sum())
+
+    for _ in range(ROUNDS):
+        # Decode and prompt pull against each other, so they are tried together.
+        pairs = [replace(found, decode=float(a), prompt=float(b)) for a, b in product(DECODE, PROMPT)]
+        found = min(pairs, key=loss)
+        found = min((replace(found, blocks=float(each)) for each in BLOCKS), key=loss)
+        found = min((replace(found, sequence=float(each)) for each in SEQUENCE), key=loss)
     return found
 
 
@@ -61,3 +74,7 @@ def _blocks(known: Evidence) -> Mask:
             for row in known.served
         ]
     )
+
+
+def _sglang(known: Evidence) -> Mask:
+    return np.array([row.engine == EngineName.SGLANG.value for row in known.served])

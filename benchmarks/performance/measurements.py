@@ -30,6 +30,8 @@ class Served:
         gpu_kind: name of the GPU kind.
         tp: tensor-parallel width.
         quantisation: how weights were held.
+        version: of the engine; empty where it is not told.
+        kv_bytes: of one value of KV.
         users: requests in flight at any time; of a batch, requests that started together.
         input_tokens: mean prompt.
         output_tokens: mean answer.
@@ -44,6 +46,8 @@ class Served:
     gpu_kind: str
     tp: int
     quantisation: Quantisation
+    version: str
+    kv_bytes: float
     users: float
     input_tokens: float
     output_tokens: float
@@ -100,6 +104,8 @@ def served() -> tuple[Served, ...]:
             gpu_kind=row["gpu_kind"],
             tp=int(row["tp"]),
             quantisation=Quantisation(row["quantisation"]),
+            version=row["version"],
+            kv_bytes=float(row["kv_bytes"]),
             users=float(row["users"]),
             input_tokens=float(row["input_tokens"]),
             output_tokens=float(row["output_tokens"]),

@@ -16,6 +16,7 @@ from atoll.domain.architecture import Quantisation
 from atoll.domain.strategy import EngineName
 from atoll.optimize.templates.hops import STEP_SECONDS
 from atoll.performance.estimate import Performance
+from atoll.performance.memory import BF16_BYTES
 from atoll.performance.steps import StepCosts
 from benchmarks.performance.measurements import Layer, Served, architecture
 
@@ -47,13 +48,23 @@ class Predicted:
     together: NDArray[np.bool_]
     error: Array
 
-    def tpot_and_rate(self, decode: Array, prompt: Array, overhead: Array) -> tuple[Array, Array]:
-        """TPOT, seconds, and requests/s, with factors of decode and prompt and seconds more for each layer and step."""
+    def tpot_and_rate(
+        self, decode: Array, prompt: Array, overhead: Array, sequence: Array | float = 0.0
+    ) -> tuple[Array, Array]:
+        """TPOT, seconds, and requests/s.
+
+        Args:
+            decode: factor of decode steps.
+            prompt: factor of what prompts add.
+            overhead: seconds more for each layer of each step.
+            sequence: seconds more for each sequence of each step.
+        """
         step = np.maximum(decode * self.decode + overhead * self.layers, STEP_SECONDS)
         added = prompt * self.prompt + overhead * self.layers
-        half = (self.users + 1.0 + self.steps * step / added) / 2.0
-        share = half - np.sqrt(half**2 - self.users)
-        tpot = np.where(self.together, step, step / (1.0 - share))
+        each = 1.0 + self.steps * sequence / added
+        half = (self.users * each + 1.0 + self.steps * step / added) / 2.0
+        share = (half - np.sqrt(half**2 - each * self.users)) / each
+        tpot = np.where(self.together, step, (step + sequence * (self.users - share)) / (1.0 - share))
         together = self.users / (self.users * added + self.steps * step)
         return tpot, np.where(self.together, together, share / added)
 
@@ -88,7 +99,9 @@ def _layer(row: Layer, performance: Performance) -> float:
 def _parts(row: Served, performance: Performance) -> tuple[float, float]:
     served = architecture(row.model)
     costs = _served_costs(row, performance)
-    context, tokens, batch = row.input_tokens + row.output_tokens / 2.0, np.array([row.input_tokens]), row.users
+    tokens, batch = np.array([row.input_tokens]), row.users
+    # KV of one byte is read as fast as that of half as many tokens: what is rated keeps two.
+    context = (row.input_tokens + row.output_tokens / 2.0) * row.kv_bytes / BF16_BYTES
     decode = prompt = 0.0
     for _ in range(ROUNDS):
         at = np.array([batch])

@@ -157,3 +157,28 @@ def test_whole_experts_wait_for_the_gpu_with_the_most(tp: int, tokens: int) -> N
     assert expert_parallel(a, tp, Quantisation.FP8)
     assert whole >= cut
     assert min(read, visits) * 0.8 <= whole / cut <= max(read, visits) * 1.2
+
+
+def test_latent_attention_multiplies_the_rotary_part_and_the_whole_head() -> None:
+    """Scores over 128 + 64, values over 128 for each head: 2.86 times what hidden / heads = 56 would be."""
+    deepseek = architecture("deepseek-ai/DeepSeek-V3")
+    grouped = replace(deepseek, kv_lora_rank=0)
+    kind, tokens = gpu_kind("H200-141GB"), np.array([16384.0])
+    latent = roofline(deepseek, kind, 8, Quantisation.FP8).prefill_layer(tokens)[0]
+    plain = roofline(grouped, kind, 8, Quantisation.FP8).prefill_layer(tokens)[0]
+    flops = 2.0 * deepseek.heads * ((128 + 64 + 128) - 2 * 56) * tokens[0] ** 2 / 2 / 8
+    reached = kind.tflops_bf16 * 1e12 * FITTED[kind.name].attention
+    assert latent - plain == pytest.approx(flops / reached)
+
+
+def test_steps_of_fp8_weights_read_kv_of_two_bytes() -> None:
+    """Their tables hold KV of one byte; engines keep two unless told otherwise."""
+    served, kind = architecture("meta-llama/Llama-3.1-70B-Instruct"), gpu_kind("H100-80GB")
+    growth = {}
+    for quantisation in (Quantisation.BF16, Quantisation.FP8):
+        costs = KernelPerformance().costs(served, kind, 4, quantisation)
+        assert costs.source is PerformanceSource.SILICON_TABLE
+        growth[quantisation] = (
+            costs.decode_layer(np.array([256.0]), 4096.0) - costs.decode_layer(np.array([256.0]), 1024.0)
+        )[0]
+    assert growth[Quantisation.FP8] == pytest.approx(growth[Quantisation.BF16], rel=0.15)

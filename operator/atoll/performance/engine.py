@@ -1,7 +1,7 @@
 """What an engine adds to the time of its kernels: scheduling, sampling, gaps between launches.
 
-Tables and rooflines know kernels alone. The factors are fitted by least absolute logarithms to 607 served loads of vLLM
-and SGLang on H100, H200 and B200 (March and April 2026, benchmarks/data/performance). ``python -m
+Tables and rooflines know kernels alone. The factors are fitted by least absolute logarithms to served loads of vLLM and
+SGLang on H100, H200 and B200 (October 2025 to April 2026, benchmarks/data/performance). ``python -m
 benchmarks.performance`` fits them again without each LLM and without each GPU kind, and judges by what was left out.
 """
 
@@ -19,20 +19,24 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineShare:
-    """Factors of the kernels' time.
+    """Factors of the kernels' time, and seconds besides.
 
     Attributes:
         decode: of a decode step.
         prompt: of what a prompt adds to the steps that it joins.
         blocks: of both besides, where vLLM runs experts published in fp8 with a scale for each block.
+        sequence: seconds of a step for each sequence in it, where SGLang runs. Its scheduler goes through the requests
+            of a step one by one in Python (``process_batch_result_decode`` and ``stream_output`` of its
+            scheduler_output_processor_mixin.py). vLLM schedules the next step meanwhile: it was fitted as 0.
     """
 
     decode: float
     prompt: float
     blocks: float
+    sequence: float
 
 
-ENGINE_SHARE = EngineShare(decode=1.07, prompt=1.2, blocks=1.2)
+ENGINE_SHARE = EngineShare(decode=1.07, prompt=1.2, blocks=1.2, sequence=20e-6)
 """Of both engines. Without one LLM decode is fitted as 1.07 to 1.1, blocks as 1.1 (without Qwen3-235B) to 1.4 (without
 MiniMax-M2.5): of the two only vLLM was measured. SGLang shows no such surplus on DeepSeek and Qwen3-235B."""
 
@@ -51,11 +55,13 @@ class EngineCosts:
         kernels: of one stage.
         decode: factor of decode steps and of the head.
         prompt: factor of what prompts add.
+        sequence: seconds for each sequence of a step, spent once a step: where the head is.
     """
 
     kernels: StepCosts
     decode: float
     prompt: float
+    sequence: float
 
     @property
     def source(self) -> PerformanceSource:
@@ -80,8 +86,8 @@ class EngineCosts:
         return self.prompt * self.kernels.saved_layer(batch, tokens)
 
     def head(self, batch: Array) -> Array:
-        """The kernels' time with the engine's share."""
-        return self.decode * self.kernels.head(batch)
+        """The kernels' time with the engine's share, and its time for each sequence."""
+        return self.decode * self.kernels.head(batch) + self.sequence * batch
 
 
 def with_engine(
@@ -90,4 +96,5 @@ def with_engine(
     """An engine's steps from its kernels' times."""
     share = ENGINE_SHARE
     blocks = share.blocks if runs_blocks(architecture, quantisation, engine) else 1.0
-    return EngineCosts(kernels=kernels, decode=share.decode * blocks, prompt=share.prompt * blocks)
+    sequence = share.sequence if engine is EngineName.SGLANG else 0.0
+    return EngineCosts(kernels=kernels, decode=share.decode * blocks, prompt=share.prompt * blocks, sequence=sequence)

@@ -22,6 +22,8 @@ SAMPLED_SEQUENCES = 256
 BF16_BYTES = 2.0
 MLA_ROPE_DIM = 64
 """Rotary part kept beside the latent KV of multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1)."""
+MLA_HEAD_DIM = 128
+"""Width of a head of multi-head latent attention without its rotary part (the same paper; Kimi K2 keeps it)."""
 BYTES_PER_WEIGHT = {
     Quantisation.BF16: 2.0,
     Quantisation.FP8: 1.0,
@@ -115,6 +117,16 @@ def kv_bytes_per_token(architecture: Architecture, tp: int) -> float:
 def kv_bytes(architecture: Architecture, tp: int, tokens: float) -> float:
     """Bytes per GPU of one average layer's KV of a sequence of ``tokens``; windowed layers keep their window."""
     return kv_bytes_per_token(architecture, tp) * attended_tokens(architecture, tokens)
+
+
+def attention_width(architecture: Architecture) -> float:
+    """Mean width, over the scores and the values, of one head's products in attention over a prompt.
+
+    With latent attention scores are taken over the head and its rotary part, values over the head alone.
+    """
+    if architecture.kv_lora_rank:
+        return MLA_HEAD_DIM + MLA_ROPE_DIM / 2.0
+    return architecture.head_dim
 
 
 def attended_tokens(architecture: Architecture, tokens: float) -> float:

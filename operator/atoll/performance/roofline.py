@@ -16,6 +16,7 @@ from atoll.domain.gpu import GpuKind, Interconnect
 from atoll.domain.strategy import PerformanceSource
 from atoll.performance.memory import (
     BF16_BYTES,
+    attention_width,
     kv_bytes,
     layer_weights,
     vocabulary_bytes,
@@ -177,7 +178,7 @@ class RooflineCosts:
         # Two products of n x n/2 x heads x head_dim multiply-adds; a windowed layer attends to its window only.
         full = a.full_attention_layers / a.layers if a.sliding_window else 1.0
         attended = full * tokens / 2 + (1.0 - full) * np.minimum(tokens / 2, a.sliding_window)
-        flops = 4.0 * a.heads * a.head_dim * tokens * attended / self.tp
+        flops = 4.0 * a.heads * attention_width(a) * tokens * attended / self.tp
         attention = flops / (self._bf16_flops * self.efficiency.attention)
         seconds: Array = self._linear(tokens) + attention + self._reduces(tokens) + self.efficiency.layer_seconds
         return seconds

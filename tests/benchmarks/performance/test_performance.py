@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from benchmarks.performance.calibration import AS_SHIPPED, Calibration, Evidence, calibrate
+from benchmarks.performance.doubtful import busy_at_peak, contradictory, trusted
 from benchmarks.performance.engineshare import fit_share, share_errors
 from benchmarks.performance.measurements import LARGEST_WAIT, architecture, layers, served
 from benchmarks.performance.prediction import layer_seconds, predict
@@ -16,7 +17,8 @@ from atoll.performance.estimate import KernelPerformance, ShippedPerformance
 
 KERNELS = KernelPerformance()
 ESTIMATES = ShippedPerformance()
-SOME = [row for row in served() if row.engine == "vllm" and row.users in (4.0, 64.0)][::6]
+TRUSTED = trusted(served())
+SOME = [row for row in TRUSTED if row.rendered and row.users in (4.0, 64.0)][::6]
 SINGLE = [row for row in layers() if row.gpu_kind in ("L4-24GB", "A100-40GB")][::25]
 
 
@@ -51,8 +53,57 @@ def test_a_closed_loop_serves_what_its_users_ask(users: float) -> None:
     assert rate * (prompt + steps * decode / decoding) == pytest.approx(1.0)
 
 
+def test_a_closed_loop_waits_for_what_the_engine_does_for_each_sequence() -> None:
+    rows = [replace(SOME[0], users=64.0)]
+    found, each = predict(rows, ESTIMATES), 50e-6
+    tpot, rate = (one[0] for one in found.tpot_and_rate(*np.array([[1.0], [1.0], [0.0]]), each))
+    decode, prompt, steps = found.decode[0], found.prompt[0], found.steps[0]
+
+    decoding = 64.0 - rate * prompt
+    assert rate * (prompt + steps * tpot) == pytest.approx(64.0)
+    assert rate * (prompt + steps * (decode + each * decoding) / decoding) == pytest.approx(1.0)
+
+
+def test_a_series_that_beats_the_data_sheet_is_not_trusted() -> None:
+    series = [row for row in served() if row.engine == "vllm" and row.model == "meta-llama/Llama-3.1-8B-Instruct"]
+    assert max(busy_at_peak(row) for row in series) > 1.3
+    assert not set(series) & set(TRUSTED)
+    assert max(busy_at_peak(row) for row in TRUSTED) < 0.85
+
+
+def test_one_row_beyond_the_sheet_condemns_its_series_and_no_other() -> None:
+    rows = [row for row in TRUSTED if row.model == "openai/gpt-oss-120b" and row.version == "0.18.0"]
+    fast = replace(rows[0], rate=1e3 * rows[0].rate, ttft_seconds=rows[0].ttft_seconds / 1e3)
+    fast = replace(fast, tpot_seconds=rows[0].tpot_seconds / 1e3)
+    left = trusted([fast, *rows[1:]])
+    assert {row.gpu_kind for row in left} == {row.gpu_kind for row in rows} - {fast.gpu_kind}
+
+
+def test_a_row_slower_than_more_users_was_disturbed() -> None:
+    row = SOME[0]
+    steady = [
+        replace(row, users=row.users * 1.25, rate=row.rate * 1.25),
+        replace(row, users=row.users * 1.5, rate=row.rate * 1.5),
+    ]
+    slow = replace(row, tpot_seconds=row.tpot_seconds * 1.2, rate=row.users / (row.users / row.rate * 1.2))
+    assert trusted([row, *steady]) == (row, *steady)
+    assert trusted([slow, *steady]) == tuple(steady)
+
+
+def test_answers_that_ended_early_contradict_their_length() -> None:
+    """Batches of Splitwise for 1024 and more tokens took the time of some 300."""
+    ended = [row for row in served() if row.source == "splitwise" and contradictory(row)]
+    assert len(ended) > 30
+    assert not set(ended) & set(TRUSTED)
+
+
+def test_no_load_is_told_twice() -> None:
+    told = [(row.gpu_kind, row.tp, row.users, row.input_tokens, row.tpot_seconds, row.ttft_seconds) for row in TRUSTED]
+    assert len(set(told)) == len(told)
+
+
 def test_a_batch_that_starts_together_has_no_prompts_between_its_tokens() -> None:
-    (row,) = [row for row in served() if row.together and row.gpu_kind == "H100-80GB" and row.users == 8.0][:1]
+    (row,) = [row for row in TRUSTED if row.together and row.gpu_kind == "H100-80GB" and row.users == 8.0][:1]
     found = predict([row], ESTIMATES)
     tpot, rate = (each[0] for each in found.tpot_and_rate(*np.array([[1.0], [1.0], [0.0]])))
 
@@ -114,7 +165,7 @@ def test_the_table_has_a_row_for_each_kind_and_one_for_all() -> None:
         tpot=np.zeros(len(SOME)),
         rate=np.full(len(SOME), math.log(1.5)),
         layer=np.zeros(len(SINGLE)),
-        promised=np.where(np.arange(len(SOME)) % 2, 0.1, -0.1),
+        promised={0.8: np.where(np.arange(len(SOME)) % 2, 0.1, -0.1)},
     )
     rows = table(evidence, {"shipped": zeros})
 
@@ -129,7 +180,7 @@ def test_the_table_has_a_row_for_each_kind_and_one_for_all() -> None:
 
 
 def test_a_share_of_engines_is_found_again() -> None:
-    evidence, true = known(), EngineShare(decode=1.2, prompt=1.5, blocks=1.3)
+    evidence, true = known(), EngineShare(decode=1.2, prompt=1.5, blocks=1.3, sequence=24e-6)
     tpot, rate = share_errors(evidence, true)
     told = replace(
         evidence,
@@ -138,7 +189,9 @@ def test_a_share_of_engines_is_found_again() -> None:
             for row, one, other in zip(SOME, tpot, rate, strict=True)
         ],
     )
-    assert fit_share(told, np.ones(len(SOME), dtype=bool)) == true
+    found = fit_share(told, np.ones(len(SOME), dtype=bool))
+    assert (found.decode, found.prompt, found.blocks) == (true.decode, true.prompt, true.blocks)
+    assert found.sequence == pytest.approx(true.sequence)
 
 
 def test_a_calibration_is_never_judged_by_what_it_was_fitted_to() -> None:

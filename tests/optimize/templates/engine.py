@@ -25,7 +25,8 @@ Array = NDArray[np.float64]
 class Device:
     """Step costs of one stage, seconds per layer, of a served model whose weights are read once a step.
 
-    ``experts`` share the weights evenly; each token visits ``visited`` of them, and only visited ones are read.
+    ``experts`` share the weights evenly; each token visits ``visited`` of them, and only visited ones are read. The
+    engine takes ``sequence`` seconds of a step for each sequence in it.
     """
 
     read: float
@@ -35,6 +36,7 @@ class Device:
     layer: float = 20e-6
     head_read: float = 1e-3
     head_token: float = 2e-6
+    sequence: float = 0.0
     experts: int = 1
     visited: int = 1
     source: PerformanceSource = PerformanceSource.ROOFLINE
@@ -54,7 +56,7 @@ class Device:
         return self.linear(batch) + self.linear(tokens) - self.linear(batch + tokens) + self.layer
 
     def head(self, batch: Array) -> Array:
-        return np.maximum(self.head_read, self.head_token * batch)
+        return np.maximum(self.head_read, self.head_token * batch) + self.sequence * batch
 
     def step(self, decoding: int, context: float, pieces: Sequence[tuple[float, float]]) -> float:
         """Seconds per layer: ``context`` tokens of all decoding sequences, pieces (new, before) of prompts."""
@@ -64,7 +66,7 @@ class Device:
         return max(self.read * met, self.token * tokens) + attention + self.kv * context + self.layer
 
     def head_step(self, sampled: int) -> float:
-        return max(self.head_read, self.head_token * sampled)
+        return max(self.head_read, self.head_token * sampled) + self.sequence * sampled
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,7 @@ Each case names what the model says there over what the simulation shows: TTFT a
 mean TPOT and mean sequences in flight. The bounds are those of a first-order model, and one-sided errors show in them.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -17,6 +17,7 @@ from optimize.templates.modelled import HOP_PER_TOKEN, modelled
 DENSE = Device(read=0.30e-3, token=1.0e-6, attention=6e-11, kv=1.0e-8)
 SLOW = Device(read=0.60e-3, token=4.0e-6, attention=2e-10, kv=2.0e-8)
 EXPERTS = Device(read=0.80e-3, token=0.3e-6, attention=6e-11, kv=0.5e-8, experts=128, visited=4)
+ONE_BY_ONE = replace(DENSE, sequence=100e-6)
 LAYERS = 64
 
 
@@ -61,6 +62,7 @@ CASES = {
     "nearly all of chat": Case(pipeline(DENSE), CHAT, 3.0, 0.08, 99.0),
     "chat on a slow device": Case(pipeline(SLOW), CHAT, 4.0, 0.15),
     "chat on experts": Case(pipeline(EXPERTS), CHAT, 1.0, 0.09),
+    "chat on an engine that takes sequences one by one": Case(pipeline(ONE_BY_ONE), CHAT, 1.0, 0.06),
     "chat over two stages": Case(pipeline(DENSE, 2), CHAT, 1.0, 0.06),
     "chat over four stages": Case(pipeline(DENSE, 4), CHAT, 1.0, 0.08),
     "chat on experts over two stages": Case(pipeline(EXPERTS, 2), CHAT, 1.0, 0.12),
