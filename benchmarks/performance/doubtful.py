@@ -6,6 +6,7 @@ for launches, latencies or the engine. Such a series did not compute its prompts
 repeats in their prefix cache. Disturbed: tokens came slower than to more users with the same lengths.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -51,7 +52,10 @@ def trusted(rows: Sequence[Served]) -> tuple[Served, ...]:
     """
     clear = [row for row in rows if not contradictory(row)]
     broken = {_series(row) for row in clear if busy_at_peak(row) > 1.0}
-    return tuple(row for row in clear if _series(row) not in broken and not _disturbed(row, clear))
+    alike: dict[tuple[str, str, str, int, float, float], list[Served]] = defaultdict(list)
+    for row in clear:
+        alike[_load(row)].append(row)
+    return tuple(row for row in clear if _series(row) not in broken and not _disturbed(row, alike[_load(row)]))
 
 
 def contradictory(row: Served) -> bool:
@@ -60,15 +64,10 @@ def contradictory(row: Served) -> bool:
     return not 1.0 / REPEATED < row.users / row.rate / tokens < REPEATED
 
 
-def _disturbed(row: Served, rows: Sequence[Served]) -> bool:
+def _disturbed(row: Served, alike: Sequence[Served]) -> bool:
     """Whether more users of the same engine and lengths got their tokens faster, by more than runs differ."""
-    if not row.rendered:
-        return False
-    name = _load(row)
-    return any(
-        _load(other) == name and other.users > row.users and row.tpot_seconds > REPEATED * other.tpot_seconds
-        for other in rows
-    )
+    larger = [other for other in alike if other.users > row.users]
+    return row.rendered and any(row.tpot_seconds > REPEATED * other.tpot_seconds for other in larger)
 
 
 def _load(row: Served) -> tuple[str, str, str, int, float, float]:

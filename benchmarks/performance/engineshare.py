@@ -1,6 +1,7 @@
 """What engines add to their kernels' time, fitted to the served loads of the engines that Atoll renders."""
 
 from dataclasses import replace
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -36,10 +37,8 @@ def share_errors(known: Evidence, share: EngineShare, slower: Array | float = 1.
     none = np.zeros(len(known.served))
     sequence = np.where(_sglang(known), share.sequence, 0.0) * slower
     tpot, rate = known.predicted.tpot_and_rate(share.decode * blocks, share.prompt * blocks, none, sequence)
-    return (
-        np.log(tpot / np.array([row.tpot_seconds for row in known.served])),
-        np.log(rate / np.array([row.rate for row in known.served])),
-    )
+    measured_tpot, measured_rate = _measured(known)
+    return np.log(tpot / measured_tpot), np.log(rate / measured_rate)
 
 
 def fit_share(known: Evidence, use: Mask) -> EngineShare:
@@ -59,14 +58,23 @@ def fit_share(known: Evidence, use: Mask) -> EngineShare:
         return float(np.abs(tpot[use]).sum() + np.abs(rate[use]).sum())
 
     for _ in range(ROUNDS):
+        before = found
         # Decode and prompt pull against each other, so they are tried together.
         pairs = [replace(found, decode=float(a), prompt=float(b)) for a, b in product(DECODE, PROMPT)]
         found = min(pairs, key=loss)
         found = min((replace(found, blocks=float(each)) for each in BLOCKS), key=loss)
         found = min((replace(found, sequence=float(each)) for each in SEQUENCE), key=loss)
+        if found == before:
+            break
     return found
 
 
+@lru_cache(maxsize=4)
+def _measured(known: Evidence) -> tuple[Array, Array]:
+    return np.array([row.tpot_seconds for row in known.served]), np.array([row.rate for row in known.served])
+
+
+@lru_cache(maxsize=4)
 def _blocks(known: Evidence) -> Mask:
     return np.array(
         [
@@ -76,5 +84,6 @@ def _blocks(known: Evidence) -> Mask:
     )
 
 
+@lru_cache(maxsize=4)
 def _sglang(known: Evidence) -> Mask:
     return np.array([row.engine == EngineName.SGLANG.value for row in known.served])
