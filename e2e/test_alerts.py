@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
+from atoll.domain.demand import DemandKey
+from atoll.domain.signal import DemandSignal
 from atoll.local.tools import ensure_tool
+from atoll.reconcile.queries import demand_query, length_queries
 from atoll.report.monitoring.alerts import RUNBOOK, SITE, alerts
 
 ROOT = Path(__file__).parents[1]
@@ -144,6 +147,15 @@ CASES = (
         never={f'atoll_demand_signal_held{{{CHAT}, priority="0", reason="Measured"}}': "0x40"},
     ),
     Case(
+        alert="AtollLengthsDiffer",
+        series={f'atoll_demand_length_ratio{{{CHAT}, priority="0", kind="input"}}': "1x4 2x80"},
+        silent=64,
+        fires=66,
+        labels={"namespace": "team-a", "demand": "chat", "kind": "input"},
+        summary="Requests of team-a/chat have 2 times the declared input tokens",
+        never={f'atoll_demand_length_ratio{{{CHAT}, priority="0", kind="output"}}': "1.4x90"},
+    ),
+    Case(
         alert="AtollObjectFault",
         series={'atoll_object_fault{kind="ModelDemand", namespace="t", name="n", reason="NoPoolFits"}': "1x30"},
         silent=14,
@@ -219,6 +231,38 @@ def test_an_alert_fires_when_it_should_and_not_before(case: Case, tmp_path: Path
     content = {"rule_files": [RULES.name], "evaluation_interval": "1m", "tests": list(groups(case))}
     tests.write_text(yaml.safe_dump(content), encoding="utf-8")
 
+    promtool("test", "rules", str(tests))
+
+
+def test_shipped_queries_say_what_engines_and_routers_counted(tmp_path: Path) -> None:
+    """A router that sends five requests/s, one of ten a second time, and turns one a second away; an engine."""
+    key = DemandKey(namespace="team-a", name="chat")
+    requests, prompts, answers = length_queries("chat")
+    series = {
+        'envoy_cluster_upstream_rq_total{envoy_cluster_name="team-a/chat", pod="a"}': "0+165x140",
+        'envoy_cluster_upstream_rq_retry{envoy_cluster_name="team-a/chat", pod="a"}': "0+15x140",
+        'envoy_atoll_router_requests{demand="team-a/chat", status="503", pod="a"}': "0+30x140",
+        'envoy_atoll_router_requests{demand="team-a/chat", status="200", pod="a"}': "0+150x140",
+        'vllm:request_success_total{model_name="chat", finished_reason="stop"}': "0+60x140",
+        'vllm:request_success_total{model_name="chat", finished_reason="length"}': "0+30x140",
+        'vllm:prompt_tokens_total{model_name="chat"}': "0+90000x140",
+        'vllm:generation_tokens_total{model_name="chat"}': "0+9000x140",
+    }
+    # Prometheus 3 leaves the left end of a range out: a rate needs two samples within.
+    wanted = {
+        demand_query(key, "chat", DemandSignal(window_seconds=14_400.0)): 6.0,
+        requests: 90.0 * 120.0,
+        prompts: 90_000.0 * 120.0,
+        answers: 9_000.0 * 120.0,
+    }
+    expected = [
+        {"expr": f"round({expr}, 0.001)", "eval_time": "65m", "exp_samples": [{"labels": "{}", "value": value}]}
+        for expr, value in wanted.items()
+    ]
+    tests = tmp_path / "tests.yaml"
+    inputs = [{"series": name, "values": values} for name, values in series.items()]
+    content = {"tests": [{"interval": "30s", "input_series": inputs, "promql_expr_test": expected}]}
+    tests.write_text(yaml.safe_dump(content), encoding="utf-8")
     promtool("test", "rules", str(tests))
 
 

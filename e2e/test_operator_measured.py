@@ -10,7 +10,8 @@ import httpx
 import pytest
 from e2e.prometheus import Prometheus
 from e2e.stand_in_exporter import Exporter
-from e2e.world import MANIFESTS, Object, World, cluster
+from e2e.stand_in_feed import Feed
+from e2e.world import ATOLL, MANIFESTS, Object, World, cluster
 
 from atoll.local.binaries import Binaries
 from atoll.local.controlplane import Provisioning
@@ -163,6 +164,38 @@ def test_a_lie_of_a_hundredfold_is_named_and_moves_nothing(measured: Measured) -
     measured.come(5)
     measured.world.wait(lambda: measured.reason == "Measured", "it is measured again", 40)
     assert (measured.rate, measured.world.policy()["status"]["currentPlan"]) == (rate, plan)
+
+
+def test_r7_a_feed_that_is_garbage_or_away_leaves_the_last_good_price(measured: Measured) -> None:
+    world, name = measured.world, "a100-x8"
+
+    def pool() -> Object:
+        found = world.api.get(f"{ATOLL}/gpunodepools/{name}")
+        assert found is not None
+        return found
+
+    def priced() -> tuple[str, float]:
+        offering = pool().get("status", {}).get("offerings", [{}])[0]
+        return str(world.condition(pool(), "Priced").get("reason")), float(offering.get("pricePerHour", 0.0))
+
+    with Feed() as feed:
+        feed.content = b"<html>"
+        with_feed = world.manifest("GPUNodePool", name)
+        with_feed["spec"]["feed"] = {"url": feed.url, "interval": "5s"}
+        world.apply(with_feed)
+        world.wait(lambda: priced()[0] == "InvalidFeed", "the garbage is named", 20)
+        listed = priced()[1]
+        assert listed > 0.0, "the price of the catalogue holds"
+        price = round(listed / 2.0, 2)
+        feed.offer(
+            {"instanceType": "p4d.24xlarge", "zone": "us-east-2a", "capacityType": "on-demand", "pricePerHour": price}
+        )
+        world.wait(lambda: priced() == ("Priced", price), "the price of the feed is taken", 20)
+        world.wait(lambda: feed.answers[304], "it is asked for by its tag", 20)
+        feed.status = 503
+        world.wait(lambda: priced()[0] == "FeedUnreachable", "the feed that is away is named", 20)
+        assert priced()[1] == price
+        world.settle("what serves goes on")
 
 
 def test_a_query_of_several_series_is_refused_with_the_mend_and_the_plan_held(measured: Measured) -> None:

@@ -29,6 +29,7 @@ from atoll.handlers.nodepools import NodePools
 from atoll.handlers.planner import Planner
 from atoll.handlers.quoting import Quoting
 from atoll.handlers.refusals import Refusals
+from atoll.handlers.sizing import Sizing
 from atoll.handlers.watch import CACHED, Watch
 from atoll.handlers.writer import Writer
 from atoll.optimize.ask import TARGET, decide
@@ -58,6 +59,7 @@ async def operate(settings: Settings) -> None:
     writer = Writer(client=client, leader=leader, cache=cache, metrics=metrics)
     asking = client_for(settings.prometheus or Server(url=""))
     measuring = Measuring(cache=cache, fleet=settings.fleet, server=settings.prometheus, http=asking, metrics=metrics)
+    sizing = Sizing(cache=cache, fleet=settings.fleet, server=settings.prometheus, http=asking, metrics=metrics)
     routers = httpx.AsyncClient(trust_env=False)
     counting = Counting(cache=cache, fleet=settings.fleet, router=settings.router, http=routers, metrics=metrics)
     feeds = client_for(Server(url=""))
@@ -76,6 +78,7 @@ async def operate(settings: Settings) -> None:
             feeds=lambda: quoting.readings,
             claims_served=lambda: devices.served,
             refused=lambda: refusals.seen,
+            lengths=lambda: sizing.seen,
             http=routers,
             client=client,
             node_pools=NodePools(client),
@@ -99,7 +102,7 @@ async def operate(settings: Settings) -> None:
         tasks.append(asyncio.create_task(leader.run(), name="lease"))
         tasks.append(
             asyncio.create_task(
-                _lead(leader, cache, loops, (measuring, counting, quoting, refusals), devices), name="loops"
+                _lead(leader, cache, loops, (measuring, counting, sizing, quoting, refusals), devices), name="loops"
             )
         )
         stopping = asyncio.create_task(stop.wait(), name="stop")
@@ -126,7 +129,7 @@ async def _lead(
     leader: Leader,
     cache: Cache,
     loops: Loops,
-    listening: Sequence[Measuring | Counting | Quoting | Refusals],
+    listening: Sequence[Measuring | Counting | Sizing | Quoting | Refusals],
     devices: Devices,
 ) -> None:
     """Decide and act only as the leader, and only once everything was seen."""

@@ -72,3 +72,29 @@ def test_r7_a_feed_that_fails_is_asked_ever_later_and_what_it_said_stays() -> No
     assert reading.fault.reason is Reason.INVALID_FEED
     assert len(reading.quotes) == 1
     assert 3 < len(bench.questions) < 20
+
+
+def test_a_feed_that_is_well_again_is_asked_at_its_interval_and_by_the_tag_that_it_had() -> None:
+    bench = Bench("one")
+    bench.look()
+    good = bench.answer
+
+    def late() -> httpx.Response:
+        raise httpx.ReadTimeout("late")
+
+    bench.answer = late
+    for _ in range(200):
+        bench.look(1.0)
+    fault = bench.quoting.readings[URL].fault
+    assert fault is not None
+    assert fault.reason is Reason.FEED_UNREACHABLE
+    assert "gave no answer within" in fault.message
+    bench.answer = lambda: httpx.Response(304)
+    bench.look(61.0)
+    assert bench.questions[-1].headers["If-None-Match"] == '"1"'
+    assert bench.quoting.readings[URL].fault is None
+    assert len(bench.quoting.readings[URL].quotes) == 1
+    bench.answer = good
+    asked = len(bench.questions)
+    bench.look(1.0)
+    assert len(bench.questions) == asked

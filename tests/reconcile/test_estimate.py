@@ -1,3 +1,4 @@
+import math
 import random
 from itertools import pairwise
 
@@ -98,3 +99,27 @@ def test_what_is_asked_for_is_never_below_the_level(rates: list[float], asked: f
     level = forecast(rates, lead_samples=LEAD).level
 
     assert asked_rate(rates, asked, lead_samples=LEAD, keep_samples=KEEP) >= level * (1.0 - 1e-9)
+
+
+def swinging(count: int) -> list[float]:
+    """Demand that doubles and halves within an hour, smoothly: of an hour nobody can tell how far it goes."""
+    return [100.0 * 2.0 ** (0.5 - 0.5 * math.cos(2.0 * math.pi * number / 120.0)) for number in range(count)]
+
+
+def test_errors_over_the_lead_of_the_whole_history_are_learned_from() -> None:
+    rates = swinging(HISTORY_SAMPLES)
+    late = rates[: HISTORY_SAMPLES - 110]  # as demand is about to rise again
+    known = forecast(late, lead_samples=LEAD).upper
+    assert forecast(late[-100:], lead_samples=LEAD).upper < known
+    assert known >= max(rates[len(late) : len(late) + LEAD])
+
+
+def test_bursts_from_next_to_nothing_are_planned_for_by_their_height_and_not_by_their_growth() -> None:
+    rates = ([0.001] * 9 + [10.0]) * (HISTORY_SAMPLES // 10)
+    assert forecast(rates, lead_samples=LEAD).upper <= 2.0 * 10.0
+
+
+def test_less_is_not_asked_for_before_a_whole_keep_window_is_known() -> None:
+    assert asked_rate([20.0] * (KEEP - 1), 40.0, lead_samples=LEAD, keep_samples=KEEP) == 40.0
+    assert asked_rate([20.0] * KEEP, 40.0, lead_samples=LEAD, keep_samples=KEEP) < 40.0
+    assert asked_rate([80.0], 40.0, lead_samples=LEAD, keep_samples=KEEP) >= 80.0, "growth does not wait"

@@ -28,6 +28,8 @@ class Reason(StrEnum):
     SIGNAL_MISSING = "SignalMissing"
     SIGNAL_STALE = "SignalStale"
     SIGNAL_SUSPECT = "SignalSuspect"
+    LENGTHS_AGREE = "LengthsAgree"
+    LENGTHS_DIFFER = "LengthsDiffer"
     # Price feeds.
     PRICED = "Priced"
     FEED_UNREACHABLE = "FeedUnreachable"

@@ -14,6 +14,7 @@ from atoll.domain.profile import PerformanceProfile
 from atoll.domain.reason import Fault
 from atoll.domain.signal import Measured
 from atoll.domain.strategy import Strategy
+from atoll.domain.workload import SeenLengths
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +168,7 @@ class Snapshot:
         plans: all FleetPlans of the fleet, oldest first.
         profiles: measured step times, by name.
         measured: what follows from what was heard of measured demands, those of faulty objects too.
+        lengths: how long demands' requests were lately, those of which it is known.
         quoted: what follows from what was heard of pools' feeds, by pool.
         masks: offerings that gave nothing lately; a mask counts until its time, its strikes until nodes come.
         objects: raw objects of our own kinds and children as last seen, managed fields dropped.
@@ -188,6 +190,7 @@ class Snapshot:
     plans: tuple[Plan, ...] = ()
     profiles: tuple[PerformanceProfile, ...] = ()
     measured: Mapping[DemandKey, Measured] = field(default_factory=dict)
+    lengths: Mapping[DemandKey, SeenLengths] = field(default_factory=dict)
     quoted: Mapping[str, Quoted] = field(default_factory=dict)
     masks: Mapping[OfferingKey, Mask] = field(default_factory=dict)
     objects: Mapping[Reference, ObjectLike] = field(default_factory=dict)

@@ -51,6 +51,21 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SeenLengths:
+    """How long a demand's requests were lately.
+
+    Attributes:
+        requests: of which this is known.
+        input: mean prompt, tokens.
+        output: mean answer, tokens.
+    """
+
+    requests: float
+    input: float
+    output: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Objectives:
     """What a request must see.
 

@@ -15,6 +15,7 @@ from atoll.domain.objects import HTTP_ROUTE, KINDS, reference
 from atoll.domain.reason import Fault, Reason
 from atoll.domain.signal import Reading
 from atoll.domain.snapshot import Snapshot
+from atoll.domain.workload import SeenLengths
 from atoll.handlers.cache import Cache
 from atoll.handlers.kopfthread import MANAGED_BY_US
 from atoll.handlers.nodepools import NodePools
@@ -41,6 +42,7 @@ class Gatherer:
         feeds: what was heard of price feeds, by URL.
         claims_served: whether the API server has ResourceClaims.
         refused: what autoscalers said of pods of ours, by uid.
+        lengths: how long demands' requests were lately.
         http: to ask routers with.
         client: to list HTTPRoutes with.
         node_pools: Karpenter's, of which pools are discovered; None where nobody asks.
@@ -54,6 +56,7 @@ class Gatherer:
     feeds: Callable[[], Mapping[str, FeedReading]] = dict
     claims_served: Callable[[], bool] = lambda: True
     refused: Callable[[], Mapping[str, str]] = dict
+    lengths: Callable[[], Mapping[DemandKey, SeenLengths]] = dict
     http: httpx.AsyncClient
     client: Client
     node_pools: NodePools | None = None
@@ -72,6 +75,7 @@ class Gatherer:
             readings=heard,
             feeds=feeds,
             claims_served=self.claims_served(),
+            lengths=self.lengths(),
         )
         policy = replace(seen.fleet, scheduler=self.scheduler)
         seen = replace(

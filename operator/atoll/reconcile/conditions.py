@@ -16,7 +16,7 @@ _DRIFT = 0.01
 
 _MESSAGE_LIMIT = 1024
 
-_SIGNALS = frozenset({"Measured", "Priced"})
+_SIGNALS = frozenset({"Measured", "Priced", "AsDeclared"})
 """Conditions about what is heard from outside the cluster."""
 
 
@@ -25,7 +25,7 @@ class Condition:
     """One condition before it has a time.
 
     Attributes:
-        type: ``Ready``, ``Planned``, ``Routed``, ``Degraded``, ``Measured`` or ``Priced``.
+        type: ``Ready``, ``Planned``, ``Routed``, ``Degraded``, ``Measured``, ``AsDeclared`` or ``Priced``.
         status: True, False, or None for unknown.
         reason: one word.
         message: what it means and, where something is wrong, the mend.

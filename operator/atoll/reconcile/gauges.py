@@ -15,6 +15,7 @@ from atoll.domain.pool import OfferingKey
 from atoll.domain.signal import Measured
 from atoll.domain.snapshot import Snapshot
 from atoll.reconcile.account import sums_at
+from atoll.reconcile.lengths import drift
 from atoll.reconcile.ownership import is_engine
 from atoll.reconcile.status.demand import tokens_price
 from atoll.reconcile.status.view import View
@@ -159,6 +160,14 @@ def _signal_held(view: View) -> Iterable[Sample]:
         yield (*labels, view.snapshot.measured[key].reason.value), held
 
 
+def _length_ratios(view: View) -> Iterable[Sample]:
+    """Of demands of which enough is known."""
+    for key, demand in sorted(view.snapshot.demands.items()):
+        found = drift(demand.workload, view.snapshot.lengths.get(key), differed=False)
+        for kind, ratio in (("input", found.input_ratio), ("output", found.output_ratio)) if found else ():
+            yield (key.namespace, key.name, demand.served_name, str(demand.priority), kind), ratio
+
+
 def _used_nodes(view: View) -> Iterable[Sample]:
     used: Counter[OfferingKey] = Counter()
     for item in view.plan.nodes if view.plan else ():
@@ -297,6 +306,12 @@ GAUGES: tuple[Gauge, ...] = tuple(
             "1 while the estimate of a measured demand is held because its signal fails, else 0; by reason.",
             (*_DEMAND, "reason"),
             _signal_held,
+        ),
+        (
+            "demand_length_ratio",
+            "Mean tokens of prompts (input) and answers (output) as measured over those declared.",
+            (*_DEMAND, "kind"),
+            _length_ratios,
         ),
         (
             "shortfall_requests_per_second",

@@ -4,8 +4,8 @@ Whatever a metrics server says, what serves is not given up for it (scenarios R6
 
 - no answer, no series, samples too old, a sample that is no rate: the last estimate is held, with the reason;
 - no traffic, and 0/0 of it, is an answer: down to the floor, after the keep-window;
-- a leap to more than four times what three samples of the window have shown is believed once three samples show it:
-  a growth by less is followed at once, a lie of a sample or two moves nothing.
+- a leap to more than four times what three samples of ten in the window have shown is believed once three samples of
+  ten show it: a growth by less is followed at once; a lie of a sample or two moves nothing, however often it comes.
 
 All samples come anew from a range query after a restart; the last estimate comes from the demand's status.
 """
@@ -14,6 +14,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from statistics import median
 from typing import Any
 
 from atoll.domain.reason import Fault, Reason
@@ -25,7 +26,10 @@ LEAP = 4.0
 """Times a confirmed rate of the window from which on a sample is doubted."""
 
 CONFIRMED_BY = 3
-"""Samples of the window that confirm a rate."""
+"""Samples that confirm a rate, not far from each other."""
+
+_NEAR = 10
+"""Samples in a row among which they must be: lies that come one at a time, again and again, confirm nothing."""
 
 MOST_REQUESTS_PER_SECOND = 1e6
 
@@ -182,12 +186,18 @@ def _believed(rates: Sequence[float]) -> tuple[list[float], float | None]:
     all are believed, for there is nothing to doubt them by.
     """
     earlier, window = rates[:-SAMPLES], rates[-SAMPLES:]
-    if len(rates) <= CONFIRMED_BY:
-        return list(rates), None
-    confirmed, ever = sorted(window)[-CONFIRMED_BY], sorted(rates)[-CONFIRMED_BY]
+    if len(rates) <= CONFIRMED_BY or max(rates) <= LEAP * min(median(rates), median(window)):
+        return list(rates), None  # none is a leap: half of all samples confirm a quarter of it
+    confirmed, ever = _confirmed(window), _confirmed(rates)
     believed = [min(rate, LEAP * ever) for rate in earlier]
     believed += [confirmed if rate > LEAP * confirmed else rate for rate in window]
     return believed, confirmed if rates[-1] > LEAP * confirmed else None
+
+
+def _confirmed(rates: Sequence[float]) -> float:
+    """The highest rate that enough samples near each other have shown."""
+    ends = range(min(_NEAR, len(rates)), len(rates) + 1)
+    return max(sorted(rates[max(0, end - _NEAR) : end])[-CONFIRMED_BY] for end in ends)
 
 
 def _standing(signal: DemandSignal, rates: Sequence[float], instead: float | None) -> tuple[Reason, str]:

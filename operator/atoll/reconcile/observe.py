@@ -38,6 +38,7 @@ from atoll.domain.pool import NodePool, OfferingKey, Provisioning
 from atoll.domain.reason import Fault, InvalidObjectError, Reason
 from atoll.domain.signal import DemandSignal, Kept, Reading
 from atoll.domain.snapshot import ObservedDeployment, ObservedNode, ObservedPod, Snapshot
+from atoll.domain.workload import SeenLengths
 from atoll.reconcile.devices import NodeDevices, devices_by_node
 from atoll.reconcile.difference import quantity
 from atoll.reconcile.lead import lead_seconds
@@ -77,6 +78,7 @@ def observe(
     readings: Mapping[DemandKey, Reading] = MappingProxyType({}),
     feeds: Mapping[str, FeedReading] = MappingProxyType({}),
     claims_served: bool = True,
+    lengths: Mapping[DemandKey, SeenLengths] = MappingProxyType({}),
 ) -> Snapshot:
     """The snapshot of one fleet.
 
@@ -88,6 +90,7 @@ def observe(
         readings: what was heard of measured demands.
         feeds: what was heard of price feeds, by URL.
         claims_served: the API server has ResourceClaims; without, a pool whose GPUs are claimed is at fault.
+        lengths: how long demands' requests were lately.
     """
     faults: dict[Reference, tuple[Fault, ...]] = {}
     policy = _only(_valid(objects, FLEET, parse_fleet, faults), lambda item: item.name == fleet)
@@ -141,6 +144,7 @@ def observe(
             )
         ),
         measured=measured,
+        lengths=lengths,
         quoted=prices,
         masks=masks,
         objects={reference(raw): raw for kind, items in objects.items() if kind not in _COUNTED for raw in items},

@@ -31,6 +31,14 @@ def demand_query(key: DemandKey, served_name: str, signal: DemandSignal) -> str:
     )
 
 
+def length_queries(served_name: str) -> tuple[str, str, str]:
+    """PromQL for the requests that engines finished in the last hour, and for the tokens of prompts and answers."""
+    chosen = f"{{model_name={_text(served_name)}}}[1h]"
+    metrics = ("request_success_total", "prompt_tokens_total", "generation_tokens_total")
+    requests, prompts, answers = (f"sum(increase(vllm:{metric}{chosen}))" for metric in metrics)
+    return requests, prompts, answers
+
+
 def _text(value: str) -> str:
     """A string of PromQL."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

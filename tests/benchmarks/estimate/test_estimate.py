@@ -43,3 +43,11 @@ def test_a_file_that_is_no_curve_is_named(tmp_path: Path, capsys: pytest.Capture
     bad.write_text("a,b\n1,2\n")
     assert main([str(bad)]) == 1
     assert f"error: {bad}: no curve" in capsys.readouterr().err
+
+
+def test_halves_are_judged_by_themselves_and_all_of_a_curve_is_played(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(FOLDER / "azure.csv"), "--halves", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)
+    parts = {row["part"]: row for row in rows if (row["curve"], row["way"]) == ("azure-conv", "atoll")}
+    assert set(parts) == {"first half", "second half"}
+    assert parts["second half"]["underTime"] <= 0.05

@@ -424,6 +424,13 @@ class MeasuredStatus(Schema, frozen=True, kw_only=True):
     ] = ""
 
 
+class LengthsStatus(Schema, frozen=True, kw_only=True):
+    """How long requests were in the last hour."""
+
+    input: Annotated[Rate, describe("Mean prompt, tokens.")] = 0.0
+    output: Annotated[Rate, describe("Mean answer, tokens.")] = 0.0
+
+
 class ModelDemandStatus(Schema, frozen=True, kw_only=True):
     """What is."""
 
@@ -433,6 +440,10 @@ class ModelDemandStatus(Schema, frozen=True, kw_only=True):
     measured: Annotated[MeasuredStatus | None, describe("What was measured; absent where demand is not measured.")] = (
         None
     )
+    lengths: Annotated[
+        LengthsStatus | None,
+        describe("Lengths as engines count them; written again once one moved by a tenth, absent before 200 requests."),
+    ] = None
     served_rate: Annotated[Rate, describe("Requests/s that Ready replicas can serve within the objectives.")] = 0.0
     shortfall: Annotated[Rate, describe("Requests/s wanted that the plan does not serve.")] = 0.0
     cost_per_hour: Annotated[Money, describe("Its part of the nodes' price, US$/h.")] = 0.0

@@ -12,7 +12,7 @@ from atoll.reconcile.conditions import Condition, status_actions
 from atoll.reconcile.problem import demand_digest
 from atoll.reconcile.shares import per_million_tokens
 from atoll.reconcile.softlimits import unkept
-from atoll.reconcile.status.measured import measured_condition, measured_fields
+from atoll.reconcile.status.measured import lengths_said, measured_condition, measured_fields
 from atoll.reconcile.status.view import View
 
 _LISTED = 16
@@ -33,6 +33,7 @@ def demand_status(view: View, ref: Reference, live: ObjectLike) -> tuple[Action,
     demand = view.snapshot.demands.get(key)
     if demand is None:
         return ()  # of another fleet
+    as_declared, lengths = lengths_said(demand.workload, view.snapshot.lengths.get(key), live)
     planned = next((item for item in view.plan.demands if item.key == key), None) if view.plan else None
     conditions = _demand_conditions(view, demand, planned, was_ready=_was_ready(live))
     cost = planned.cost_per_hour if planned else 0.0
@@ -40,9 +41,9 @@ def demand_status(view: View, ref: Reference, live: ObjectLike) -> tuple[Action,
         MODEL_DEMAND,
         live,
         _demand_fields(view, demand, planned),
-        conditions + measured_condition(measured, live),
+        conditions + measured_condition(measured, live) + as_declared,
         view.now,
-        exact=measured_fields(measured, live, rate=demand.rate, cost=cost),
+        exact={**measured_fields(measured, live, rate=demand.rate, cost=cost), **lengths},
     )
 
 

@@ -1,11 +1,14 @@
-"""What a ModelDemand says of its measurements."""
+"""What a ModelDemand says of its measurements: how many requests come, and how long they are."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from atoll.domain.objects import ObjectLike
 from atoll.domain.reason import Reason
 from atoll.domain.signal import Measured
+from atoll.domain.workload import SeenLengths, Workload
 from atoll.reconcile.conditions import Condition, former
+from atoll.reconcile.lengths import drift
 from atoll.reconcile.measured import read_kept
 from atoll.reconcile.moments import format_moment
 
@@ -56,3 +59,31 @@ def measured_fields(measured: Measured | None, live: ObjectLike, *, rate: float,
     if measured.held and measured.sampled_at is not None:
         fields["measuredUntil"] = format_moment(measured.sampled_at)
     return {"measured": fields}
+
+
+def lengths_said(
+    declared: Workload, seen: SeenLengths | None, live: ObjectLike
+) -> tuple[tuple[Condition, ...], dict[str, Any]]:
+    """Condition ``AsDeclared`` and field ``lengths``: as they were while too few requests tell how long they are."""
+    before, kept = former(live, "AsDeclared"), (live.get("status") or {}).get("lengths")
+    found = drift(declared, seen, differed=before is not None and before.status is False)
+    if found is None or seen is None:
+        return (() if before is None else (before,)), ({"lengths": dict(kept)} if isinstance(kept, Mapping) else {})
+    means = {"input": round(seen.input, 1), "output": round(seen.output, 1)}
+    if isinstance(kept, Mapping) and all(_is_near(kept.get(name), mean) for name, mean in means.items()):
+        means = dict(kept)
+    off = [
+        f"mean {name} is declared as {lengths.mean:.4g} tokens and measured as {means[name]:.4g}"
+        for name, lengths in (("input", declared.input), ("output", declared.output))
+        if name in found.off
+    ]
+    if not off:
+        return (Condition(type="AsDeclared", status=True, reason=Reason.LENGTHS_AGREE),), {"lengths": means}
+    message = f"{' and '.join(off)}: what is planned holds for what is declared; mend spec.demand.workload"
+    return (Condition(type="AsDeclared", status=False, reason=Reason.LENGTHS_DIFFER, message=message),), {
+        "lengths": means
+    }
+
+
+def _is_near(kept: object, mean: float) -> bool:
+    return isinstance(kept, int | float) and abs(mean - kept) <= _MOVED * kept
