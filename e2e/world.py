@@ -63,6 +63,7 @@ class World:
         self.api = plane.api()
         self.manifests = documents(folder)
         self.operator_user = OPERATOR
+        self.patience = PATIENCE
 
     # What users do.
 
@@ -198,7 +199,7 @@ class World:
 
     def wait(self, condition: Callable[[], object], what: str, seconds: float = MOVE_SECONDS) -> None:
         """Wait until the condition holds; an API server that is away is waited for."""
-        seconds *= PATIENCE
+        seconds *= self.patience
         deadline = time.monotonic() + seconds
         while True:
             try:

@@ -16,11 +16,11 @@ from atoll.local.binaries import ensure_binaries
 from atoll.local.errors import LocalEnvironmentError
 from atoll.local.namespace import enter
 from atoll.local.tools import ensure_tool
-from benchmarks.ending import end_with
+from benchmarks.ending import INTERRUPTED, end_with
 from benchmarks.rows import table
 from benchmarks.traffic.bed import POD_CIDR, bed
 from benchmarks.traffic.figures import rows_of
-from benchmarks.traffic.moves import MOVES
+from benchmarks.traffic.kinds import MOVES
 from benchmarks.traffic.run import Run, Size, run
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
@@ -63,7 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         locust=options.locust,
     )
     try:
-        with bed(binaries, coredns, state, speed=options.speed, delivery_delay=options.delay) as made:
+        with bed(
+            binaries, coredns, state, speed=options.speed, delivery_delay=options.delay, patience=options.patience
+        ) as made:
             found = run(made, size, wanted=options.only)
     finally:
         if options.keep:
@@ -77,7 +79,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(json.dumps(rows, indent=2, allow_nan=False) + "\n")
     else:
         Console(width=None if sys.stdout.isatty() else 200).print(table(rows, COLUMNS))
-    return 0 if all(row["met"] is not False for row in rows) else 1
+    missed = [row["figure"] for row in rows if row["met"] is False]
+    aims = sum(row["aim"] is not None for row in rows)
+    not_met = f"; not met: {', '.join(missed)}" if missed else ""
+    sys.stderr.write(f"benchmarks.traffic: {aims - len(missed)} of {aims} aims met{not_met}\n")
+    if found.interrupted:
+        sys.stderr.write("benchmarks.traffic: interrupted: figures are of what had been done\n")
+        return INTERRUPTED
+    return 1 if missed else 0
 
 
 def _plot(found: Run, folder: Path) -> None:
@@ -94,7 +103,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m benchmarks.traffic",
         description="Real requests through the real router to stand-in engines while the real operator moves the fleet "
         "on a real control plane, all in a network namespace of its own: what fails, what is late, who gets what.",
-        epilog=f"Examples:\n\n{EXAMPLES}\n\nExit codes: 0 every aim met, 1 one was not or nothing ran, 2 usage.",
+        epilog=f"Examples:\n\n{EXAMPLES}\n\nExit codes: 0 every aim met, 1 one was not or nothing ran, 2 usage, "
+        "130 interrupted: figures of what had been done are printed.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     names = [move.name for move in MOVES]
@@ -111,6 +121,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--speed", type=float, default=4.0, help="simulated seconds per second of the engines (4)")
     parser.add_argument(
         "--delay", type=float, default=0.5, help="from a change of the ConfigMap to its files, seconds (0.5)"
+    )
+    parser.add_argument(
+        "--patience", type=float, default=1.5, metavar="FACTOR", help="waits are so many times those of a quiet machine"
     )
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of plots (benchmarks/results)")
     parser.add_argument("--keep", action="store_true", help="keep logs and outcomes, and say where")

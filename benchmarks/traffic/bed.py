@@ -55,6 +55,7 @@ class LoadProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # Ctrl-C is for us; what was sent is still answered
         )
 
     def rates(self, rates: Mapping[str, float]) -> None:
@@ -122,7 +123,14 @@ class Bed:
 
 @contextmanager
 def bed(
-    binaries: Binaries, coredns: Path, state: Path, *, speed: float, delivery_delay: float, folder: Path = FLEET
+    binaries: Binaries,
+    coredns: Path,
+    state: Path,
+    *,
+    speed: float,
+    delivery_delay: float,
+    patience: float = 1.5,
+    folder: Path = FLEET,
 ) -> Iterator[Bed]:
     """A bed on which Atoll serves the folder's manifests; nothing is sent yet."""
     profile = Profile(
@@ -140,6 +148,7 @@ def bed(
         )
         with path:
             world = World(plane, path, folder)
+            world.patience = patience
             path.install()
             path.start_router()
             path.start_operator()

@@ -21,6 +21,8 @@ def rows_of(run: Run) -> list[Row]:
     planned = [each for each in elsewhere if not _during(each, losses)]
     moves = [each for each in run.episodes if each.planned]
     faults = [*(f"{each.name}: {each.fault}" for each in run.episodes if each.fault), *run.faults]
+    if run.interrupted:
+        faults.append("interrupted")
     sent = len(run.outcomes)
     found = [
         _row("planned moves", len(moves), "", None, samples=len(moves), detail=_counted(each.name for each in moves)),
@@ -57,6 +59,9 @@ def rows_of(run: Run) -> list[Row]:
         )
     if run.acknowledgements:
         found.append(_times("files to acknowledged", run.acknowledgements, aim=1.0))
+    noticed = [each.loss.replaced_seconds for each in moves if each.loss and each.loss.replaced_seconds is not None]
+    if noticed:
+        found.append(_times("notice to first corrective write", noticed, aim=5.0))
     if any(each.loss is not None for each in losses):
         found += _of_losses(run, losses, elsewhere, failed)
     if run.added is not None:
@@ -106,6 +111,7 @@ def percentile(values: Sequence[float], share: float) -> float:
 
 def _of_losses(run: Run, losses: Sequence[Episode], elsewhere: list[Outcome], failed: list[Outcome]) -> list[Row]:
     seen = [each.loss for each in losses if each.loss is not None]
+    off = [each.off_seconds for each in seen if each.off_seconds is not None]
     lost = {tag for each in seen for tag in each.in_flight}
     asked = {each.tag: each for each in run.outcomes}
     known = [asked[tag] for tag in lost if tag in asked]
@@ -138,7 +144,7 @@ def _of_losses(run: Run, losses: Sequence[Episode], elsewhere: list[Outcome], fa
             samples=len(run.outcomes),
             detail=_told(outside, losses),
         ),
-        _times("loss to traffic off it", [each.off_seconds for each in seen], aim=2.0),
+        _times("loss to traffic off it", off, aim=2.0),
     ]
     return [*rows, _times("loss to first corrective write", replaced, aim=5.0)] if replaced else rows
 

@@ -6,9 +6,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from atoll.local.processes import tied_to_this_process
 from benchmarks.traffic.bed import Bed
+
+T = TypeVar("T")
 
 _FILE = Path(__file__).with_name("locustfile.py")
 _USERS = 8
@@ -28,8 +31,8 @@ class Locusts:
     failures: int
 
 
-def beside(bed: Bed, move: Callable[[Bed], None]) -> Locusts:
-    """Let Locust send through one router pod while a move is made."""
+def beside(bed: Bed, move: Callable[[Bed], T]) -> tuple[Locusts, T]:
+    """Let Locust send through one router pod while a move is made; what both came to."""
     router = bed.path.router_pods.running[0]
     process = subprocess.Popen(  # noqa: S603  # our own file
         [
@@ -41,12 +44,14 @@ def beside(bed: Bed, move: Callable[[Bed], None]) -> Locusts:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
+        start_new_session=True,
     )
     try:
-        move(bed)
+        made = move(bed)
         process.terminate()
         told, _ = process.communicate(timeout=_PATIENCE_SECONDS)
     finally:
         process.kill()
     rows = json.loads(told)
-    return Locusts(requests=sum(row["num_requests"] for row in rows), failures=sum(row["num_failures"] for row in rows))
+    requests, failures = (sum(row[each] for row in rows) for each in ("num_requests", "num_failures"))
+    return Locusts(requests=requests, failures=failures), made

@@ -2,39 +2,19 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime
+from functools import partial
 
 import httpx
 from e2e.world import is_serving
 
-from atoll.local import audit
-from atoll.local.credentials import OPERATOR
 from atoll.local.routerpods import RouterPod
 from benchmarks.traffic.bed import Bed
-from benchmarks.traffic.moves import busiest_node
+from benchmarks.traffic.moves import await_image, has_moved, order_image
+from benchmarks.traffic.sight import Loss, busiest_node, first_write
 
 _OFF_WITHIN_SECONDS = 30.0
 _POLL_SECONDS = 0.02
 _ADMIN_PORT = 9902
-
-
-@dataclass(slots=True, kw_only=True)
-class Loss:
-    """What one loss did.
-
-    Attributes:
-        in_flight: tags of requests that what was lost was answering.
-        noticed: when it happened, or when the cluster was told, Unix time.
-        off_seconds: until no router sent anything there any more.
-        replaced_seconds: until the operator's first corrective write; None where none is due.
-    """
-
-    in_flight: list[str]
-    noticed: float
-    off_seconds: float
-    replaced_seconds: float | None = None
-    names: list[str] = field(default_factory=list)
 
 
 LOST = "gpt-oss-20b"
@@ -61,9 +41,9 @@ def node_lost(bed: Bed) -> Loss:
     bed.world.plane.lose_node(node)
     off = wait_off(bed, addresses, started)
     bed.world.wait(lambda: all(pod["spec"].get("nodeName") != node for pod in bed.world.pods()), "its pods are gone")
-    replaced = first_write(bed, started)
+    replaced = first_write(bed, started, demand=LOST)
     bed.world.settle("what was lost is replaced")
-    return Loss(in_flight=tags, noticed=started, off_seconds=off, replaced_seconds=replaced)
+    return Loss(in_flight=tuple(tags), noticed=started, off_seconds=off, replaced_seconds=replaced)
 
 
 def engine_crash(bed: Bed) -> Loss:
@@ -73,12 +53,35 @@ def engine_crash(bed: Bed) -> Loss:
     tags = bed.path.crash_engine(pod["metadata"]["name"], back_seconds=3.0)
     off = wait_off(bed, {pod["status"]["podIP"]}, started)
     bed.world.settle("the engine serves again")
-    return Loss(in_flight=tags, noticed=started, off_seconds=off)
+    return Loss(in_flight=tuple(tags), noticed=started, off_seconds=off)
+
+
+def engine_hang(bed: Bed) -> Loss:
+    """An engine answers nothing any more, as with a GPU that hangs; after a while its kubelet starts it anew."""
+    pod = next(pod for pod in bed.world.pods(LOST) if is_serving(pod))
+    started = time.time()
+    bed.path.hang_engine(pod["metadata"]["name"])
+    off = wait_off(bed, {pod["status"]["podIP"]}, started)
+    tags = bed.path.crash_engine(pod["metadata"]["name"], back_seconds=3.0)
+    bed.world.settle("the engine serves again")
+    return Loss(in_flight=tuple(tags), noticed=started, off_seconds=off)
+
+
+def node_lost_in_a_move(bed: Bed) -> Loss:
+    """A node vanishes while another demand rolls to another image."""
+    before = len(bed.world.writes())
+    image = order_image(bed.world)
+    bed.world.wait(partial(has_moved, bed.world, before), "the move goes on")
+    loss = node_lost(bed)
+    await_image(bed.world, image)
+    return loss
 
 
 LOSSES: dict[str, Callable[[Bed], Loss]] = {
     "node lost": node_lost,
     "engine crash": engine_crash,
+    "engine hang": engine_hang,
+    "node lost in a move": node_lost_in_a_move,
 }
 
 
@@ -105,12 +108,3 @@ def taking(router: RouterPod) -> set[str]:
         if host.get("health_status", {}).get("eds_health_status", "HEALTHY") == "HEALTHY"
         and not {"failed_active_health_check", "failed_outlier_check"} & host.get("health_status", {}).keys()
     }
-
-
-def first_write(bed: Bed, started: float) -> float | None:
-    """Seconds from a moment to the operator's first write to a Deployment or a lost pod."""
-    for write in audit.writes(bed.world.plane.audit_log, user=OPERATOR):
-        at = datetime.fromisoformat(write.at).timestamp()
-        if at >= started and write.resource.partition("/")[0] in ("deployments", "pods"):
-            return at - started
-    return None

@@ -1,40 +1,23 @@
-"""Every kind of planned move, as its users order it, and the wait for its end."""
+"""Moves as users order them, and the wait for their end."""
 
-import json
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
-from e2e.world import DEPLOYMENTS, NODES, PLANS, Object, World, is_serving
+from e2e.world import PLANS, Object, World, is_serving
 
 from atoll.api.manifests import load_manifests
-from atoll.local.cloud import SimulatedOffering
 from atoll.local.fleet import resource_path
 from atoll.local.karpenter import set_obtainable_nodes
 from atoll.local.kwok import MISSING_IMAGE
-from atoll.local.losenode import silence_node
 from atoll.local.offerings import offerings_of
 from benchmarks.traffic.bed import EXTRA, FLEET, Bed
+from benchmarks.traffic.sight import cost, current, in_flight, nodes_of, requests_per_second, stages, zone_of
 
 _ROUTER = "app.kubernetes.io/component=router"
 _CHEAPEST = "g6e.xlarge"
 _IMAGE = "example.com/vllm"
 _SOON = 40.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Move:
-    """One kind.
-
-    Attributes:
-        name: for people.
-        make: orders it and waits for its end.
-    """
-
-    name: str
-    make: Callable[[Bed], None]
 
 
 def more_demand(bed: Bed) -> None:
@@ -56,10 +39,10 @@ def less_demand(bed: Bed) -> None:
 
 def another_image(bed: Bed) -> None:
     """A rolling update of the engine."""
-    _await_image(bed.world, _order_image(bed.world))
+    await_image(bed.world, order_image(bed.world))
 
 
-def _order_image(world: World) -> str:
+def order_image(world: World) -> str:
     """Ask for the next image."""
     demand = current(world, "phi-4")
     tag = str(demand["spec"].get("engine", {}).get("image", ""))
@@ -69,7 +52,7 @@ def _order_image(world: World) -> str:
     return f"{_IMAGE}:{number}"
 
 
-def _await_image(world: World, image: str) -> None:
+def await_image(world: World, image: str) -> None:
     """Wait until every replica runs it and nothing else is left."""
 
     def rolled() -> bool:
@@ -160,20 +143,21 @@ def rollback(bed: Bed) -> None:
 
 
 def budget_cut(bed: Bed) -> None:
-    """The fleet may cost less than it does: something is not served any more; then it may again."""
+    """A demand is on nodes that it prefers, until the fleet may cost less; in the end neither is so any more."""
     world = bed.world
-    cost = float(world.policy()["status"]["costPerHour"])
-    bed.send(phi_4=0.3, gpt_oss_20b=0.3)
+    cheap = cost(world)
+    demand = current(world, "phi-4")
+    demand["spec"]["placement"] = {"preference": ["on-demand", "spot"]}
+    world.apply(demand)
+    world.settle("served on the nodes that it prefers")
     fleet = world.manifest("Fleet")
-    fleet["spec"]["budgetPerHour"] = round(0.7 * cost, 2)
+    fleet["spec"]["budgetPerHour"] = budget = round((cheap + cost(world)) / 2.0, 2)
     world.apply(fleet)
-    world.wait(
-        lambda: float(world.policy()["status"]["costPerHour"]) <= 0.7 * cost and is_carried_out(world),
-        "the fleet costs less",
-    )
+    world.wait(lambda: cost(world) <= budget and world.is_settled(), f"the fleet costs no more than {budget} US$/h")
+    demand["spec"]["placement"] = {}
+    world.apply(demand)
     world.apply(world.manifest("Fleet"))
-    world.settle("everything is served again")
-    bed.send()
+    world.settle("nothing is preferred, nothing is cut")
 
 
 def stop_of_a_demand(bed: Bed) -> None:
@@ -196,13 +180,13 @@ def killed_operator(bed: Bed) -> None:
     """The operator is killed in the middle of a rolling update, twice, and started again."""
     world = bed.world
     before = len(world.writes())
-    image = _order_image(world)
+    image = order_image(world)
     for _ in range(2):
-        world.wait(partial(_has_moved, world, before), "the move goes on", _SOON)
+        world.wait(partial(has_moved, world, before), "the move goes on", _SOON)
         world.fleet.kill_operator()
         before = len(world.writes())
         world.fleet.start_operator()
-    _await_image(world, image)
+    await_image(world, image)
 
 
 def rolling_router(bed: Bed) -> None:
@@ -222,28 +206,6 @@ def rolling_router(bed: Bed) -> None:
 
     world.wait(rolled, "all router pods are new ones")
     world.settle()
-
-
-def node_with_notice(bed: Bed) -> None:
-    """A spot node gets its notice: its replicas are replaced before they go."""
-    node = busiest_node(bed.world, "phi-4")
-    taints = [*node["spec"].get("taints", []), {"key": "aws-node-termination-handler/spot-itn", "effect": "NoSchedule"}]
-    bed.world.api.merge(f"/api/v1/nodes/{node['metadata']['name']}", {"spec": {"taints": taints}})
-    leave(bed, node["metadata"]["name"])
-
-
-def cordoned_node(bed: Bed) -> None:
-    """A node is cordoned for maintenance."""
-    node = busiest_node(bed.world, "gpt-oss-20b")["metadata"]["name"]
-    bed.world.kubectl("cordon", node)
-    leave(bed, node)
-
-
-def silent_node(bed: Bed) -> None:
-    """A node's kubelet hangs: the node is NotReady, and its replicas are replaced although they still answer."""
-    node = busiest_node(bed.world, "phi-4")["metadata"]["name"]
-    silence_node(bed.world.plane.kubeconfig, node)
-    leave(bed, node)
 
 
 def missing_image(bed: Bed) -> None:
@@ -284,38 +246,6 @@ def scarce_nodes(bed: Bed) -> None:
             set_obtainable_nodes(world.api, offering, offering.obtainable_nodes)
 
 
-def deleted_node(bed: Bed) -> None:
-    """A node is deleted as Karpenter deletes nodes: finalizers hold it until its pods have left."""
-    node = busiest_node(bed.world, "phi-4")["metadata"]["name"]
-    bed.world.kubectl("delete", "node", node, "--wait=false")
-    bed.world.wait(lambda: bed.world.api.get(f"/api/v1/nodes/{node}") is None, "the node is gone")
-    bed.world.settle()
-
-
-MOVES = (
-    Move(name="more demand", make=more_demand),
-    Move(name="another engine image", make=another_image),
-    Move(name="another GPU kind", make=another_kind),
-    Move(name="operator killed in a move", make=killed_operator),
-    Move(name="demand deleted", make=stop_of_a_demand),
-    Move(name="node with notice", make=node_with_notice),
-    Move(name="less demand", make=less_demand),
-    Move(name="another zone", make=another_zone),
-    Move(name="other capacity type", make=other_terms),
-    Move(name="another strategy", make=another_strategy),
-    Move(name="plan approved", make=approval),
-    Move(name="plan rolled back", make=rollback),
-    Move(name="image that cannot be pulled", make=missing_image),
-    Move(name="nodes that are not to be had", make=scarce_nodes),
-    Move(name="budget cut", make=budget_cut),
-    Move(name="router pods rolled", make=rolling_router),
-    Move(name="node cordoned", make=cordoned_node),
-    Move(name="node NotReady", make=silent_node),
-    Move(name="node deleted", make=deleted_node),
-)
-"""In an order in which each finds something to change; the first six are those of a short run."""
-
-
 def restore(bed: Bed) -> None:
     """Everything as declared in the folder, so that the next move starts from there."""
     bed.send(phi_4=min(1.0, 4 / requests_per_second(bed.world, "phi-4")))
@@ -324,66 +254,7 @@ def restore(bed: Bed) -> None:
     bed.send()
 
 
-# What moves look at and wait for.
-
-
-def current(world: World, name: str) -> Object:
-    """A demand as it is declared now, ready to be changed and applied."""
-    live = world.demand(name)
-    kept = {"name": name, "namespace": live["metadata"]["namespace"]}
-    return {"apiVersion": live["apiVersion"], "kind": "ModelDemand", "metadata": kept, "spec": live["spec"]}
-
-
-def requests_per_second(world: World, name: str) -> float:
-    """Of a demand, as declared now."""
-    return float(world.demand(name)["spec"]["demand"]["requestsPerSecond"])
-
-
-def stages(world: World, demand: str) -> list[Object]:
-    """Stages of the strategies that run for a demand."""
-    return [
-        {"gpuKind": stage["gpu_kind"]}
-        for item in world.deployments(demand)
-        if item["spec"]["replicas"]
-        for stage in json.loads(item["metadata"]["annotations"]["atoll.dev/strategy-spec"])["stages"]
-    ]
-
-
-def zone_of(world: World, pod: Object) -> str:
-    """Of the node that a pod runs on; empty where it has none."""
-    node = world.api.get(f"/api/v1/nodes/{pod['spec'].get('nodeName', '-')}")
-    return str(node["metadata"]["labels"].get("topology.kubernetes.io/zone", "")) if node else ""
-
-
-def busiest_node(world: World, demand: str) -> Object:
-    """The node with most replicas of a demand."""
-    used = [pod["spec"]["nodeName"] for pod in world.pods(demand) if is_serving(pod)]
-    found = world.api.get(f"/api/v1/nodes/{max(sorted(set(used)), key=used.count)}")
-    if found is None:
-        raise RuntimeError(f"no node of {demand} is there")
-    return found
-
-
-def nodes_of(world: World, offering: SimulatedOffering) -> int:
-    """How many of an offering there are."""
-    found = (node["metadata"].get("labels", {}) for node in world.api.list(NODES))
-    return sum(offering.labels.items() <= labels.items() for labels in found)
-
-
-def leave(bed: Bed, node: str) -> None:
-    """Wait until nothing of ours is on a node, take it away, wait until all is served."""
-    world = bed.world
-    world.wait(lambda: node not in {pod["spec"].get("nodeName") for pod in world.pods()}, "no pod is on the node")
-    world.kubectl("delete", "node", node, "--wait=false", check=False)
-    world.settle()
-
-
-def in_flight(bed: Bed, demand: str) -> int:
-    """Requests that the engines of a demand are answering."""
-    return sum(each.get("inFlight", 0) for each in bed.path.engines() if each["demand"] == demand)
-
-
-def _has_moved(world: World, before: int) -> bool:
+def has_moved(world: World, before: int) -> bool:
     """The operator has written a Deployment or a pod since, or has nothing left to write."""
     written = {write.resource.partition("/")[0] for write in world.writes()[before:]}
     return bool(written & {"deployments", "pods"}) or world.is_settled()
@@ -407,12 +278,3 @@ def atoll(world: World, *words: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  # our own command
     if done.returncode:
         raise RuntimeError(f"atoll {' '.join(words)}: exit status {done.returncode}: {done.stderr.strip()}")
-
-
-def is_carried_out(world: World) -> bool:
-    """The plan in force is Completed, and no pod is more than it wants."""
-    plan = world.plan()
-    if plan is None or plan.get("status", {}).get("phase") != "Completed":
-        return False
-    wanted = sum(item["spec"]["replicas"] for item in world.api.list(DEPLOYMENTS, selector="atoll.dev/strategy"))
-    return len(world.pods()) == int(wanted)

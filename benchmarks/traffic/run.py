@@ -9,10 +9,12 @@ from itertools import cycle, islice
 from typing import TypeVar
 
 from benchmarks.traffic.bed import Bed
+from benchmarks.traffic.kinds import MOVES, Move
 from benchmarks.traffic.locust_run import Locusts, beside
-from benchmarks.traffic.losses import LOSSES, Loss, spread
-from benchmarks.traffic.moves import MOVES, Move, restore
+from benchmarks.traffic.losses import LOSSES, spread
+from benchmarks.traffic.moves import restore
 from benchmarks.traffic.request import Outcome
+from benchmarks.traffic.sight import Loss
 from benchmarks.traffic.split import Split, split_by_capacity
 from benchmarks.traffic.ttft import Added, added_by_router, await_answers
 from benchmarks.traffic.utilisation import Utilisation, utilisation
@@ -21,7 +23,7 @@ T = TypeVar("T")
 
 logger = logging.getLogger("benchmarks.traffic")
 
-_POLL_SECONDS = 0.5
+_WAIT_SECONDS = 5.0
 _WARM_UP_SECONDS = 3.0
 
 
@@ -36,7 +38,7 @@ class Episode:
         planned: a move; else a loss.
         fault: why it did not end as it should; empty where it did.
         writes: of the operator to Deployments and pods meanwhile.
-        loss: what it did; None for a planned move, and where it did not end.
+        loss: what it did, or what a notice of it brought about; None for other moves, and where it did not end.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Run:
         utilisation: of templates as shipped; None where not measured.
         locusts: what Locust counted; None where it did not run.
         faults: why measurements that were asked for are not there.
+        interrupted: by Ctrl-C; the rest is of what had been done.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
@@ -73,6 +76,7 @@ class Run:
     utilisation: Utilisation | None = None
     locusts: Locusts | None = None
     faults: list[str] = field(default_factory=list)
+    interrupted: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,22 +111,37 @@ def run(bed: Bed, size: Size, *, wanted: Iterable[str] = ()) -> Run:
         wanted: names of moves, in their order; all, in the shipped order, where none is named.
     """
     found = Run()
+    try:
+        _all(bed, size, tuple(wanted), found)
+    except KeyboardInterrupt:
+        logger.info("interrupted: waiting for the answers to what was sent")
+        found.interrupted = True
+    if not found.outcomes:
+        found.outcomes = bed.load.finish()
+    found.acknowledgements = [each.seconds for each in bed.path.router_pods.acknowledgements]
+    found.router_ends = list(bed.path.router_pods.ends)
+    return found
+
+
+def _all(bed: Bed, size: Size, wanted: tuple[str, ...], found: Run) -> None:
+    """Everything in turn; what was seen by the time of an interruption is in ``found``."""
     logger.info("every router answers %.1f s after all demands are Ready", await_answers(bed))
     if size.ttft_pairs:
         found.added = _measured(found, "TTFT", partial(added_by_router, bed, size.ttft_pairs))
     bed.send()
     time.sleep(_WARM_UP_SECONDS)
-    for number, move in enumerate(_moves(size.moves, tuple(wanted))):
-        if size.locust and number == 0:
-            found.episodes.append(_episode(bed, move.name, partial(_beside_locust, found, bed, move)))
-            continue
-        found.episodes.append(_episode(bed, move.name, partial(move.make, bed)))
-    while bed.load.counts()["sent"] < size.requests:
-        time.sleep(_POLL_SECONDS)
+    for number, move in enumerate(_moves(size.moves, wanted)):
+        make = partial(_beside_locust, found, bed, move) if size.locust and number == 0 else partial(move.make, bed)
+        logger.info("move %d of %d: %s …", number + 1, size.moves, move.name)
+        found.episodes.append(_episode(bed, move.name, make))
+    while (sent := bed.load.counts()["sent"]) < size.requests:
+        logger.info("%d of %d requests sent …", sent, size.requests)
+        time.sleep(_WAIT_SECONDS)
     if size.losses:
-        restore(bed)
-        _step("spreading replicas over nodes", partial(spread, bed))
-        for name, lose in islice(cycle(LOSSES.items()), size.losses * len(LOSSES)):
+        _measured(found, "spreading replicas over nodes", partial(_spread, bed))
+        losses = list(islice(cycle(LOSSES.items()), size.losses * len(LOSSES)))
+        for number, (name, lose) in enumerate(losses):
+            logger.info("loss %d of %d: %s …", number + 1, len(losses), name)
             found.episodes.append(_episode(bed, name, partial(lose, bed), planned=False))
     if size.utilisation_seconds:
         watch = partial(utilisation, bed, size.utilisation_seconds)
@@ -130,9 +149,11 @@ def run(bed: Bed, size: Size, *, wanted: Iterable[str] = ()) -> Run:
     found.outcomes = bed.load.finish()
     if size.split_requests:
         found.split = _measured(found, "shares by static weights", partial(split_by_capacity, bed, size.split_requests))
-    found.acknowledgements = [each.seconds for each in bed.path.router_pods.acknowledgements]
-    found.router_ends = list(bed.path.router_pods.ends)
-    return found
+
+
+def _spread(bed: Bed) -> None:
+    restore(bed)
+    spread(bed)
 
 
 def _moves(count: int, wanted: tuple[str, ...]) -> Iterable[Move]:
@@ -140,19 +161,24 @@ def _moves(count: int, wanted: tuple[str, ...]) -> Iterable[Move]:
     return islice(cycle(chosen), count)
 
 
-def _beside_locust(found: Run, bed: Bed, move: Move) -> None:
-    found.locusts = beside(bed, move.make)
+def _beside_locust(found: Run, bed: Bed, move: Move) -> Loss | None:
+    found.locusts, noticed = beside(bed, move.make)
+    return noticed
 
 
 def _episode(bed: Bed, name: str, make: Callable[[], Loss | None], *, planned: bool = True) -> Episode:
     started, before = time.time(), _writes(bed)
     loss, fault = None, ""
     try:
-        loss = _step(name, make)
-    except (AssertionError, RuntimeError) as error:  # a wait that was in vain; the run goes on from what is declared
+        loss = make()
+    except Exception as error:  # a wait that was in vain, above all; the run goes on from what is declared
         logger.exception("%s did not end", name)
-        fault = str(error).partition("\n")[0]
-        restore(bed)
+        fault = _first_line(error)
+        try:
+            restore(bed)
+        except Exception as further:
+            logger.exception("nor is the fleet as declared again")
+            fault += f"; {_first_line(further)}"
     ended, written = time.time(), _writes(bed) - before
     counted = bed.load.counts()
     told = "%s: %d writes in %.0f s, %d requests so far, %d failed"
@@ -168,13 +194,13 @@ def _writes(bed: Bed) -> int:
 def _measured(found: Run, what: str, make: Callable[[], T]) -> T | None:
     """What was measured; None, and a note of why, where that was not to be had."""
     try:
-        return _step(what, make)
-    except (AssertionError, RuntimeError) as error:
-        logger.exception("%s: not measured", what)
-        found.faults.append(f"{what}: {str(error).partition(chr(10))[0]}")
+        logger.info("%s …", what)
+        return make()
+    except Exception as error:
+        logger.exception("%s: not done", what)
+        found.faults.append(f"{what}: {_first_line(error)}")
         return None
 
 
-def _step(what: str, make: Callable[[], T]) -> T:
-    logger.info("%s …", what)
-    return make()
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0] or type(error).__name__

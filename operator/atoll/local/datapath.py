@@ -91,6 +91,10 @@ class DataPath(LocalFleet):
         """End the engine of a pod and start it again after a pause; tags of the requests it had in flight."""
         return list(self._engine_process("POST", f"/pods/{pod}/crash?backSeconds={back_seconds}"))
 
+    def hang_engine(self, pod: str) -> None:
+        """The engine of a pod answers nothing any more, not even its health, until it crashes."""
+        self._engine_process("POST", f"/pods/{pod}/hang")
+
     def close(self) -> None:
         """End operator and routers; engines and DNS end with the cluster."""
         self.router_pods.close()

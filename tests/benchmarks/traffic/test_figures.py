@@ -1,9 +1,9 @@
 from typing import Any
 
 from benchmarks.traffic.figures import percentile, rows_of
-from benchmarks.traffic.losses import Loss
 from benchmarks.traffic.request import WHOLE, Outcome
 from benchmarks.traffic.run import Episode, Run
+from benchmarks.traffic.sight import Loss
 
 
 def outcome(tag: str, at: float, *, seconds: float = 1.0, said: str = WHOLE, stream: bool = True) -> Outcome:
@@ -21,7 +21,7 @@ def outcome(tag: str, at: float, *, seconds: float = 1.0, said: str = WHOLE, str
 
 
 def lost(started: float, ended: float, *tags: str) -> Episode:
-    loss = Loss(in_flight=list(tags), noticed=started, off_seconds=0.5, replaced_seconds=1.5)
+    loss = Loss(in_flight=tags, noticed=started, off_seconds=0.5, replaced_seconds=1.5)
     return Episode(name="node lost", started=started, ended=ended, planned=False, loss=loss)
 
 
@@ -76,6 +76,23 @@ def test_a_failure_beside_a_lost_node_and_one_that_was_not_retried_are_told() ->
     found = figures(run)
     assert found["failed elsewhere during losses"]["value"] == 1
     assert not found["of these failed with nothing sent back"]["met"]
+
+
+def test_a_notice_has_a_figure_of_its_own_and_its_failures_are_of_a_move() -> None:
+    noticed = Episode(
+        name="node cordoned", started=0.0, ended=5.0, writes=2, loss=Loss(noticed=0.0, replaced_seconds=6.0)
+    )
+    found = figures(Run(outcomes=[outcome("a", 1.0, said="status 503")], episodes=[noticed]))
+    row = found["notice to first corrective write, p99"]
+    assert (row["value"], row["aim"], row["met"]) == (6.0, 5.0, False)
+    assert found["failed through planned moves"]["value"] == 1
+    assert "loss to traffic off it, p99" not in found
+
+
+def test_a_run_that_was_interrupted_meets_not_every_aim() -> None:
+    found = figures(Run(outcomes=[outcome("a", 0.0)], interrupted=True))
+    row = found["moves, losses and measurements that did not end"]
+    assert (row["value"], row["met"], row["detail"]) == (1, False, "interrupted")
 
 
 def test_a_percentile_is_a_value_that_was_seen() -> None:

@@ -139,3 +139,19 @@ async def test_an_engine_that_dies_resets_every_connection_and_says_what_was_in_
     with pytest.raises(ConnectionResetError):
         await idle.read()
     assert engine.in_flight == {}
+
+
+async def test_an_engine_that_hangs_answers_nothing_and_keeps_what_it_took(session: aiohttp.ClientSession) -> None:
+    engine = Engine(settings())
+    await engine.start()
+    engine.hang()
+    asked = asyncio.create_task(session.post(url(engine), json=body(), headers={TAG: "mine"}))
+    well = asyncio.create_task(session.get(url(engine, "/health")))
+    while not engine.in_flight:  # noqa: ASYNC110  # a dictionary tells nobody
+        await asyncio.sleep(0.01)
+    done, _ = await asyncio.wait((asked, well), timeout=0.1)
+    assert not done
+    assert await engine.die() == ("mine",)
+    for task in (asked, well):
+        with pytest.raises(aiohttp.ClientError):
+            await task

@@ -35,10 +35,15 @@ def _control(standins: StandIns) -> web.Application:
         pause = float(request.query.get("backSeconds", "2"))
         return web.json_response(await standins.crash(request.match_info["pod"], pause))
 
+    async def hang(request: web.Request) -> web.Response:
+        standins.hang(request.match_info["pod"])
+        return web.json_response([])
+
     app = web.Application()
     app.router.add_get("/engines", state)
     app.router.add_post("/nodes/{node}/lose", lose)
     app.router.add_post("/pods/{pod}/crash", crash)
+    app.router.add_post("/pods/{pod}/hang", hang)
     return app
 
 

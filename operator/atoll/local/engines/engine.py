@@ -54,7 +54,7 @@ class EngineSettings:
 
 
 class Engine:
-    """Serves from ``start`` to ``stop`` (finishes what is in flight) or ``die`` (resets every connection)."""
+    """Serves from ``start`` to ``stop`` (finishes what is in flight), ``hang`` or ``die`` (resets every connection)."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings
@@ -68,6 +68,8 @@ class Engine:
         self.in_flight: dict[int, str] = {}
         """Tags of the requests taken and not answered in full yet."""
         self._number = 0
+        self._awake = asyncio.Event()
+        self._awake.set()
         self._runner: web.AppRunner | None = None
         self._measures = _Measures(settings.served_names[0])
 
@@ -114,7 +116,12 @@ class Engine:
         await runner.cleanup()
         return lost
 
+    def hang(self) -> None:
+        """As with a GPU that does not come back: connections stay, new ones are taken, and nothing is answered."""
+        self._awake.clear()
+
     async def _health(self, _: web.Request) -> web.Response:
+        await self._awake.wait()
         return web.Response()
 
     async def _metrics(self, _: web.Request) -> web.Response:
@@ -172,6 +179,7 @@ class Engine:
         due = time.monotonic() + tempo.first_token_seconds(asked.prompt_tokens)
         while made < asked.max_tokens:
             await asyncio.sleep(max(0.0, due - time.monotonic()))
+            await self._awake.wait()
             tokens = min(self.settings.chunk_tokens if made else 1, asked.max_tokens - made)
             made += tokens
             self.tokens += tokens

@@ -78,12 +78,21 @@ class StandIns:
 
     async def crash(self, pod: str, back_seconds: float) -> list[str]:
         """The engine of a pod ends by itself and is started again, as its kubelet would; tags of requests in flight."""
-        hit = [each for each in self._pods.values() if each.pod["metadata"]["name"] == pod]
+        hit = self._of_pod(pod)
         lost = await self._kill(hit)
         for each in hit:
             await self._tell_not_ready(each.pod)
             self._spawn(self._come_back(each, back_seconds))
         return lost
+
+    def hang(self, pod: str) -> None:
+        """The engine of a pod answers nothing any more, until it crashes."""
+        for each in self._of_pod(pod):
+            if each.engine is not None:
+                each.engine.hang()
+
+    def _of_pod(self, pod: str) -> list[StandIn]:
+        return [each for each in self._pods.values() if each.pod["metadata"]["name"] == pod]
 
     async def _meet(self, uid: str, pod: Pod) -> None:
         if "deletionTimestamp" in pod["metadata"]:
