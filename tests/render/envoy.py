@@ -58,6 +58,7 @@ class Engine(ThreadingHTTPServer):
         events: what POST gets instead, as server-sent events.
         dies: it closes the connection of a POST without a word.
         sleeps: it says nothing to a POST before it is released.
+        healthy: what it says of itself to a GET.
     """
 
     daemon_threads = True
@@ -72,6 +73,7 @@ class Engine(ThreadingHTTPServer):
         self.events: tuple[object, ...] = ()
         self.dies = False
         self.sleeps = False
+        self.healthy = True
         self.release = threading.Event()
         self.connections: list[socket.socket] = []
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
@@ -103,7 +105,7 @@ class _EngineHandler(BaseHTTPRequestHandler):
         self.server.connections.append(self.connection)
 
     def do_GET(self) -> None:
-        self._answer(200, b"")
+        self._answer(200 if self.server.healthy else 503, b"")
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("content-length", 0)))

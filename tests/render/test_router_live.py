@@ -137,6 +137,33 @@ def test_a_lost_engine_leaves_without_a_new_configuration(router: Router, fast: 
     assert router.shares("prod/qwen", 20) == {"fast": 20}
 
 
+def test_replicas_that_fail_one_right_after_another_are_left_out_at_once(
+    router: Router, fast: Engine, slow: Engine
+) -> None:
+    with Engine("lost") as lost:
+        show(router, qwen(endpoint(fast), endpoint(lost), endpoint(slow)))
+        eventually(lambda: _healthy(router) == 3, "all are well")
+        lost.healthy = slow.healthy = False
+        eventually(lambda: _healthy(router) == 1, "the health checks saw both")
+
+        assert router.shares("prod/qwen", 40) == {"fast": 40}
+
+
+def test_replicas_that_all_fail_their_health_check_at_one_time_are_still_asked(
+    router: Router, fast: Engine, slow: Engine
+) -> None:
+    show(router, qwen(endpoint(fast), endpoint(slow)))
+    eventually(lambda: _healthy(router) == 2, "both are well")
+    fast.healthy = slow.healthy = False
+    eventually(lambda: _healthy(router) == 0, "the health checks fail")
+
+    assert {router.ask({"model": "prod/qwen"}).status for _ in range(20)} == {200}
+
+    fast.healthy = True
+    eventually(lambda: _healthy(router) == 1, "one is well again")
+    assert router.shares("prod/qwen", 20) == {"fast": 20}
+
+
 def test_r3_a_new_configuration_is_taken_and_acknowledged_while_requests_run(
     router: Router, fast: Engine, slow: Engine
 ) -> None:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from atoll.domain.demand import DemandKey
+from atoll.domain.demand import Demand, DemandKey
 from atoll.domain.objects import MODEL_DEMAND, ObjectLike
 from atoll.domain.plan import Plan
 from atoll.domain.snapshot import Snapshot
@@ -26,16 +26,23 @@ def routed_demands(snapshot: Snapshot, plan: Plan | None) -> tuple[RoutedModel, 
         strategies[item.demand].setdefault(item.strategy.id, item.strategy)
     models = []
     for key, served in sorted(_served_names(snapshot).items()):
+        answer_seconds = _answer_seconds(snapshot.demands.get(key))
         endpoints = tuple(
             RouterEndpoint(
                 service_host=names.service_host(names.service_name(key, strategy), key.namespace),
                 weight=endpoint_weight(rate.get((key, identity), 0.0)),
+                in_flight=rate.get((key, identity), 0.0) * answer_seconds,
             )
             for identity, strategy in sorted(strategies[key].items())
             if strategy.phase is not Phase.PREFILL
         )
         models.append(RoutedModel(key=key, served_names=served, endpoints=endpoints))
     return tuple(models)
+
+
+def _answer_seconds(demand: Demand | None) -> float:
+    """How long tokens of a mean answer come at the objective; 0 for a demand that is invalid."""
+    return demand.workload.output.mean * demand.objectives.tpot_seconds if demand else 0.0
 
 
 def _served_names(snapshot: Snapshot) -> dict[DemandKey, tuple[str, ...]]:

@@ -52,6 +52,7 @@ class StandIns:
     _pods: dict[str, StandIn] = field(default_factory=dict)
     _tempos: dict[tuple[str, str, str], Tempo] = field(default_factory=dict)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _learning: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> None:
         """Follow the pods for ever."""
@@ -179,10 +180,12 @@ class StandIns:
         key = (metadata["namespace"], metadata["labels"][names.DEMAND], metadata["labels"][names.STRATEGY])
         deadline = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
         while key not in self._tempos:
-            try:
-                await self._learn()
-            except httpx.HTTPError as error:
-                logger.warning("plans cannot be read: %s", error)
+            async with self._learning:  # one for all that wait
+                try:
+                    if key not in self._tempos:
+                        await self._learn()
+                except httpx.HTTPError as error:
+                    logger.warning("plans cannot be read: %s", error)
             if key not in self._tempos:
                 if asyncio.get_running_loop().time() > deadline:
                     raise LookupError(f"pod {metadata['name']}: no plan tells the rate of its strategy")
@@ -190,7 +193,8 @@ class StandIns:
         return self._tempos[key]
 
     async def _learn(self) -> None:
-        plans = read_plans(await self._items(f"{FLEET_PLAN.path}/{FLEET_PLAN.plural}"))
+        # Elsewhere: all engines answer from this thread.
+        plans = await asyncio.to_thread(read_plans, await self._items(f"{FLEET_PLAN.path}/{FLEET_PLAN.plural}"))
         demands = {
             (obj["metadata"]["namespace"], obj["metadata"]["name"]): obj["spec"]
             for obj in await self._items(f"{MODEL_DEMAND.path}/{MODEL_DEMAND.plural}")

@@ -3,7 +3,7 @@
 from typing import Any
 
 from atoll.domain.fleet import Balancing, RouterPolicy
-from atoll.render.router.routing import RoutedModel, RouterEndpoint
+from atoll.render.router.routing import LARGEST_WEIGHT, RoutedModel, RouterEndpoint
 
 _UNLIMITED = ("max_connections", "max_pending_requests", "max_retries")
 _MOST = 1_000_000
@@ -14,6 +14,10 @@ _BIAS: dict[Balancing, dict[str, Any]] = {
     Balancing.CAPACITY: {"least_request_lb_config": {"active_request_bias": {"default_value": 0, "runtime_key": "-"}}},
 }
 
+_NOBODY_PERCENT = 1
+"""With fewer healthy replicas than this, requests go to all of them. Where none seems well, the checks were late, in a
+router or in engines short of CPU, more likely than that all died at one time; who is dead is found by connecting."""
+
 _LOST_AFTER = {"keepalive_time": 5, "keepalive_interval": 5, "keepalive_probes": 3}
 """Seconds: a stream to a node that went without a word ends after 20, where the client would wait for an hour."""
 
@@ -21,9 +25,15 @@ _CLUSTER_TYPE = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 _DNS_TYPE = "type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster"
 
 
-def clusters(models: tuple[RoutedModel, ...], policy: RouterPolicy) -> list[dict[str, Any]]:
-    """Clusters of all models that have an endpoint, draining ones too: their open streams still run."""
-    return [_cluster(model, policy) for model in models if model.endpoints]
+def clusters(models: tuple[RoutedModel, ...], policy: RouterPolicy, *, routers: int) -> list[dict[str, Any]]:
+    """Clusters of all models that have an endpoint, draining ones too: their open streams still run.
+
+    Args:
+        models: what is served.
+        policy: how requests reach replicas.
+        routers: how many router pods share the requests.
+    """
+    return [_cluster(model, policy, routers) for model in models if model.endpoints]
 
 
 def cluster_name(model: RoutedModel) -> str:
@@ -31,7 +41,7 @@ def cluster_name(model: RoutedModel) -> str:
     return str(model.key)
 
 
-def _cluster(model: RoutedModel, policy: RouterPolicy) -> dict[str, Any]:
+def _cluster(model: RoutedModel, policy: RouterPolicy, routers: int) -> dict[str, Any]:
     name = cluster_name(model)
     interval = _duration(policy.health_interval_seconds)
     most = policy.most_concurrent_requests
@@ -51,10 +61,13 @@ def _cluster(model: RoutedModel, policy: RouterPolicy) -> dict[str, Any]:
         "connect_timeout": "1s",
         "lb_policy": "LEAST_REQUEST",
         **_BIAS[policy.balancing],
-        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        # By default the workers hear of a second replica's health up to a second after that of a first.
+        "common_lb_config": {"healthy_panic_threshold": {"value": _NOBODY_PERCENT}, "update_merge_window": "0s"},
         "load_assignment": {
             "cluster_name": name,
-            "endpoints": [{"lb_endpoints": [_endpoint(endpoint) for endpoint in model.endpoints]}],
+            "endpoints": [
+                {"lb_endpoints": list(map(_endpoint, model.endpoints, _weights(model, policy.balancing, routers)))}
+            ],
         },
         "health_checks": [
             {
@@ -80,7 +93,21 @@ def _duration(seconds: float) -> str:
     return f"{seconds:g}s"
 
 
-def _endpoint(endpoint: RouterEndpoint) -> dict[str, Any]:
+def _weights(model: RoutedModel, balancing: Balancing, routers: int) -> list[int]:
+    """What Envoy is given for each endpoint, so that shares follow capacity where replicas get what they can do.
+
+    Envoy sends by weight / (requests in flight + 1), of which each router pod sees its own. A replica of twice the rate
+    has twice as many in flight, so that plain weights would give it hardly more than another: each is multiplied by
+    what it is divided by at its rate.
+    """
+    if balancing is Balancing.CAPACITY:
+        return [endpoint.weight for endpoint in model.endpoints]
+    raised = [endpoint.weight * (1.0 + endpoint.in_flight / max(1, routers)) for endpoint in model.endpoints]
+    scale = min(1.0, LARGEST_WEIGHT / max(raised))
+    return [max(1, round(scale * each)) for each in raised]
+
+
+def _endpoint(endpoint: RouterEndpoint, weight: int) -> dict[str, Any]:
     address = {"socket_address": {"address": endpoint.service_host, "port_value": endpoint.port}}
-    result: dict[str, Any] = {"endpoint": {"address": address}, "load_balancing_weight": endpoint.weight}
+    result: dict[str, Any] = {"endpoint": {"address": address}, "load_balancing_weight": weight}
     return {**result, "health_status": "DRAINING"} if endpoint.draining else result

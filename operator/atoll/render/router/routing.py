@@ -3,12 +3,13 @@
 from dataclasses import dataclass, field
 
 from atoll.domain.demand import DemandKey
+from atoll.domain.fleet import RouterPolicy
 from atoll.render import names
 from atoll.render.engines.stage import HTTP_PORT
 from atoll.render.router.pods import RouterPods
 
 _WEIGHT_PER_RATE = 1000
-_LARGEST_WEIGHT = 1_000_000
+LARGEST_WEIGHT = 1_000_000
 """Times 4,000 pods of one served model this stays below Envoy's limit for the sum of a cluster's weights, 2^32 - 1."""
 
 
@@ -21,12 +22,14 @@ class RouterEndpoint:
         port: of the engine's HTTP server.
         weight: of each resolved address, see :func:`endpoint_weight`.
         draining: new requests go elsewhere, open streams finish.
+        in_flight: requests that one replica answers at one time when it gets what it can do.
     """
 
     service_host: str
     weight: int
     port: int = HTTP_PORT
     draining: bool = False
+    in_flight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,13 +85,18 @@ class RouterSettings:
     pods: RouterPods = field(default_factory=RouterPods)
 
 
+def replicas_of(settings: RouterSettings, policy: RouterPolicy) -> int:
+    """How many router pods are wanted; of those that something scales, the number that it was told to begin with."""
+    return settings.pods.replicas if policy.replicas is None else policy.replicas
+
+
 def endpoint_weight(rate: float) -> int:
     """Weight of one replica that delivers so many requests/s: 1000 per request/s, at least 1.
 
     STRICT_DNS gives every resolved address the endpoint's full weight, so capacity follows the number of Ready replicas
     by itself, and shares follow what each strategy can do (scenario R14).
     """
-    return max(1, min(_LARGEST_WEIGHT, round(rate * _WEIGHT_PER_RATE)))
+    return max(1, min(LARGEST_WEIGHT, round(rate * _WEIGHT_PER_RATE)))
 
 
 def routed_names(models: tuple[RoutedModel, ...]) -> dict[DemandKey, tuple[str, ...]]:
