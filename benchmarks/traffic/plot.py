@@ -12,7 +12,7 @@ from benchmarks.traffic.run import Episode, Run
 
 NAME = "traffic.svg"
 
-_MOST_POINTS = 4000
+_MOST_POINTS = 2500
 _MOVE, _LOSS = "#9ecae1", "#fdae6b"
 
 
@@ -22,8 +22,10 @@ def plot(run: Run, folder: Path) -> Path | None:
         return None
     mpl.rcParams["svg.hashsalt"] = "atoll"
     zero = run.outcomes[0].started
-    figure = Figure(figsize=(11, 6), layout="constrained")
-    times, rates = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
+    figure = Figure(figsize=(13, 7), layout="constrained")
+    names, times, rates = figure.subplots(3, 1, sharex=True, height_ratios=(2, 4, 2))
+    names.set_axis_off()
+    names.set_ylim(0.0, 1.0)
     for number, each in enumerate(run.episodes):
         for axes in (times, rates):
             axes.axvspan(
@@ -33,10 +35,8 @@ def plot(run: Run, folder: Path) -> Path | None:
                 alpha=(0.35, 0.55)[number % 2],
                 lw=0,
             )
-        height = (0.985, 0.94, 0.895)[number % 3]
-        times.text(
-            each.started - zero, height, f" {each.name}", fontsize=7, va="top", transform=times.get_xaxis_transform()
-        )
+        middle = (each.started + each.ended) / 2.0 - zero
+        names.text(middle, 0.0, each.name, fontsize=6.5, rotation=90, ha="center", va="bottom")
     shown = [each for each in run.outcomes if each.outcome == WHOLE and each.stream]
     step = max(1, len(shown) // _MOST_POINTS)
     for name in sorted({each.served_name for each in shown}):
@@ -49,7 +49,7 @@ def plot(run: Run, folder: Path) -> Path | None:
     times.plot([each.started - zero for each in failed], [_lowest(shown)] * len(failed), "rx", ms=6, label=label)
     times.set_yscale("log")
     times.set_ylabel("seconds")
-    times.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, fontsize=8, markerscale=2, frameon=False)
+    times.legend(loc="upper right", ncols=3, fontsize=8, markerscale=1.5, framealpha=0.8)
     figure.suptitle("Requests through the router while the fleet moves (blue) and loses nodes (orange)", fontsize=11)
     _rates(rates, run.outcomes, run.episodes, zero)
     path = folder / NAME
