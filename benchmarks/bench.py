@@ -91,7 +91,7 @@ COMPARISONS = (
         module="traffic",
         about="Requests through the real router while the fleet moves and loses nodes.",
         options=("--requests", "5000", "--moves", "6", "--locust"),
-        long_options=("--requests", "100000", "--moves", "30", "--losses", "10", "--speed", "10", "--locust"),
+        long_options=("--requests", "100000", "--moves", "40", "--losses", "5", "--speed", "13", "--locust"),
     ),
     Comparison(
         run="estimate",

@@ -27,7 +27,7 @@ RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 EXAMPLES = """\
   python -m benchmarks.traffic
-  python -m benchmarks.traffic --requests 100000 --moves 32 --losses 10 --speed 10 --json
+  python -m benchmarks.traffic --requests 100000 --moves 40 --losses 5 --speed 13 --locust --json
   python -m benchmarks.traffic --only "node NotReady" --moves 3 --losses 0 --split 0 --utilisation 0 --keep"""
 
 COLUMNS = {
@@ -114,7 +114,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="*", choices=names, default=(), metavar="MOVE", help=f"of: {', '.join(names)}")
     parser.add_argument("--split", type=int, default=10000, help="requests for shares; 0: no shares (10000)")
     parser.add_argument(
-        "--utilisation", type=float, default=30.0, metavar="S", help="seconds to watch templates; 0: not (30)"
+        "--utilisation", type=float, default=60.0, metavar="S", help="seconds to watch templates; 0: not (60)"
     )
     parser.add_argument("--ttft", type=int, default=400, help="pairs of requests for TTFT; 0: none (400)")
     parser.add_argument("--locust", action="store_true", help="let Locust send too, through the first move")

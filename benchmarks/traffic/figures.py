@@ -87,7 +87,8 @@ def rows_of(run: Run) -> list[Row]:
         )
     if run.utilisation is not None:
         detail = "; ".join(
-            f"{name} x {run.utilisation.replicas[name]}: {100 * share:.1f} %"
+            f"{name} x {run.utilisation.replicas[name]}: {100 * share:.1f} % of requests, "
+            f"{100 * run.utilisation.tokens[name]:.1f} % of tokens"
             for name, share in sorted(run.utilisation.shares.items())
         )
         found.append(
@@ -96,7 +97,7 @@ def rows_of(run: Run) -> list[Row]:
                 100 * run.utilisation.spread,
                 "points",
                 5.0,
-                samples=len(run.utilisation.shares),
+                samples=run.utilisation.requests,
                 detail=detail,
             )
         )

@@ -41,8 +41,10 @@ def routed_demands(snapshot: Snapshot, plan: Plan | None) -> tuple[RoutedModel, 
 
 
 def _answer_seconds(demand: Demand | None) -> float:
-    """How long tokens of a mean answer come at the objective; 0 for a demand that is invalid."""
-    return demand.workload.output.mean * demand.objectives.tpot_seconds if demand else 0.0
+    """How long a mean answer takes at the objectives; 0 for a demand that is invalid."""
+    if demand is None:
+        return 0.0
+    return demand.objectives.ttft_seconds + demand.workload.output.mean * demand.objectives.tpot_seconds
 
 
 def _served_names(snapshot: Snapshot) -> dict[DemandKey, tuple[str, ...]]:
