@@ -232,23 +232,21 @@ POLICIES = st.builds(
 )
 
 
-def weights(balancing: Balancing, *in_flight: float, replicas: int = 1) -> list[int]:
+def weights(balancing: Balancing, *in_flight: float) -> list[int]:
     """What Envoy is told of replicas of 1 and 2 requests/s."""
-    slow, fast = (
-        replace(service(name, rate), in_flight=count)
-        for name, rate, count in zip("ab", (1.0, 2.0), in_flight, strict=True)
+    both = zip("ab", (1.0, 2.0), in_flight, strict=True)
+    model = routed("m", *(replace(service(name, rate), in_flight=count) for name, rate, count in both))
+    content = json.loads(
+        router_configuration((model,), SETTINGS, RouterPolicy(balancing=balancing)).files[CLUSTERS_FILE]
     )
-    policy = RouterPolicy(balancing=balancing, replicas=replicas)
-    content = json.loads(router_configuration((routed("m", slow, fast),), SETTINGS, policy).files[CLUSTERS_FILE])
     (group,) = content["resources"][0]["load_assignment"]["endpoints"]
     return [each["load_balancing_weight"] for each in group["lb_endpoints"]]
 
 
 def test_weights_make_up_for_their_division_by_requests_in_flight_r14() -> None:
-    assert weights(Balancing.CAPACITY, 9.0, 18.0) == [1000, 2000]
-    assert weights(Balancing.LEAST_REQUEST, 9.0, 18.0) == [10_000, 38_000]
-    assert weights(Balancing.LEAST_REQUEST, 9.0, 18.0, replicas=3) == [4000, 14_000], "each router sees its own"
-    assert weights(Balancing.LEAST_REQUEST, 499.5, 999.0) == [250_250, 1_000_000], "the largest that Envoy may be told"
+    assert weights(Balancing.CAPACITY, 8.0, 15.0) == [1000, 2000]
+    assert weights(Balancing.LEAST_REQUEST, 8.0, 15.0) == [3000, 8000]
+    assert weights(Balancing.LEAST_REQUEST, 249_999.0, 999_999.0) == [250_000, 1_000_000], "the largest there may be"
 
 
 @settings(

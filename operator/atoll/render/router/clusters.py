@@ -8,11 +8,8 @@ from atoll.render.router.routing import LARGEST_WEIGHT, RoutedModel, RouterEndpo
 _UNLIMITED = ("max_connections", "max_pending_requests", "max_retries")
 _MOST = 1_000_000
 
-_BIAS: dict[Balancing, dict[str, Any]] = {
-    Balancing.LEAST_REQUEST: {},
-    # Weights are not divided by requests in flight: the split is that of the weights.
-    Balancing.CAPACITY: {"least_request_lb_config": {"active_request_bias": {"default_value": 0, "runtime_key": "-"}}},
-}
+_BIAS: dict[Balancing, float] = {Balancing.LEAST_REQUEST: 0.5, Balancing.CAPACITY: 0.0}
+"""Envoy sends by weight / (requests in flight + 1) ^ this: with 0 the split is that of the weights."""
 
 _NOBODY_PERCENT = 1
 """With fewer healthy replicas than this, requests go to all of them. Where none seems well, the checks were late, in a
@@ -25,15 +22,9 @@ _CLUSTER_TYPE = "type.googleapis.com/envoy.config.cluster.v3.Cluster"
 _DNS_TYPE = "type.googleapis.com/envoy.extensions.clusters.dns.v3.DnsCluster"
 
 
-def clusters(models: tuple[RoutedModel, ...], policy: RouterPolicy, *, routers: int) -> list[dict[str, Any]]:
-    """Clusters of all models that have an endpoint, draining ones too: their open streams still run.
-
-    Args:
-        models: what is served.
-        policy: how requests reach replicas.
-        routers: how many router pods share the requests.
-    """
-    return [_cluster(model, policy, routers) for model in models if model.endpoints]
+def clusters(models: tuple[RoutedModel, ...], policy: RouterPolicy) -> list[dict[str, Any]]:
+    """Clusters of all models that have an endpoint, draining ones too: their open streams still run."""
+    return [_cluster(model, policy) for model in models if model.endpoints]
 
 
 def cluster_name(model: RoutedModel) -> str:
@@ -41,7 +32,7 @@ def cluster_name(model: RoutedModel) -> str:
     return str(model.key)
 
 
-def _cluster(model: RoutedModel, policy: RouterPolicy, routers: int) -> dict[str, Any]:
+def _cluster(model: RoutedModel, policy: RouterPolicy) -> dict[str, Any]:
     name = cluster_name(model)
     interval = _duration(policy.health_interval_seconds)
     most = policy.most_concurrent_requests
@@ -60,14 +51,14 @@ def _cluster(model: RoutedModel, policy: RouterPolicy, routers: int) -> dict[str
         "ignore_health_on_host_removal": True,
         "connect_timeout": "1s",
         "lb_policy": "LEAST_REQUEST",
-        **_BIAS[policy.balancing],
+        "least_request_lb_config": {
+            "active_request_bias": {"default_value": _BIAS[policy.balancing], "runtime_key": "-"}
+        },
         # By default the workers hear of a second replica's health up to a second after that of a first.
         "common_lb_config": {"healthy_panic_threshold": {"value": _NOBODY_PERCENT}, "update_merge_window": "0s"},
         "load_assignment": {
             "cluster_name": name,
-            "endpoints": [
-                {"lb_endpoints": list(map(_endpoint, model.endpoints, _weights(model, policy.balancing, routers)))}
-            ],
+            "endpoints": [{"lb_endpoints": list(map(_endpoint, model.endpoints, _weights(model, policy.balancing)))}],
         },
         "health_checks": [
             {
@@ -93,16 +84,13 @@ def _duration(seconds: float) -> str:
     return f"{seconds:g}s"
 
 
-def _weights(model: RoutedModel, balancing: Balancing, routers: int) -> list[int]:
+def _weights(model: RoutedModel, balancing: Balancing) -> list[int]:
     """What Envoy is given for each endpoint, so that shares follow capacity where replicas get what they can do.
 
-    Envoy sends by weight / (requests in flight + 1), of which each router pod sees its own. A replica of twice the rate
-    has twice as many in flight, so that plain weights would give it hardly more than another: each is multiplied by
-    what it is divided by at its rate.
+    A replica of twice the rate has twice as many requests in flight, so that plain weights would give it less than
+    twice as many requests: each is multiplied by what it is divided by at its rate.
     """
-    if balancing is Balancing.CAPACITY:
-        return [endpoint.weight for endpoint in model.endpoints]
-    raised = [endpoint.weight * (1.0 + endpoint.in_flight / max(1, routers)) for endpoint in model.endpoints]
+    raised = [endpoint.weight * (1.0 + endpoint.in_flight) ** _BIAS[balancing] for endpoint in model.endpoints]
     scale = min(1.0, LARGEST_WEIGHT / max(raised))
     return [max(1, round(scale * each)) for each in raised]
 

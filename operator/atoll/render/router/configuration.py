@@ -11,7 +11,7 @@ from atoll.render import names
 from atoll.render.router.bootstrap import BOOTSTRAP_FILE, CLUSTERS_FILE, ROUTES_FILE, bootstrap_text
 from atoll.render.router.clusters import clusters
 from atoll.render.router.routes import route_configuration
-from atoll.render.router.routing import RoutedModel, RouterSettings, replicas_of
+from atoll.render.router.routing import RoutedModel, RouterSettings
 
 SIZE_LIMIT_BYTES = 900 * 1024
 """Largest ConfigMap that is written; the API server refuses 1 MiB."""
@@ -37,7 +37,7 @@ def router_configuration(
 ) -> RouterConfiguration:
     """The files for these models, in their order; of a served name that is given twice the first model keeps it."""
     routes = [route_configuration(models, policy)]
-    endpoints = clusters(models, policy, routers=replicas_of(settings, policy))
+    endpoints = clusters(models, policy)
     version = names.content_hash([endpoints, routes])
     return RouterConfiguration(
         version=version,

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from atoll.domain.demand import DemandKey
-from atoll.domain.fleet import RouterPolicy
 from atoll.render import names
 from atoll.render.engines.stage import HTTP_PORT
 from atoll.render.router.pods import RouterPods
@@ -83,11 +82,6 @@ class RouterSettings:
     status_port: int = 9901
     admin_port: int = 9902
     pods: RouterPods = field(default_factory=RouterPods)
-
-
-def replicas_of(settings: RouterSettings, policy: RouterPolicy) -> int:
-    """How many router pods are wanted; of those that something scales, the number that it was told to begin with."""
-    return settings.pods.replicas if policy.replicas is None else policy.replicas
 
 
 def endpoint_weight(rate: float) -> int:

@@ -8,7 +8,7 @@ from atoll.render import names
 from atoll.render.quantities import mebibytes, millicores
 from atoll.render.router.bootstrap import BOOTSTRAP_FILE
 from atoll.render.router.configuration import RouterConfiguration, router_labels
-from atoll.render.router.routing import RouterSettings, replicas_of
+from atoll.render.router.routing import RouterSettings
 
 ROUTER_USER = 101
 """User ``envoy`` of Envoy's image."""
@@ -23,7 +23,7 @@ def router_objects(
     configuration: RouterConfiguration, settings: RouterSettings, policy: RouterPolicy
 ) -> tuple[dict[str, Any], ...]:
     """All objects of the router but its ConfigMap; none where no replicas are wanted."""
-    if replicas_of(settings, policy) == 0:
+    if _replicas(settings, policy) == 0:
         return ()
     return (
         router_deployment(configuration, settings, policy),
@@ -50,7 +50,7 @@ def router_deployment(
         "kind": DEPLOYMENT.name,
         "metadata": _metadata(settings),
         "spec": {
-            **({} if settings.pods.autoscaled else {"replicas": replicas_of(settings, policy)}),
+            **({} if settings.pods.autoscaled else {"replicas": _replicas(settings, policy)}),
             "revisionHistoryLimit": 1,
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "selector": {"matchLabels": labels},
@@ -184,6 +184,10 @@ def router_disruption_budget(settings: RouterSettings) -> dict[str, Any]:
             "selector": {"matchLabels": router_labels()},
         },
     }
+
+
+def _replicas(settings: RouterSettings, policy: RouterPolicy) -> int:
+    return settings.pods.replicas if policy.replicas is None else policy.replicas
 
 
 def _metadata(settings: RouterSettings) -> dict[str, Any]:
