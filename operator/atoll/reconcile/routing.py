@@ -2,9 +2,8 @@
 
 from collections import defaultdict
 
-from atoll.api.quantities import seconds
 from atoll.domain.demand import DemandKey
-from atoll.domain.objects import MODEL_DEMAND, ObjectLike, Reference
+from atoll.domain.objects import MODEL_DEMAND, ObjectLike
 from atoll.domain.plan import Plan
 from atoll.domain.snapshot import Snapshot
 from atoll.domain.strategy import Phase, Strategy
@@ -27,32 +26,16 @@ def routed_demands(snapshot: Snapshot, plan: Plan | None) -> tuple[RoutedModel, 
         strategies[item.demand].setdefault(item.strategy.id, item.strategy)
     models = []
     for key, served in sorted(_served_names(snapshot).items()):
-        ref = Reference(kind=MODEL_DEMAND.name, namespace=key.namespace, name=key.name)
-        answer_seconds = _answer_seconds(snapshot.objects.get(ref, {}))
         endpoints = tuple(
             RouterEndpoint(
                 service_host=names.service_host(names.service_name(key, strategy), key.namespace),
                 weight=endpoint_weight(rate.get((key, identity), 0.0)),
-                in_flight=rate.get((key, identity), 0.0) * answer_seconds,
             )
             for identity, strategy in sorted(strategies[key].items())
             if strategy.phase is not Phase.PREFILL
         )
         models.append(RoutedModel(key=key, served_names=served, endpoints=endpoints))
     return tuple(models)
-
-
-def _answer_seconds(raw: ObjectLike) -> float:
-    """How long a mean answer takes at a demand's objectives; 0 where they cannot be read.
-
-    Of the object as it is, since a demand that nothing can serve any more keeps its weights.
-    """
-    try:
-        spec = raw["spec"]
-        objectives, answer = spec["objectives"], spec["demand"]["workload"]["output"]
-        return max(0.0, seconds(objectives["ttft"]) + float(answer["mean"]) * seconds(objectives["tpot"]))
-    except (KeyError, TypeError, ValueError):
-        return 0.0
 
 
 def _served_names(snapshot: Snapshot) -> dict[DemandKey, tuple[str, ...]]:

@@ -21,6 +21,9 @@ ANSWERED_BY = "x-atoll-engine"
 """Header of every answer: the pod that made it."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_BACKLOG = 2048
+"""Connections that wait to be taken, as uvicorn's default, which vLLM has."""
+
 _LARGEST_BODY = 64 * 1024 * 1024
 
 
@@ -90,7 +93,8 @@ class Engine:
             shutdown_timeout=self.settings.shutdown,
         )
         await runner.setup()
-        await web.TCPSite(runner, self.settings.address, self.settings.port, reuse_address=True).start()
+        address, port = self.settings.address, self.settings.port
+        await web.TCPSite(runner, address, port, reuse_address=True, backlog=_BACKLOG).start()
         self._runner = runner
 
     async def stop(self) -> None:

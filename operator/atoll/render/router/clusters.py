@@ -85,13 +85,13 @@ def _duration(seconds: float) -> str:
 
 
 def _weights(model: RoutedModel, balancing: Balancing) -> list[int]:
-    """What Envoy is given for each endpoint, so that shares follow capacity where replicas get what they can do.
+    """What Envoy is given for each endpoint, so that shares follow capacity.
 
-    A replica of twice the rate has twice as many requests in flight, so that plain weights would give it less than
-    twice as many requests: each is multiplied by what it is divided by at its rate.
+    A replica of twice the rate has twice as many requests in flight where both are used alike, so that plain weights
+    would be divided by more: each is raised by what it is divided by then (decision 39).
     """
-    raised = [endpoint.weight * (1.0 + endpoint.in_flight) ** _BIAS[balancing] for endpoint in model.endpoints]
-    scale = min(1.0, LARGEST_WEIGHT / max(raised))
+    raised = [float(endpoint.weight) ** (1.0 + _BIAS[balancing]) for endpoint in model.endpoints]
+    scale = 1.0 if balancing is Balancing.CAPACITY else LARGEST_WEIGHT / max(raised)
     return [max(1, round(scale * each)) for each in raised]
 
 

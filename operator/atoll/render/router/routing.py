@@ -21,14 +21,12 @@ class RouterEndpoint:
         port: of the engine's HTTP server.
         weight: of each resolved address, see :func:`endpoint_weight`.
         draining: new requests go elsewhere, open streams finish.
-        in_flight: requests that one replica answers at one time when it gets what it can do.
     """
 
     service_host: str
     weight: int
     port: int = HTTP_PORT
     draining: bool = False
-    in_flight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
