@@ -59,8 +59,9 @@ class LoadProcess:
         )
 
     def rates(self, rates: Mapping[str, float]) -> None:
-        """Set requests/s by served name; others pause."""
+        """Set requests/s by served name, others pause; returns once the generator does so."""
         self._say({"rates": dict(rates)})
+        self.counts()
 
     def counts(self) -> dict[str, int]:
         """How many requests were sent, have ended, have failed."""

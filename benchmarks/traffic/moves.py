@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from functools import partial
 
 from e2e.world import PLANS, Object, World, is_serving
@@ -18,6 +19,8 @@ _ROUTER = "app.kubernetes.io/component=router"
 _CHEAPEST = "g6e.xlarge"
 _IMAGE = "example.com/vllm"
 _SOON = 40.0
+_ARRIVAL_SECONDS = 0.5
+"""What was sent before has reached an engine: after a demand's deletion nothing is promised to what comes."""
 
 
 def more_demand(bed: Bed) -> None:
@@ -171,6 +174,7 @@ def stop_of_a_demand(bed: Bed) -> None:
     bed.send()
     world.wait(lambda: in_flight(bed, EXTRA) > 0, "answers of it are in flight", _SOON)
     bed.send(extra=0.0)
+    time.sleep(_ARRIVAL_SECONDS)
     world.api.delete(resource_path(extra))
     world.wait(lambda: not world.pods(EXTRA), "it is gone")
     world.settle()

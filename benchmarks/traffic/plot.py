@@ -12,7 +12,7 @@ from benchmarks.traffic.run import Episode, Run
 
 NAME = "traffic.svg"
 
-_MOST_POINTS = 2500
+_MOST_POINTS = 1500
 _MOVE, _LOSS = "#9ecae1", "#fdae6b"
 
 
