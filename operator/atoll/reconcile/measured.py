@@ -71,6 +71,9 @@ def measure(signal: DemandSignal, reading: Reading | None, kept: Kept, pace: Pac
     if last is None or now - last > timedelta(seconds=signal.stale_seconds + signal.step_seconds):
         return _held(signal, kept, reading.fault or _silence(reading, wrong, last, signal), last, now)
     filled = _evenly(stamped, rates, signal.step_seconds)[-HISTORY:]
+    if kept.estimate is not None and len(filled) < CONFIRMED_BY:
+        few = f"{len(filled)} of {CONFIRMED_BY} samples are known since the operator was started"
+        return _held(signal, kept, Fault(reason=Reason.AWAITING_SIGNAL, message=few), last, now)
     believed, instead = _believed(filled)
     estimate = asked_rate(
         believed,
