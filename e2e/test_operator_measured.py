@@ -158,12 +158,14 @@ def test_r8_without_prometheus_the_last_plan_is_held_even_over_a_restart(measure
 
 
 def test_a_lie_of_a_hundredfold_is_named_and_moves_nothing(measured: Measured) -> None:
-    rate, plan = measured.rate, measured.world.policy()["status"]["currentPlan"]
+    pods = {pod["metadata"]["name"] for pod in measured.world.pods(NAME)}
     measured.come(500)
     measured.world.wait(lambda: measured.reason == "SignalSuspect", "the leap is doubted", 40)
+    assert measured.rate <= 8
     measured.come(5)
     measured.world.wait(lambda: measured.reason == "Measured", "it is measured again", 40)
-    assert (measured.rate, measured.world.policy()["status"]["currentPlan"]) == (rate, plan)
+    assert measured.rate <= 8
+    assert {pod["metadata"]["name"] for pod in measured.world.pods(NAME)} == pods
 
 
 def test_r7_a_feed_that_is_garbage_or_away_leaves_the_last_good_price(measured: Measured) -> None:
