@@ -8,27 +8,13 @@ repeats in their prefix cache. Disturbed: tokens came slower than to more users 
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
 from atoll.catalogue.gpus import gpu_kind
 from atoll.performance.memory import BF16_BYTES
-from atoll.performance.roofline import Efficiency, roofline
+from atoll.performance.peak import peak
 from benchmarks.performance.measurements import Served, architecture
-
-PEAK = Efficiency(
-    memory=1.0,
-    expert_memory=1.0,
-    kv_memory=1.0,
-    compute=1.0,
-    expert_compute=1.0,
-    attention=1.0,
-    link=1.0,
-    reduce_seconds=0.0,
-    layer_seconds=0.0,
-    expected_error=0.0,
-)
 
 REPEATED = 1.1
 """More than runs differ: repeated on one day they are within 2 % of each other."""
@@ -37,7 +23,7 @@ REPEATED = 1.1
 def busy_at_peak(row: Served) -> float:
     """Share of its time that the GPU needs at its peaks for what was served; above 1 it is impossible."""
     model, tokens = architecture(row.model), np.array([row.input_tokens])
-    costs = replace(roofline(model, gpu_kind(row.gpu_kind), row.tp, row.quantisation), efficiency=PEAK)
+    costs = peak(model, gpu_kind(row.gpu_kind), row.tp, row.quantisation)
     batch = np.array([max(row.users * (1.0 - row.waited), 1.0)])
     context = (row.input_tokens + row.output_tokens / 2.0) * row.kv_bytes / BF16_BYTES
     prompt = model.layers * np.maximum(costs.prefill_layer(tokens) - costs.saved_layer(batch, tokens), 0.0)

@@ -1,6 +1,7 @@
 """`atoll profile`: what vLLM's load generator measured, as a PerformanceProfile."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,11 @@ def test_loads_of_the_same_step_count_by_their_mean(tmp_path: Path) -> None:
         ([], "no object"),
         (load(1, max_concurrency=None), "max_concurrency is no number"),
         (load(2, failed=3), "failed 3: measure it again"),
+        (load(2, num_prompts=17), "completed 16 of 17"),
+        (load(2, mean_tpot_ms=math.nan), "mean_tpot_ms is no number"),
+        (load(2, request_throughput=math.inf), "request_throughput is no number"),
+        (load(2, completed=True), "completed is no number"),
+        (load(2, total_input_tokens=-5), "without users, prompts or requests"),
         (load(2, total_output_tokens=16), "answers of one token"),
     ],
 )
@@ -92,5 +98,32 @@ def test_a_file_that_tells_no_step_is_named_with_the_mend(tmp_path: Path, result
 )
 def test_what_nobody_knows_is_refused(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
     refused = run(tmp_path, load(1), options=options)
+    assert refused.exit_code == 1
+    assert said in refused.stderr
+
+
+def test_runs_against_two_models_make_no_profile(tmp_path: Path) -> None:
+    refused = run(tmp_path, load(1, model_id="microsoft/phi-4"), load(8, model_id="Qwen/Qwen3-32B"))
+    assert refused.exit_code == 1
+    assert "0.json: measured microsoft/phi-4" in refused.stderr
+    assert "1.json measured Qwen/Qwen3-32B: give one profile the files of one" in refused.stderr
+
+
+def test_a_run_against_another_name_is_said(tmp_path: Path) -> None:
+    said = run(tmp_path, load(1, model_id="chat"))
+    assert said.exit_code == 0
+    assert "chat was measured: taken as microsoft/phi-4" in said.stderr
+
+
+@pytest.mark.parametrize(
+    ("faster", "said"),
+    [
+        ({"median_ttft_ms": 20.0}, "its prompts came from the prefix cache: measure again with another --seed"),
+        ({"median_itl_ms": 5.0}, "check --architecture, --gpu-kind, --tp and --quantisation"),
+    ],
+)
+def test_steps_that_beat_the_data_sheet_are_refused(tmp_path: Path, faster: dict[str, float], said: str) -> None:
+    """An L40S multiplies 1,000 tokens of phi-4 in 80 ms at best, and reads its 29 GB in 34 ms."""
+    refused = run(tmp_path, load(1) | faster)
     assert refused.exit_code == 1
     assert said in refused.stderr
