@@ -90,13 +90,18 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "atoll" / "controlplane"
 
 
-def ensure_binaries(*, source: Path = _SOURCE, cache: Path | None = None) -> Binaries:
-    """Build what is missing (ten minutes or more on two cores the first time) and say where everything is."""
+def needs_checkout(source: Path = _SOURCE) -> None:
+    """LocalEnvironmentError where the pins are not there, as in a package that was installed from a wheel."""
     if not source.is_dir():
         raise LocalEnvironmentError(
-            f"folder {source}: not there; the local environment needs a checkout of the repository, "
-            "not an installed package alone"
+            f"folder {source}: not there; the local environment needs a checkout of the repository "
+            "(`make run` in it), not an installed package alone"
         )
+
+
+def ensure_binaries(*, source: Path = _SOURCE, cache: Path | None = None) -> Binaries:
+    """Build what is missing (ten minutes or more on two cores the first time) and say where everything is."""
+    needs_checkout(source)
     cache = cache or default_cache()
     ensure_parts(PARTS, source=source, cache=cache)
     return locate(source=source, cache=cache)
@@ -116,6 +121,7 @@ def ensure_parts(parts: Iterable[Part], *, source: Path, cache: Path) -> None:
 
 def is_built(*, source: Path = _SOURCE, cache: Path | None = None) -> bool:
     """Whether nothing needs to be built."""
+    needs_checkout(source)
     return all(part_folder(part, source, cache or default_cache()).is_dir() for part in PARTS)
 
 

@@ -156,11 +156,6 @@ class LocalFleet:
         return msgspec.json.encode(content).decode()
 
 
-def custom_resource_folder() -> Path:
-    """Where the custom resource definitions are."""
-    return _CRDS
-
-
 def install_system_node(api: Api) -> None:
     """Make a node for pods without GPUs, such as the router's."""
     node = _system_node()

@@ -1,5 +1,6 @@
 """Atoll against a cluster that is there already, with care: it recommends, and moves nothing without an approval."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -9,9 +10,11 @@ from shutil import which
 
 import yaml
 
-from atoll.local.binaries import locate
+from atoll.api.crd import definition
+from atoll.api.v1alpha1.kinds import RESOURCES
+from atoll.local.binaries import locate, needs_checkout
 from atoll.local.errors import LocalEnvironmentError
-from atoll.local.fleet import NAMESPACE, custom_resource_folder, documents_of
+from atoll.local.fleet import NAMESPACE, documents_of
 
 Say = Callable[[str], None]
 
@@ -29,16 +32,18 @@ def run_against(kubeconfig: Path, paths: Sequence[Path], *, say: Say, confirm: C
     context = kubectl.read("config", "current-context").strip()
     say(f"Cluster: {kubectl.read('cluster-info').splitlines()[0]}")
     confirm(f"Apply Atoll's definitions, namespace {NAMESPACE} and these manifests to context {context!r}?")
-    kubectl.run("apply", "--server-side", "-f", str(custom_resource_folder()))
-    kubectl.run("wait", "--for=condition=Established", "--timeout=60s", "-f", str(custom_resource_folder()))
     with tempfile.TemporaryDirectory() as folder:
-        prepared = Path(folder) / "manifests.yaml"
+        definitions, prepared = Path(folder) / "definitions.yaml", Path(folder) / "manifests.yaml"
+        definitions.write_text(yaml.safe_dump_all(map(definition, RESOURCES)), encoding="utf-8")
+        kubectl.run("apply", "--server-side", "-f", str(definitions))
+        kubectl.run("wait", "--for=condition=Established", "--timeout=60s", "-f", str(definitions))
         prepared.write_text(yaml.safe_dump_all(_recommending(paths)), encoding="utf-8")
         kubectl.run("apply", "--server-side", "-f", str(prepared))
     say("The Fleet recommends: see `kubectl get plan`, and approve one with")
     say('  kubectl patch plan NAME --type=merge -p \'{"spec":{"approved":true}}\'')
     say("The operator runs here until Ctrl-C; what it made stays.")
-    environment = {
+    # A kubeconfig may name a program that gets a token, as those of clouds do: it needs its path and its home.
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("ATOLL_")} | {
         "ATOLL_KUBECONFIG": str(kubeconfig.absolute()),
         "ATOLL_LOG_JSON": "false",
         "ATOLL_PROBE_HOST": "127.0.0.1",
@@ -64,14 +69,23 @@ def _recommending(paths: Sequence[Path]) -> list[dict[str, object]]:
     return documents
 
 
+def _built() -> str:
+    """The kubectl that was built for this checkout; empty where it was not built, or there is no checkout."""
+    try:
+        needs_checkout()
+    except LocalEnvironmentError:
+        return ""
+    built = locate().kubectl
+    return str(built) if built.is_file() else ""
+
+
 class _Kubectl:
     """kubectl, ours where it was built, on one kubeconfig; never on the one in the environment."""
 
     def __init__(self, kubeconfig: Path) -> None:
         if not kubeconfig.is_file():
             raise LocalEnvironmentError(f"kubeconfig {kubeconfig}: no such file; name the one of your cluster")
-        built = locate().kubectl
-        program = str(built) if built.is_file() else which("kubectl")
+        program = _built() or which("kubectl")
         if program is None:
             raise LocalEnvironmentError("kubectl: not found; install it, it is what applies manifests to your cluster")
         self._command = (program, "--kubeconfig", str(kubeconfig.absolute()))
