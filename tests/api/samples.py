@@ -332,6 +332,7 @@ def fleet() -> dict[str, Any]:
                 "costPerHour": 100.0,
                 "baselinePerHour": 130.0,
             },
+            "inForce": {"generation": 3, "spec": {"mode": "Automatic"}},
             "lastSolve": {
                 "time": "2026-11-21T10:00:00Z",
                 "seconds": 2.5,

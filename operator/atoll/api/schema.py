@@ -88,6 +88,8 @@ def _type(info: inspect.Type, *, defaults: bool) -> OpenApi:  # noqa: C901, PLR0
         case inspect.VarTupleType():
             items = _type(info.item_type, defaults=defaults)
             return _given(type="array", minItems=info.min_length, maxItems=info.max_length, items=items)
+        case inspect.DictType(value_type=inspect.AnyType()):
+            return {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
         case inspect.DictType():
             values = _type(info.value_type, defaults=defaults)
             return _given(type="object", maxProperties=info.max_length, additionalProperties=values)

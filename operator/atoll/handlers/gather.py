@@ -19,6 +19,7 @@ from atoll.domain.workload import SeenLengths
 from atoll.handlers.cache import Cache
 from atoll.handlers.kopfthread import MANAGED_BY_US
 from atoll.handlers.nodepools import NodePools
+from atoll.handlers.readiness import Readiness
 from atoll.handlers.released import Released
 from atoll.handlers.slim import slim
 from atoll.handlers.unheard import Unheard
@@ -46,6 +47,7 @@ class Gatherer:
         http: to ask routers with.
         client: to list HTTPRoutes with.
         node_pools: Karpenter's, of which pools are discovered; None where nobody asks.
+        readiness: of pods on nodes whose clock is ahead.
     """
 
     cache: Cache
@@ -60,6 +62,7 @@ class Gatherer:
     http: httpx.AsyncClient
     client: Client
     node_pools: NodePools | None = None
+    readiness: Readiness = field(default_factory=Readiness)
     _unheard: Unheard = field(default_factory=Unheard)
     _released: Released = field(default_factory=Released)
 
@@ -81,6 +84,7 @@ class Gatherer:
         seen = replace(
             seen,
             fleet=policy,
+            pods=self.readiness.of(seen.pods, now),
             unheard=self._unheard.of(seen, now),
             released=self._released.of(seen, now),
             refused=self.refused(),

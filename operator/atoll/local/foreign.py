@@ -10,7 +10,7 @@ from shutil import which
 
 import yaml
 
-from atoll.api.crd import definition
+from atoll.api.crd import render
 from atoll.api.v1alpha1.kinds import RESOURCES
 from atoll.local.binaries import locate, needs_checkout
 from atoll.local.errors import LocalEnvironmentError
@@ -34,7 +34,7 @@ def run_against(kubeconfig: Path, paths: Sequence[Path], *, say: Say, confirm: C
     confirm(f"Apply Atoll's definitions, namespace {NAMESPACE} and these manifests to context {context!r}?")
     with tempfile.TemporaryDirectory() as folder:
         definitions, prepared = Path(folder) / "definitions.yaml", Path(folder) / "manifests.yaml"
-        definitions.write_text(yaml.safe_dump_all(map(definition, RESOURCES)), encoding="utf-8")
+        definitions.write_text("---\n".join(map(render, RESOURCES)), encoding="utf-8")
         kubectl.run("apply", "--server-side", "-f", str(definitions))
         kubectl.run("wait", "--for=condition=Established", "--timeout=60s", "-f", str(definitions))
         prepared.write_text(yaml.safe_dump_all(_recommending(paths)), encoding="utf-8")

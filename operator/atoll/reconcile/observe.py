@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from atoll.api.demands import parse_demand_signal
 from atoll.api.fleetplan_io import read_plans
-from atoll.api.parse import parse_fleet, parse_gpu_node_pool, parse_model_demand, parse_performance_profile
+from atoll.api.parse import parse_gpu_node_pool, parse_model_demand, parse_performance_profile
 from atoll.api.pools import parse_price_feed
 from atoll.api.served_names import settle_served_names
 from atoll.domain.demand import DemandKey
@@ -48,6 +48,7 @@ from atoll.reconcile.moments import EPOCH, parse_moment
 from atoll.reconcile.notice import notice_of
 from atoll.reconcile.ownership import is_engine, is_ours
 from atoll.reconcile.plans import current_plan
+from atoll.reconcile.policy import policy_of
 from atoll.reconcile.quoted import quoted
 from atoll.render import names
 from atoll.render.placement import CAPACITY_TYPE, INSTANCE_TYPE, REGION, ZONE
@@ -93,7 +94,7 @@ def observe(
         lengths: how long demands' requests were lately.
     """
     faults: dict[Reference, tuple[Fault, ...]] = {}
-    policy = _only(_valid(objects, FLEET, parse_fleet, faults), lambda item: item.name == fleet)
+    fleet_policy = _policy(objects, fleet, faults)
     prices = _quoted(objects, feeds, now) if now is not None else {}
 
     def parse_pool(raw: ObjectLike) -> NodePool:
@@ -105,7 +106,6 @@ def observe(
 
     pools = {pool.name: pool for pool in _valid(objects, GPU_NODE_POOL, parse_pool, faults) if pool.fleet == fleet}
     plans = tuple(plan for plan in read_plans(objects.get(FLEET_PLAN, ())) if plan.fleet == fleet)
-    fleet_policy = policy or Fleet(name=fleet)
     signals = _signals(objects)
     remembered = _remembered(objects, signals, plans)
     measured = {}
@@ -150,6 +150,17 @@ def observe(
         objects={reference(raw): raw for kind, items in objects.items() if kind not in _COUNTED for raw in items},
         router_versions=router_versions,
     )
+
+
+def _policy(objects: Objects, name: str, faults: dict[Reference, tuple[Fault, ...]]) -> Fleet:
+    """The settings that hold; built-in defaults where no Fleet of this name is declared."""
+    raw = _only(objects.get(FLEET, ()), lambda item: bool(item["metadata"]["name"] == name))
+    if raw is None or raw["metadata"].get("deletionTimestamp"):
+        return Fleet(name=name)
+    policy, fault = policy_of(raw)
+    if fault is not None:
+        faults[reference(raw)] = (fault,)
+    return policy
 
 
 def _quoted(objects: Objects, feeds: Mapping[str, FeedReading], now: datetime) -> dict[str, Quoted]:

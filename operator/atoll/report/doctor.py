@@ -176,7 +176,7 @@ def _fleet(facts: Facts) -> Iterator[Check]:
     live = facts.snapshot.objects.get(Reference(kind=FLEET.name, name=fleet.name))
     fault = facts.snapshot.faults.get(Reference(kind=FLEET.name, name=fleet.name))
     if fault:
-        yield Check(name=name, result=Result.FAILED, says=str(fault[0]), mend="mend the Fleet: its former policy holds")
+        yield Check(name=name, result=Result.FAILED, says=str(fault[0]), mend=f"kubectl edit fleet {fleet.name}")
     elif live is None:
         says = "not declared: built-in defaults hold, and no status is told"
         yield Check(name=name, result=Result.WARNING, says=says, mend="declare a Fleet of this name")

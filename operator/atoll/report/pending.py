@@ -17,6 +17,7 @@ from atoll.domain.reason import Reason
 from atoll.domain.snapshot import Snapshot
 from atoll.reconcile.moments import format_moment
 from atoll.reconcile.plans import current_plan
+from atoll.reconcile.policy import policy_fault
 from atoll.reconcile.running import is_lost, pods_by_deployment
 from atoll.report.ages import age
 from atoll.report.numbers import amount, counted
@@ -178,6 +179,10 @@ def _fleet(snapshot: Snapshot) -> Link:
     fleet = snapshot.fleet
     ref = Reference(kind=FLEET.name, name=fleet.name)
     live = snapshot.objects.get(ref)
+    invalid = policy_fault(snapshot)
+    if invalid is not None:
+        mend = f"kubectl edit fleet {fleet.name}"
+        return Link(object=str(ref), state=State.WRONG, says=f"{invalid.reason}: {invalid}", mend=mend)
     if fleet.mode is Mode.PAUSED:
         mend = f'kubectl patch fleet {fleet.name} --type=merge -p \'{{"spec":{{"mode":"Automatic"}}}}\''
         return Link(object=str(ref), state=State.WRONG, says="is Paused: nothing is planned or moved", mend=mend)

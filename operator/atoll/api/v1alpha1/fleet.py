@@ -1,6 +1,6 @@
 """Fleet: policy for the whole (cluster-scoped, short name ``fleet``)."""
 
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from msgspec import Meta
 
@@ -355,6 +355,13 @@ class AccountStatus(Schema, frozen=True, kw_only=True):
     ] = None
 
 
+class InForceStatus(Schema, frozen=True, kw_only=True):
+    """The settings that hold: the last that were understood."""
+
+    generation: Annotated[Generation, describe("metadata.generation that they are of.")] = 0
+    spec: Annotated[dict[str, Any] | None, describe("They, as they were declared.")] = None
+
+
 class FleetStatus(Schema, frozen=True, kw_only=True):
     """What is."""
 
@@ -379,6 +386,10 @@ class FleetStatus(Schema, frozen=True, kw_only=True):
         AccountStatus()
     )
     last_solve: Annotated[LastSolve, describe("How the last solve went.")] = LastSolve()
+    in_force: Annotated[
+        InForceStatus,
+        describe("The settings that hold: spec, or what it was when it was understood last, while it is invalid."),
+    ] = InForceStatus()
 
 
 class Fleet(Schema, frozen=True, kw_only=True):

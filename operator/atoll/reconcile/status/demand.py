@@ -9,6 +9,7 @@ from atoll.domain.objects import MODEL_DEMAND, Action, ObjectLike, Reference
 from atoll.domain.plan import PlannedDemand
 from atoll.domain.reason import Fault, Reason
 from atoll.reconcile.conditions import Condition, status_actions
+from atoll.reconcile.policy import policy_fault
 from atoll.reconcile.problem import demand_digest
 from atoll.reconcile.shares import per_million_tokens
 from atoll.reconcile.softlimits import unkept
@@ -112,9 +113,9 @@ def _planned_condition(view: View, demand: Demand, planned: PlannedDemand | None
         if view.planning.fleet_fault is not None:
             return no(view.planning.fleet_fault.reason, str(view.planning.fleet_fault))
         if view.snapshot.fleet.mode is Mode.PAUSED:
-            return no(
-                Reason.PAUSED, f"Fleet {view.snapshot.fleet.name} is Paused: set spec.mode to Automatic or Recommend"
-            )
+            invalid = policy_fault(view.snapshot)
+            why = f"is invalid: {invalid}" if invalid else "is Paused: set spec.mode to Automatic or Recommend"
+            return no(Reason.PAUSED, f"Fleet {view.snapshot.fleet.name} {why}")
         if view.to_approve is not None:
             name = view.to_approve.name
             return no(

@@ -2,9 +2,10 @@
 
 from atoll.domain.fleet import Mode
 from atoll.domain.objects import FLEET, Action, ObjectLike
-from atoll.domain.reason import Reason
+from atoll.domain.reason import Fault, Reason
 from atoll.reconcile.account import account
 from atoll.reconcile.conditions import Condition, status_actions
+from atoll.reconcile.policy import in_force, policy_fault
 from atoll.reconcile.status.view import View
 
 _WRONG_ROUTES = {
@@ -40,8 +41,10 @@ def fleet_status(view: View, live: ObjectLike) -> tuple[Action, ...]:
         **_discovery(view, live),
     }
     booked = account((live.get("status") or {}).get("account"), plan, view.now)
-    exact = {"account": booked} if booked else {}
-    return status_actions(FLEET, live, fields, _fleet_conditions(view), view.now, exact=exact)
+    fault = policy_fault(view.snapshot)
+    settings = in_force(live, fault)
+    exact = ({"account": booked} if booked else {}) | ({"inForce": settings} if settings else {})
+    return status_actions(FLEET, live, fields, _fleet_conditions(view, fault), view.now, exact=exact)
 
 
 def _discovery(view: View, live: ObjectLike) -> dict[str, object]:
@@ -55,10 +58,10 @@ def _discovery(view: View, live: ObjectLike) -> dict[str, object]:
     }
 
 
-def _fleet_conditions(view: View) -> tuple[Condition, ...]:
+def _fleet_conditions(view: View, invalid: Fault | None) -> tuple[Condition, ...]:
     plan, planning, step = view.plan, view.planning, view.step
     short = [item for item in plan.demands if item.shortfall > 0.0] if plan else []
-    fault, budget = planning.fleet_fault, view.snapshot.fleet.solve.budget_per_hour
+    fault, budget = invalid or planning.fleet_fault, view.snapshot.fleet.solve.budget_per_hour
     if fault is not None:
         planned = Condition(type="Planned", status=False, reason=fault.reason, message=str(fault))
     elif view.snapshot.fleet.mode is Mode.PAUSED:
