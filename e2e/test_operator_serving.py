@@ -249,6 +249,12 @@ def test_gateways_of_the_cluster_carry_the_requests(world: World) -> None:
         world.api.apply(route_path(golden), golden)  # the real definition takes every field of it
         assert [owner["kind"] for owner in route["metadata"]["ownerReferences"]] == ["ModelDemand"]
 
+        fleet["spec"]["router"]["target"] = "Envoy"
+        world.apply(fleet)
+        left = {"golden"}  # which is not labelled as Atoll's
+        world.wait(lambda: {each["metadata"]["name"] for each in routes(world)} == left, "its own routes are gone", 30)
+        world.calm()
+
 
 def routed(world: World) -> Object:
     """Condition Routed of the Fleet."""

@@ -29,6 +29,7 @@ from atoll.handlers.nodepools import NodePools
 from atoll.handlers.planner import Planner
 from atoll.handlers.quoting import Quoting
 from atoll.handlers.refusals import Refusals
+from atoll.handlers.routes import Routes
 from atoll.handlers.sizing import Sizing
 from atoll.handlers.watch import CACHED, Watch
 from atoll.handlers.writer import Writer
@@ -80,7 +81,7 @@ async def operate(settings: Settings) -> None:
             refused=lambda: refusals.seen,
             lengths=lambda: sizing.seen,
             http=routers,
-            client=client,
+            routes=Routes(client),
             node_pools=NodePools(client),
         ),
         metrics=metrics,

@@ -13,6 +13,7 @@ from atoll.domain.reason import Reason
 from atoll.domain.snapshot import Snapshot
 from atoll.handlers.cache import Cache
 from atoll.handlers.gather import Gatherer
+from atoll.handlers.routes import Routes
 from reconcile.worlds import NAMESPACE, NOW, ROUTER, fleet_object
 
 ROUTE = {"apiVersion": HTTP_ROUTE.api_version, "kind": "HTTPRoute", "metadata": {"name": "a", "namespace": NAMESPACE}}
@@ -33,17 +34,21 @@ class FakeClient:
         return Listing(items=self.answer, resource_version="9")
 
 
-async def gathered(client: FakeClient, router: Mapping[str, Any]) -> Snapshot:
+def gatherer_of(client: FakeClient, router: Mapping[str, Any]) -> Gatherer:
     cache = Cache()
     for obj in (fleet_object(router=router), GONE):  # what was written once stays in the cache
         cache.upsert(KINDS[obj["kind"]], obj)
-    gatherer = Gatherer(
+    return Gatherer(
         cache=cache,
         fleet="default",
         router=ROUTER,
         http=httpx.AsyncClient(),
-        client=client,  # type: ignore[arg-type]
+        routes=Routes(client),  # type: ignore[arg-type]
     )
+
+
+async def gathered(client: FakeClient, router: Mapping[str, Any]) -> Snapshot:
+    gatherer = gatherer_of(client, router)
     return await gatherer.with_routers(gatherer.snapshot(NOW))
 
 
@@ -80,8 +85,34 @@ async def test_an_api_server_that_is_away_is_no_missing_definition() -> None:
         await gathered(FakeClient(UnavailableError("down")), GATEWAYS)
 
 
-async def test_routes_are_not_asked_for_where_envoy_alone_carries_requests() -> None:
-    client = FakeClient(NotFoundError("404"))
+@pytest.mark.parametrize("answer", [(), NotFoundError("404"), ForbiddenError("may not list httproutes")])
+async def test_where_envoy_alone_carries_requests_they_are_asked_for_once(answer: Any) -> None:
+    """A former operator may have left some."""
+    client = FakeClient(answer)
+    gatherer = gatherer_of(client, {})
 
-    assert (await gathered(client, {})).gateway_fault is None
-    assert client.asked == []
+    for _ in range(3):
+        assert (await gatherer.with_routers(gatherer.snapshot(NOW))).gateway_fault is None
+    assert len(client.asked) == 1
+
+
+async def test_routes_that_are_left_are_seen_until_the_last_is_gone() -> None:
+    client = FakeClient((ROUTE,))
+    gatherer = gatherer_of(client, {})
+
+    for _ in range(2):
+        seen = await gatherer.with_routers(gatherer.snapshot(NOW))
+        assert [ref.name for ref in seen.objects if ref.kind == "HTTPRoute"] == ["a"]
+    client.answer = ()
+    for _ in range(3):
+        await gatherer.with_routers(gatherer.snapshot(NOW))
+    assert len(client.asked) == 3
+
+
+async def test_an_api_server_that_is_away_does_not_mean_that_none_is_left() -> None:
+    client = FakeClient(UnavailableError("down"))
+    gatherer = gatherer_of(client, {})
+    with pytest.raises(UnavailableError):
+        await gatherer.with_routers(gatherer.snapshot(NOW))
+    client.answer = (ROUTE,)
+    assert (await gatherer.with_routers(gatherer.snapshot(NOW))).objects

@@ -12,6 +12,7 @@ from atoll.domain.objects import KINDS
 from atoll.domain.snapshot import ObservedPod
 from atoll.handlers.cache import Cache
 from atoll.handlers.gather import Gatherer
+from atoll.handlers.routes import Routes
 from atoll.reconcile.drain import is_found
 from reconcile.worlds import NOW, ROUTER, fleet_object, node_object, pod_object
 
@@ -24,7 +25,9 @@ def gatherer(pod: Any) -> Gatherer:
     cache = Cache()
     for obj in (fleet_object(), node_object("n1"), pod):
         cache.upsert(KINDS[obj["kind"]], obj)
-    return Gatherer(cache=cache, fleet="default", router=ROUTER, http=httpx.AsyncClient(), client=Client(Access()))
+    return Gatherer(
+        cache=cache, fleet="default", router=ROUTER, http=httpx.AsyncClient(), routes=Routes(Client(Access()))
+    )
 
 
 def only_pod(of: Gatherer, now: Any) -> ObservedPod:

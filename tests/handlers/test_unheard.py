@@ -11,6 +11,7 @@ from atoll.cluster.client import Client
 from atoll.domain.objects import KINDS, Delete
 from atoll.handlers.cache import Cache
 from atoll.handlers.gather import Gatherer
+from atoll.handlers.routes import Routes
 from atoll.reconcile.desired import desired_objects
 from atoll.reconcile.problem import inputs_of
 from atoll.reconcile.running import running
@@ -46,7 +47,7 @@ def _gatherer(*objects: Any) -> Gatherer:
         fleet="default",
         router=ROUTER,
         http=httpx.AsyncClient(),
-        client=Client(Access()),
+        routes=Routes(Client(Access())),
     )
 
 

@@ -210,6 +210,43 @@ def test_atolls_own_router_goes_once_gateways_know_all_routes() -> None:
     assert delete.target == Reference(kind="Service", namespace=ROUTER.namespace, name="atoll-router")
 
 
+def back_to_envoy(*objects: Any, synced: bool = True) -> Snapshot:
+    """Everything calm, and routes as they were while Gateways carried the requests."""
+    left = [taken(route) for route in routes_of(world()).values()]
+    snapshot = world(stored(NEW_ONE), *pods_of(NEW_ONE, "s1", "s2"), *left, *objects, target="Envoy")
+    desired, _ = desired_objects(snapshot, AFTER, ROUTER)
+    return replace(snapshot, router_versions={"r": desired.router_version if synced else "before"})
+
+
+def test_routes_go_once_atolls_own_router_knows_all_served_models() -> None:
+    assert done(step(back_to_envoy(synced=False))) == []
+
+    deletes = [action for action in step(back_to_envoy()).actions if isinstance(action, Delete)]
+
+    assert [(str(item.target), bool(item.uid and item.resource_version)) for item in deletes] == [
+        ("HTTPRoute team-a/chat", True),
+        ("HTTPRoute team-a/other", True),
+    ]
+    assert done(step(world(*BOTH_READY, target="Both"))).count("delete HTTPRoute") == 0
+
+
+def test_routes_of_others_and_of_other_fleets_stay() -> None:
+    labels = dict(routes_of(world())["chat"]["metadata"]["labels"])
+    foreign = demand_object("foreign")
+    foreign["spec"]["fleet"] = "silver"
+    others = []
+    for name, own in (("mine", {}), ("foreign", {**labels, "atoll.dev/demand": "foreign"})):
+        route = taken(routes_of(world())["chat"])
+        route["metadata"] = {**route["metadata"], "name": name, "labels": own}
+        others.append(route)
+
+    gone = [
+        action.target.name for action in step(back_to_envoy(foreign, *others)).actions if isinstance(action, Delete)
+    ]
+
+    assert gone == ["chat", "other"]
+
+
 def test_a_configuration_that_is_too_large_is_told_and_the_last_one_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("atoll.render.router.configuration.SIZE_LIMIT_BYTES", 1000)
     large = world(*BOTH_READY, target="Envoy")

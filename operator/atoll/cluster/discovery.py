@@ -112,7 +112,7 @@ def needed_permissions(namespace: str, lease_name: str, router_name: str = ROUTE
         Permission(verb="create", kind=CONFIG_MAP, namespace=namespace),
         *(Permission(verb=v, kind=CONFIG_MAP, namespace=namespace, name=router_name) for v in ("patch", "delete")),
         # Asked for on every cluster, used where a Fleet has Gateways carry requests.
-        *(Permission(verb=verb, kind=HTTP_ROUTE) for verb in ("list", "create", "patch")),
+        *(Permission(verb=verb, kind=HTTP_ROUTE) for verb in ("list", "create", "patch", "delete")),
         Permission(verb="update", kind=DEPLOYMENT, subresource="scale"),
         *(Permission(verb=verb, kind=POD) for verb in ("patch", "delete")),
         # What autoscalers say of pods that they make no node for.

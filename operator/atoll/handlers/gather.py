@@ -6,22 +6,18 @@ from datetime import datetime
 
 import httpx
 
-from atoll.cluster.client import Client
-from atoll.cluster.errors import ForbiddenError, NotFoundError
 from atoll.domain.demand import DemandKey
 from atoll.domain.feed import FeedReading
 from atoll.domain.fleet import SCHEDULER, Acknowledgement, PoolDiscovery
-from atoll.domain.objects import HTTP_ROUTE, KINDS, reference
-from atoll.domain.reason import Fault, Reason
+from atoll.domain.objects import KINDS
 from atoll.domain.signal import Reading
 from atoll.domain.snapshot import Snapshot
 from atoll.domain.workload import SeenLengths
 from atoll.handlers.cache import Cache
-from atoll.handlers.kopfthread import MANAGED_BY_US
 from atoll.handlers.nodepools import NodePools
 from atoll.handlers.readiness import Readiness
 from atoll.handlers.released import Released
-from atoll.handlers.slim import slim
+from atoll.handlers.routes import Routes
 from atoll.handlers.unheard import Unheard
 from atoll.reconcile.masks import next_masks
 from atoll.reconcile.observe import observe
@@ -45,7 +41,7 @@ class Gatherer:
         refused: what autoscalers said of pods of ours, by uid.
         lengths: how long demands' requests were lately.
         http: to ask routers with.
-        client: to list HTTPRoutes with.
+        routes: lists HTTPRoutes.
         node_pools: Karpenter's, of which pools are discovered; None where nobody asks.
         readiness: of pods on nodes whose clock is ahead.
     """
@@ -60,7 +56,7 @@ class Gatherer:
     refused: Callable[[], Mapping[str, str]] = dict
     lengths: Callable[[], Mapping[DemandKey, SeenLengths]] = dict
     http: httpx.AsyncClient
-    client: Client
+    routes: Routes
     node_pools: NodePools | None = None
     readiness: Readiness = field(default_factory=Readiness)
     _unheard: Unheard = field(default_factory=Unheard)
@@ -93,30 +89,10 @@ class Gatherer:
 
     async def with_routers(self, snapshot: Snapshot) -> Snapshot:
         """The snapshot with what those that carry requests have taken: routers' versions, and HTTPRoutes' status."""
-        if snapshot.fleet.router.target.uses_gateways:
-            snapshot = await self._with_routes(snapshot)
+        snapshot = await self.routes.with_routes(snapshot)
         if self.node_pools is not None and snapshot.fleet.pool_discovery is not PoolDiscovery.NEVER:
             snapshot = replace(snapshot, node_pools=await self.node_pools.seen())
         return replace(snapshot, router_versions=await router_versions(self._urls(snapshot), self.http))
-
-    async def _with_routes(self, snapshot: Snapshot) -> Snapshot:
-        """The snapshot with our HTTPRoutes as they are now.
-
-        They are listed, not watched: a watch of a kind whose definition is not there, or goes, would end all others.
-        """
-        try:
-            listing = await self.client.list(HTTP_ROUTE, labels=MANAGED_BY_US, each=slim)
-        except NotFoundError:
-            fault = Fault(
-                reason=Reason.GATEWAY_API_MISSING,
-                message=f"{HTTP_ROUTE.plural} {HTTP_ROUTE.api_version} is not installed: install the Gateway API's "
-                "custom resource definitions, or set spec.router.target of the Fleet to Envoy",
-            )
-            return replace(snapshot, gateway_fault=fault)
-        except ForbiddenError as error:
-            return replace(snapshot, gateway_fault=Fault(reason=Reason.FORBIDDEN, message=str(error)))
-        objects = {ref: obj for ref, obj in snapshot.objects.items() if ref.kind != HTTP_ROUTE.name}
-        return replace(snapshot, objects={**objects, **{reference(route): route for route in listing.items}})
 
     def _urls(self, snapshot: Snapshot) -> list[str]:
         policy = snapshot.fleet.router

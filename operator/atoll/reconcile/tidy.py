@@ -3,9 +3,12 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
+from atoll.domain.demand import DemandKey
 from atoll.domain.objects import (
     DEPLOYMENT,
     DISRUPTION_BUDGET,
+    HTTP_ROUTE,
+    MODEL_DEMAND,
     NODE,
     POD,
     RESOURCE_CLAIM_TEMPLATE,
@@ -99,6 +102,32 @@ def delete_idle_router(move: Move) -> None:
             move.actions.append(
                 Delete(target=ref, uid=metadata["uid"], resource_version=metadata["resourceVersion"], why=why)
             )
+
+
+def delete_idle_routes(move: Move) -> None:
+    """Delete HTTPRoutes where Atoll's own router alone carries requests, once it knows every route.
+
+    Those of demands that became invalid too: the router goes on serving these as well.
+    """
+    if not move.router_synced or move.snapshot.fleet.router.target.uses_gateways:
+        return
+    for ref, route in sorted(move.snapshot.objects.items(), key=lambda item: item[0]):
+        metadata = route["metadata"]
+        if ref.kind != HTTP_ROUTE.name or metadata.get("deletionTimestamp"):
+            continue
+        demand = demand_of(ref.namespace, metadata.get("labels") or {})
+        if demand is not None and _is_of_this_fleet(move, demand):
+            why = "Atoll's own router carries all requests"
+            move.actions.append(
+                Delete(target=ref, uid=metadata["uid"], resource_version=metadata["resourceVersion"], why=why)
+            )
+
+
+def _is_of_this_fleet(move: Move, demand: DemandKey) -> bool:
+    """Whether a demand is there, valid or not, and names our Fleet; what belongs to none goes with its owner."""
+    ref = Reference(kind=MODEL_DEMAND.name, namespace=demand.namespace, name=demand.name)
+    raw = move.snapshot.objects.get(ref)
+    return raw is not None and raw.get("spec", {}).get("fleet", "default") == move.snapshot.fleet.name
 
 
 def _running_labels(move: Move) -> dict[str, list[Mapping[str, str]]]:

@@ -19,7 +19,7 @@ from atoll.reconcile.grow import grow
 from atoll.reconcile.move import Move
 from atoll.reconcile.room import Room
 from atoll.reconcile.shrink import shrink
-from atoll.reconcile.tidy import delete_idle_router, delete_lost_pods, delete_unused
+from atoll.reconcile.tidy import delete_idle_router, delete_idle_routes, delete_lost_pods, delete_unused
 from atoll.reconcile.wanted import Desired
 
 
@@ -71,6 +71,7 @@ def next_step(
     shrink(move, room)
     delete_unused(move)
     delete_idle_router(move)
+    delete_idle_routes(move)
     for key, wanted in desired.deployments.items():
         if move.serving(key) < wanted.count:
             move.waiting.setdefault(wanted.demand, "for replicas to become Ready")
