@@ -18,6 +18,7 @@ from atoll.report.monitoring.alerts import RUNBOOK, SITE, alerts
 ROOT = Path(__file__).parents[1]
 RULES = ROOT / "charts" / "atoll" / "rules" / "atoll.yaml"
 CHAT = 'fleet="default", namespace="team-a", demand="chat", served_model="phi-4"'
+TEAM = 'fleet="default", by="label=team", value="search"'
 OFFERING = 'fleet="default", pool="l40s", zone="a", capacity_type="spot"'
 
 
@@ -94,6 +95,24 @@ CASES = (
         labels={"fleet": "default"},
         summary="Fleet default costs 120% of its budget",
         never={'atoll_fleet_cost_dollars_per_hour{fleet="default"}': "12x30"},
+    ),
+    Case(
+        alert="AtollPayerOverBudget",
+        series={
+            f"atoll_cost_dollars_per_hour{{{TEAM}}}": "12x30",
+            f"atoll_cost_budget_dollars_per_hour{{{TEAM}}}": "10x30",
+        },
+        silent=14,
+        fires=16,
+        labels={"fleet": "default", "by": "label=team", "value": "search"},
+        summary="label=team search of fleet default costs more than its budget",
+        never={
+            f"atoll_cost_dollars_per_hour{{{TEAM}}}": "9x30",
+            f"atoll_cost_budget_dollars_per_hour{{{TEAM}}}": "10x30",
+            'atoll_cost_dollars_per_hour{fleet="default", by="namespace", value="a"}': "12x30",
+            'atoll_cost_dollars_per_hour{fleet="default", by="namespace", value="b"}': "0x30",
+            'atoll_cost_budget_dollars_per_hour{fleet="default", by="namespace", value="b"}': "0x30",
+        },
     ),
     Case(
         alert="AtollDecisionFailed",

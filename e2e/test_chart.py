@@ -23,6 +23,7 @@ KUBERNETES = "1.36"
 CRDS = CHART.parents[1] / "crds"
 LARGEST_RELEASE_BYTES = 1_000_000
 BEST_GRADE = 10
+BOTH = "router.target=Both,router.gateway.parents[0].name=a,router.gateway.parents[0].namespace=b"
 
 Object = dict[str, Any]
 
@@ -118,6 +119,31 @@ def test_rules_and_dashboards_are_those_of_the_chart(render: Callable[..., list[
     assert dashboards
 
 
+def test_runbooks_are_where_the_documentation_is_hosted(render: Callable[..., list[Object]]) -> None:
+    url = "https://docs.example/atoll"
+    given = ("--set", f"metrics.prometheusRule.runbookUrl={url}")
+    objects = render(FOLDER / "values" / "observed.yaml", *given)
+    rules = [
+        rule for obj in of_kind(objects, "PrometheusRule") for group in obj["spec"]["groups"] for rule in group["rules"]
+    ]
+    links = [rule["annotations"]["runbook_url"] for rule in rules if "alert" in rule]
+    assert links
+    assert all(link.startswith(f"{url}/reference/alerts.html#") for link in links)
+
+
+def test_gateways_take_the_place_of_the_router_in_fleet_and_objects(render: Callable[..., list[Object]]) -> None:
+    values = FOLDER / "values" / "extended.yaml"
+    (fleet,) = of_kind(render(values), "Fleet")
+    router = fleet["spec"]["router"]
+    assert router["target"] == "GatewayAPI"
+    assert router["gateway"]["parents"] == [{"namespace": "gateways", "name": "public", "sectionName": "https"}]
+    assert fleet["spec"]["budgetPerHour"] == 500
+    assert of_kind(render(values), "HorizontalPodAutoscaler") == []
+    assert of_kind(render(values, "--set", "router.target=Both"), "HorizontalPodAutoscaler")
+    (owned,) = of_kind(render(values, "--set", "router.target=Envoy"), "Fleet")
+    assert "router" not in owned["spec"]
+
+
 def test_a_release_fits_into_its_secret(renderer: Helm) -> None:
     text = renderer.run("template", "atoll", str(CHART))
     assert len(text.encode()) < LARGEST_RELEASE_BYTES, "Helm keeps it compressed in a Secret of at most 1 MiB"
@@ -196,6 +222,12 @@ def test_network_policies_select_the_pods_that_there_are(render: Callable[..., l
         (
             "metrics.serviceMonitor.enabled=true,metrics.enabled=false",
             "metrics.serviceMonitor.enabled needs the Service that metrics.enabled makes",
+        ),
+        ("router.target=Gateway", "at '/router/target': value must be one of 'Envoy', 'GatewayAPI', 'Both'"),
+        ("router.target=Both", "router.target: Both needs router.gateway.parents"),
+        (
+            f"{BOTH},fleet.create=true,fleet.spec.router.target=GatewayAPI",
+            "fleet.spec.router.target: GatewayAPI is not router.target, Both: leave it out",
         ),
         (
             "router.autoscaling.enabled=true,router.autoscaling.minReplicas=20",

@@ -243,18 +243,32 @@ def test_definitions_cannot_be_deleted_by_accident(world: World) -> None:
     assert "kubectl annotate crd modeldemands.atoll.dev atoll.dev/allow-deletion=true" in told
 
 
-def test_a_rollback_and_another_upgrade_leave_engines_alone(world: World, release: Helm, tmp_path: Path) -> None:
+def router_uids(world: World) -> set[str]:
+    """Which routers serve."""
+    return {pod["metadata"]["uid"] for pod in ready_pods(world, ROUTERS)}
+
+
+def test_a_rollback_and_another_upgrade_leave_engines_and_routers_alone(
+    world: World, release: Helm, tmp_path: Path
+) -> None:
+    """With an autoscaler that takes the routers over: on the way none of them goes, not even for a moment."""
     world.settle()
-    before = engine_uids(world)
+    before, routers = engine_uids(world), router_uids(world)
     world.fleet.stop_operator()
     release.run("rollback", RELEASE, "1", *WAIT)
     assert engine_uids(world) == before
-    release.run("upgrade", RELEASE, str(CHART), *WAIT)
+    release.run("upgrade", RELEASE, str(CHART), *WAIT, "--set", "router.autoscaling.enabled=true")
     led = world.logged("leading as")
     run_operator(world, tmp_path)
     world.wait(lambda: world.logged("leading as") > led, "it leads", 60)
     world.calm()
     assert engine_uids(world) == before
+    assert router_uids(world) == routers
+    world.kubectl("scale", "--namespace", NAMESPACE, "deployment/atoll-router", "--replicas=3")  # as autoscalers do
+    world.wait(lambda: len(router_uids(world)) == 3, "three routers are Ready", 60)
+    world.calm()
+    assert len(router_uids(world)) == 3
+    world.kubectl("scale", "--namespace", NAMESPACE, "deployment/atoll-router", "--replicas=2")
 
 
 def test_uninstalled_it_leaves_what_serves_and_what_was_declared(world: World, release: Helm, tmp_path: Path) -> None:

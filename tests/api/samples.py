@@ -307,6 +307,10 @@ def fleet() -> dict[str, Any]:
                 "tokenMetrics": True,
             },
             "poolDiscovery": "Always",
+            "cost": {
+                "labels": ["team"],
+                "budgets": [{"by": "label=team", "value": "search", "perHour": 40.0}],
+            },
             "planHistory": 5,
         },
         "status": {
@@ -332,6 +336,16 @@ def fleet() -> dict[str, Any]:
                 "costPerHour": 100.0,
                 "baselinePerHour": 130.0,
             },
+            "costs": [
+                {
+                    "by": "label=team",
+                    "value": "search",
+                    "demands": 3,
+                    "costPerHour": 41.5,
+                    "costPerMillionTokens": 0.25,
+                    "budgetPerHour": 40.0,
+                }
+            ],
             "inForce": {"generation": 3, "spec": {"mode": "Automatic"}},
             "lastSolve": {
                 "time": "2026-11-21T10:00:00Z",

@@ -123,7 +123,14 @@ OTHERS: dict[str, Any] = {
 }
 """What a field is changed to, where ``other`` does not find something valid."""
 
-CHECKED = {"spec.gpu.count", "spec.gpu.kind", "spec.placement.capacityTypes[]", "spec.points[].phase"}
+CHECKED = {
+    "spec.cost.labels[]",
+    "spec.cost.budgets[].by",
+    "spec.gpu.count",
+    "spec.gpu.kind",
+    "spec.placement.capacityTypes[]",
+    "spec.points[].phase",
+}
 """Fields whose change alone contradicts another field: that it is refused shows that it was read."""
 
 

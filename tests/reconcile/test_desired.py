@@ -11,6 +11,8 @@ from atoll.reconcile.desired import desired_objects
 from atoll.reconcile.problem import without_faulty
 from atoll.reconcile.routing import routed_demands
 from atoll.render import names
+from atoll.render.router.pods import RouterPods
+from atoll.render.router.routing import RouterSettings
 from reconcile.worlds import (
     ROUTER,
     demand_object,
@@ -171,3 +173,20 @@ def test_the_selector_of_a_deployment_finds_its_own_pods_only() -> None:
         mine = [pod for pod in pods if selector <= pod["metadata"]["labels"].items()]
         assert [pod["metadata"]["name"] for pod in mine] == [f"{intent['metadata']['name']}-0"]
         assert names.ROUTABLE not in dict(selector)
+
+
+def test_the_number_of_routers_is_read_off_the_live_ones_where_an_autoscaler_sets_it() -> None:
+    autoscaled = RouterSettings(pods=RouterPods(autoscaled=True))
+
+    def number(*live: Any, router: RouterSettings) -> int:
+        desired, _ = desired_objects(seen(*WORLD, *live), None, router)
+        (found,) = [o["spec"]["replicas"] for o in desired.companions if o["kind"] == "Deployment"]
+        return int(found)
+
+    before, _ = desired_objects(seen(*WORLD), None, ROUTER)
+    (declared,) = [item for item in before.companions if item["kind"] == "Deployment"]
+    live = stored(declared, replicas=5)
+
+    assert number(router=autoscaled) == 2
+    assert number(live, router=autoscaled) == 5
+    assert number(live, router=ROUTER) == 2

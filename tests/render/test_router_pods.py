@@ -5,9 +5,9 @@ from atoll.render.router.routing import RouterSettings
 from atoll.render.router.workload import router_objects
 
 
-def rendered(pods: RouterPods, policy: RouterPolicy | None = None) -> dict[str, dict]:
+def rendered(pods: RouterPods, policy: RouterPolicy | None = None, *, running: int | None = None) -> dict[str, dict]:
     settings, policy = RouterSettings(pods=pods), policy or RouterPolicy()
-    objects = router_objects(router_configuration((), settings, policy), settings, policy)
+    objects = router_objects(router_configuration((), settings, policy), settings, policy, running=running)
     return {obj["kind"]: obj for obj in objects}
 
 
@@ -28,7 +28,14 @@ def test_what_the_fleet_names_wins() -> None:
 
 
 def test_an_autoscaled_router_leaves_its_number_to_the_autoscaler() -> None:
-    assert "replicas" not in rendered(RouterPods(autoscaled=True))["Deployment"]["spec"]
+    """What is sent is what is there: left out, the number would go back to Kubernetes' default, one pod."""
+    pods = RouterPods(autoscaled=True, replicas=4)
+
+    assert rendered(pods)["Deployment"]["spec"]["replicas"] == 4  # where the autoscaler begins
+    assert rendered(pods, running=7)["Deployment"]["spec"]["replicas"] == 7
+    assert rendered(pods, RouterPolicy(replicas=3), running=7)["Deployment"]["spec"]["replicas"] == 7
+    assert rendered(pods, RouterPolicy(replicas=0), running=7) == {}
+    assert rendered(RouterPods(replicas=4), running=7)["Deployment"]["spec"]["replicas"] == 4
 
 
 def test_pods_are_placed_as_the_cluster_wants_them() -> None:

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from atoll.api.decode import decode, invalid, metadata
 from atoll.api.quantities import bytes_of, mebibytes, millicores, seconds
-from atoll.api.v1alpha1.fleet import FleetSpec, LoadingSettings, RouterSettings
+from atoll.api.v1alpha1.fleet import CostSettings, FleetSpec, LoadingSettings, RouterSettings
+from atoll.domain.cost import NAMESPACE, CostPolicy, Payer, by_label
 from atoll.domain.fleet import Acknowledgement, Fleet, GatewayPolicy, GatewayReference, RouterPolicy
 from atoll.domain.objects import FLEET
 from atoll.domain.problem import Quota, SolvePolicy
@@ -55,6 +56,7 @@ def parse_fleet(obj: object) -> Fleet:
         baseline=spec.solve.baseline,
         explain=spec.solve.explain,
         pool_discovery=spec.pool_discovery,
+        cost=_cost(spec.cost),
     )
 
 
@@ -67,6 +69,16 @@ def _start(loading: LoadingSettings) -> StartPolicy:
         engine_seconds=seconds(loading.engine),
         store_bytes_per_second=store,
     )
+
+
+def _cost(cost: CostSettings) -> CostPolicy:
+    budgets = {Payer(by=item.by, value=item.value): item.per_hour for item in cost.budgets}
+    if len(budgets) < len(cost.budgets):
+        raise invalid("spec.cost.budgets", "two are for the same")
+    unknown = sorted({payer.by for payer in budgets} - {NAMESPACE, *map(by_label, cost.labels)})
+    if unknown:
+        raise invalid("spec.cost.budgets", f"{unknown[0]!r}: name the label in spec.cost.labels too")
+    return CostPolicy(labels=cost.labels, budgets=tuple(sorted(budgets.items())))
 
 
 def _router(router: RouterSettings) -> RouterPolicy:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from atoll.domain.cost import CostPolicy
 from atoll.domain.problem import SolvePolicy
 from atoll.domain.startup import StartPolicy
 
@@ -178,6 +179,7 @@ class Fleet:
         baseline: that plans are compared with; sought for up to a fifth of the deadline more.
         explain: plans tell alternatives and shadow prices, for up to a fifth of the deadline more.
         pool_discovery: when pools are made of what the cluster has.
+        cost: for whom the cost is added up.
         scheduler: kube-scheduler profile of engine pods; the operator's setting.
         generation: ``metadata.generation`` that was read.
         uid: ``metadata.uid``; empty where the Fleet is not declared.
@@ -195,6 +197,7 @@ class Fleet:
     baseline: Baseline = Baseline.NONE
     explain: bool = True
     pool_discovery: PoolDiscovery = PoolDiscovery.WHEN_NONE_DECLARED
+    cost: CostPolicy = field(default_factory=CostPolicy)
     scheduler: str = SCHEDULER
     generation: int = 0
     uid: str = ""

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from atoll.domain.demand import Demand, DemandKey
 from atoll.domain.fleet import RouterPolicy
-from atoll.domain.objects import ObjectLike, Reference, reference
+from atoll.domain.objects import DEPLOYMENT, ObjectLike, Reference, reference
 from atoll.domain.plan import Plan, PlannedReplicas
 from atoll.domain.reason import Fault, InvalidObjectError
 from atoll.domain.snapshot import Snapshot
@@ -53,7 +53,7 @@ def desired_objects(
     models, policy = routed_demands(snapshot, plan), snapshot.fleet.router
     configuration = router_configuration(models, router, policy)
     routes = wanted_routes(snapshot, models)
-    envoy, router_fault = _envoy(configuration, router, policy)
+    envoy, router_fault = _envoy(configuration, router, policy, _running_routers(snapshot, router))
     for intent in (*routes, *envoy):
         companions[reference(intent)] = intent
     return (
@@ -70,13 +70,20 @@ def desired_objects(
     )
 
 
+def _running_routers(snapshot: Snapshot, router: RouterSettings) -> int | None:
+    """Replicas that the router's live Deployment has; None where there is none."""
+    ref = Reference(kind=DEPLOYMENT.name, namespace=router.namespace, name=router.name)
+    live = snapshot.objects.get(ref)
+    return int(live["spec"].get("replicas", 1)) if live is not None else None
+
+
 def _envoy(
-    configuration: RouterConfiguration, router: RouterSettings, policy: RouterPolicy
+    configuration: RouterConfiguration, router: RouterSettings, policy: RouterPolicy, running: int | None
 ) -> tuple[tuple[ObjectLike, ...], Fault | None]:
     """The router's objects; without the ConfigMap where it would be too large, so that the last good one stays."""
     if not policy.target.uses_envoy:
         return (), None
-    objects = router_objects(configuration, router, policy)
+    objects = router_objects(configuration, router, policy, running=running)
     try:
         return (*objects, router_config_map(configuration, router)), None
     except InvalidObjectError as invalid:

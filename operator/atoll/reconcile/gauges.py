@@ -15,6 +15,7 @@ from atoll.domain.pool import OfferingKey
 from atoll.domain.signal import Measured
 from atoll.domain.snapshot import Snapshot
 from atoll.reconcile.account import sums_at
+from atoll.reconcile.costs import Cost, costs
 from atoll.reconcile.lengths import drift
 from atoll.reconcile.ownership import is_engine
 from atoll.reconcile.status.demand import tokens_price
@@ -75,6 +76,7 @@ def lost_nodes(before: Mapping[str, OfferingKey], snapshot: Snapshot) -> Counter
 
 
 _DEMAND = ("namespace", "demand", "served_model", "priority")
+_PAYER = ("by", "value")
 _OFFERING = ("pool", "zone", "capacity_type")
 
 
@@ -129,6 +131,13 @@ def _account(view: View, index: int) -> Iterable[Sample]:
     live = view.snapshot.objects.get(Reference(kind=FLEET.name, name=view.snapshot.fleet.name), {})
     found = (live.get("status") or {}).get("account")
     return _of_fleet(sums_at(found, view.now)[index] if found else None)
+
+
+def _costs(view: View, value: Callable[[Cost], float | None]) -> Iterable[Sample]:
+    for item in costs(view.snapshot, view.plan):
+        found = value(item)
+        if found is not None:
+            yield (item.payer.by, item.payer.value), found
 
 
 def _wanted(view: View) -> Iterable[Sample]:
@@ -331,6 +340,24 @@ GAUGES: tuple[Gauge, ...] = tuple(
             "Its cost per million tokens of prompts and answers served, US$; no sample where none are.",
             _DEMAND,
             _tokens_price,
+        ),
+        (
+            "cost_dollars_per_hour",
+            "Cost of the demands of a namespace, and of each value of the labels of spec.cost of the Fleet, US$/h.",
+            _PAYER,
+            lambda view: _costs(view, lambda item: item.cost_per_hour),
+        ),
+        (
+            "cost_dollars_per_million_tokens",
+            "The same per million tokens of prompts and answers served, US$; no sample where none are.",
+            _PAYER,
+            lambda view: _costs(view, lambda item: item.per_million_tokens),
+        ),
+        (
+            "cost_budget_dollars_per_hour",
+            "What they may cost by spec.cost.budgets of the Fleet, US$/h; no sample where none is set.",
+            _PAYER,
+            lambda view: _costs(view, lambda item: item.budget_per_hour),
         ),
         ("replicas_wanted", "Replicas that the plan in force wants.", _DEMAND, _wanted),
         ("replicas_ready", "Replicas that requests can reach, of any plan.", _DEMAND, _ready),

@@ -44,5 +44,10 @@ def per_million_tokens(cost_per_hour: float, served: float, workload: Workload) 
         served: requests/s.
         workload: their lengths.
     """
-    tokens = served * (workload.input.mean + workload.output.mean) * _HOUR
+    return per_million_tokens_of(cost_per_hour, ((served, workload),))
+
+
+def per_million_tokens_of(cost_per_hour: float, served: Iterable[tuple[float, Workload]]) -> float | None:
+    """The same of several workloads together, each with its requests/s."""
+    tokens = sum(rate * (workload.input.mean + workload.output.mean) for rate, workload in served) * _HOUR
     return _MILLION * cost_per_hour / tokens if tokens > 0.0 else None

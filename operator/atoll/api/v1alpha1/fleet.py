@@ -287,6 +287,45 @@ class QuotaSettings(Schema, frozen=True, kw_only=True):
     ]
 
 
+LabelKey = Annotated[
+    str, Meta(pattern=r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$", max_length=317)
+]
+
+
+class CostBudget(Schema, frozen=True, kw_only=True):
+    """What some demands may cost before somebody is told."""
+
+    by: Annotated[
+        Annotated[str, Meta(pattern=r"^(namespace|label=.+)$", max_length=323)],
+        describe("What puts demands together: namespace, or label=KEY."),
+    ]
+    value: Annotated[
+        Annotated[str, Meta(pattern=r"^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$", max_length=63)],
+        describe("Which namespace, or which value of the label."),
+    ]
+    per_hour: Annotated[Money, describe("US$/h. It holds nothing back: status.costs and an alert tell of it.")]
+
+
+class CostSettings(Schema, frozen=True, kw_only=True):
+    """For whom the cost is added up, in status and metrics; by namespace it always is."""
+
+    labels: Annotated[
+        Annotated[tuple[LabelKey, ...], Meta(max_length=8)],
+        describe("Keys of labels of ModelDemands, such as team.", list_type="set"),
+    ] = ()
+    budgets: Annotated[
+        Annotated[tuple[CostBudget, ...], Meta(max_length=64)],
+        describe("What namespaces or values of labels may cost.", list_type="map", list_map_keys=["by", "value"]),
+    ] = ()
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "self.budgets.all(b, b.by == 'namespace' || self.labels.exists(l, b.by == 'label=' + l))",
+            "budgets are by namespace, or by a label of labels",
+        ),
+    )
+
+
 class FleetSpec(Schema, frozen=True, kw_only=True):
     """Policy."""
 
@@ -323,6 +362,7 @@ class FleetSpec(Schema, frozen=True, kw_only=True):
     loading: Annotated[LoadingSettings, describe("How long replicas take to start once their nodes are there.")] = (
         LoadingSettings()
     )
+    cost: Annotated[CostSettings, describe("For whom the cost is added up.")] = CostSettings()
     plan_history: Annotated[Annotated[int, Meta(ge=1, le=100)], describe("FleetPlans kept.")] = 10
 
 
@@ -355,6 +395,22 @@ class AccountStatus(Schema, frozen=True, kw_only=True):
     ] = None
 
 
+class CostStatus(Schema, frozen=True, kw_only=True):
+    """What the demands of a namespace, or of a label's value, cost by the plan in force."""
+
+    by: Annotated[Annotated[str, Meta(max_length=323)], describe("What puts them together.")]
+    value: Annotated[
+        Annotated[str, Meta(max_length=63)],
+        describe("Which; empty: demands without the label; (others): all beyond the 99 that cost most."),
+    ]
+    demands: Annotated[Count, describe("How many they are.")] = 0
+    cost_per_hour: Annotated[Money, describe("Their part of the nodes' price, by GPUs, US$/h.")] = 0.0
+    cost_per_million_tokens: Annotated[
+        Money | None, describe("US$ per million tokens of prompts and answers; absent where none are served.")
+    ] = None
+    budget_per_hour: Annotated[Money | None, describe("What they may cost, US$/h; absent where none is set.")] = None
+
+
 class InForceStatus(Schema, frozen=True, kw_only=True):
     """The settings that hold: the last that were understood."""
 
@@ -385,6 +441,10 @@ class FleetStatus(Schema, frozen=True, kw_only=True):
     account: Annotated[AccountStatus, describe("What it has cost and saved since it was first planned.")] = (
         AccountStatus()
     )
+    costs: Annotated[
+        Annotated[tuple[CostStatus, ...], Meta(max_length=1000)],
+        describe("What it costs by namespace, and by the labels of spec.cost.", list_type="atomic"),
+    ] = ()
     last_solve: Annotated[LastSolve, describe("How the last solve went.")] = LastSolve()
     in_force: Annotated[
         InForceStatus,

@@ -5,6 +5,7 @@ from atoll.domain.objects import FLEET, Action, ObjectLike
 from atoll.domain.reason import Fault, Reason
 from atoll.reconcile.account import account
 from atoll.reconcile.conditions import Condition, status_actions
+from atoll.reconcile.costs import cost_rows, costs
 from atoll.reconcile.policy import in_force, policy_fault
 from atoll.reconcile.status.view import View
 
@@ -38,6 +39,7 @@ def fleet_status(view: View, live: ObjectLike) -> tuple[Action, ...]:
         "shortfall": shortfall,
         "demands": len(view.snapshot.demands),
         "currentPlan": plan.name if plan else "",
+        "costs": cost_rows(costs(view.snapshot, plan)),
         **_discovery(view, live),
     }
     booked = account((live.get("status") or {}).get("account"), plan, view.now)

@@ -12,7 +12,7 @@ class RouterPods:
     Attributes:
         image: of Envoy, where the Fleet names none.
         replicas: where the Fleet names none; 0 for no router.
-        autoscaled: a HorizontalPodAutoscaler sets the number of pods, so it is not rendered.
+        autoscaled: a HorizontalPodAutoscaler sets the number of pods: that of the live Deployment is left as it is.
         image_pull_secrets: LocalObjectReferences.
         pod_annotations: more annotations of the pods.
         pod_labels: more labels of the pods; ours win.

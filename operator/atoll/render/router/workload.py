@@ -20,13 +20,25 @@ _LEAVE_SECONDS = 5
 
 
 def router_objects(
-    configuration: RouterConfiguration, settings: RouterSettings, policy: RouterPolicy
+    configuration: RouterConfiguration, settings: RouterSettings, policy: RouterPolicy, *, running: int | None = None
 ) -> tuple[dict[str, Any], ...]:
-    """All objects of the router but its ConfigMap; none where no replicas are wanted."""
-    if _replicas(settings, policy) == 0:
+    """All objects of the router but its ConfigMap; none where no replicas are wanted.
+
+    Args:
+        configuration: of Envoy.
+        settings: of the operator.
+        policy: of the Fleet.
+        running: replicas that the live Deployment has; None where there is none.
+    """
+    replicas = _replicas(settings, policy)
+    if replicas == 0:
         return ()
+    # An autoscaler's number is sent as it is: a field that we sent and then leave out goes back to its default, one
+    # pod, unless the autoscaler has written it too, which it does only when it scales (decision 44).
+    if settings.pods.autoscaled and running is not None:
+        replicas = running
     return (
-        router_deployment(configuration, settings, policy),
+        router_deployment(configuration, settings, policy, replicas),
         router_service(settings),
         router_disruption_budget(settings),
     )
@@ -40,7 +52,7 @@ def router_references(settings: RouterSettings) -> frozenset[Reference]:
 
 
 def router_deployment(
-    configuration: RouterConfiguration, settings: RouterSettings, policy: RouterPolicy
+    configuration: RouterConfiguration, settings: RouterSettings, policy: RouterPolicy, replicas: int
 ) -> dict[str, Any]:
     """Envoy pods. Only a new image or bootstrap rolls them; clusters and routes are re-read in place."""
     labels = router_labels()
@@ -50,7 +62,7 @@ def router_deployment(
         "kind": DEPLOYMENT.name,
         "metadata": _metadata(settings),
         "spec": {
-            **({} if settings.pods.autoscaled else {"replicas": _replicas(settings, policy)}),
+            "replicas": replicas,
             "revisionHistoryLimit": 1,
             "strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
             "selector": {"matchLabels": labels},
