@@ -62,7 +62,7 @@ Timeout = Annotated[str, typer.Option(help="With --wait: for how long, such as 1
 
 
 def approve(
-    plan: Annotated[str, typer.Argument(metavar="[PLAN]", help="FleetPlan; default: the proposal that waits.")] = "",
+    plan: Annotated[str, typer.Argument(metavar="PLAN", help="FleetPlan; default: the proposal that waits.")] = "",
     fleet: FleetName = "default",
     *,
     yes: Yes = False,
@@ -88,7 +88,7 @@ def approve(
 
 def rollback(
     plan: Annotated[
-        str, typer.Argument(metavar="[PLAN]", help="FleetPlan to go back to; default: the one before that in force.")
+        str, typer.Argument(metavar="PLAN", help="FleetPlan to go back to; default: the one before that in force.")
     ] = "",
     fleet: FleetName = "default",
     *,

@@ -32,7 +32,7 @@ Exit codes: 0 all can be understood, 1 an object is at fault, 2 usage."""
 
 def check(
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILE...", help="Manifests, folders of manifests, or - for standard input.")
+        list[Path], typer.Argument(metavar="FILE", help="Manifests, folders of manifests, or - for standard input.")
     ],
     *,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,

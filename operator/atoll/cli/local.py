@@ -139,7 +139,7 @@ def _run_here(
                     console.print(plan_table(report))
                     if picture is not None:
                         _save_picture(picture, seen, report)
-                _say_where(console, plane)
+                _say_where(console, plane, manifests, state_directory)
                 if not once:
                     follow_changes(api, console, seen, check=check, baseline=lambda: None)
 
@@ -155,21 +155,31 @@ def _save_picture(path: Path, seen: Look, report: Mapping[str, Any]) -> None:
     canvas.save_svg(str(path), title="make run", code_format=plain)
 
 
-def _say_where(console: Console, plane: ControlPlane) -> None:
+def _say_where(console: Console, plane: ControlPlane, manifests: Manifests, state: Path | None) -> None:
     console.print(
         "Simulated: nodes, pods and GPUs (KWOK, Karpenter's KWOK provider), the kubelet of the router. Real: the rest.",
         style="dim",
         highlight=False,
     )
+    where = f" --state {state}" if state else ""
     console.print("Try, in another terminal (Ctrl-C here ends everything):", highlight=False)
     for line in (
         f"alias k='{plane.kubectl_path} --kubeconfig {plane.kubeconfig}'",
         "k get md,fleet,plan",
-        'k patch md phi-4-14b --type=merge -p \'{"spec":{"demand":{"requestsPerSecond":40}}}\'',
+        *_another_demand(manifests),
         "k delete node NAME   # graceful loss",
-        f"{Path(sys.executable).parent / 'atoll'} local lose-node NAME   # abrupt loss",
+        f"{Path(sys.executable).parent / 'atoll'} local lose-node NAME{where}   # abrupt loss",
     ):
         console.print(f"  {line}", soft_wrap=True, highlight=False)
+
+
+def _another_demand(manifests: Manifests) -> Iterator[str]:
+    """How to ask for twice as much of the first served model that is asked for at a fixed rate."""
+    for demand in manifests.demands:
+        if demand.rate > 0.0 and demand.key not in manifests.peaks:
+            patch = json.dumps({"spec": {"demand": {"requestsPerSecond": round(2.0 * demand.rate, 3)}}})
+            yield f"k -n {demand.key.namespace} patch md {demand.key.name} --type=merge -p '{patch}'"
+            return
 
 
 def _run_against(cluster: Path, paths: list[Path], console: Console, *, yes: bool) -> None:

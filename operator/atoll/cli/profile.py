@@ -62,7 +62,7 @@ class UnusableError(Exception):
 
 
 def profile(
-    results: Annotated[list[Path], typer.Argument(metavar="FILE…", help="Results of vllm bench serve --save-result.")],
+    results: Annotated[list[Path], typer.Argument(metavar="FILE", help="Results of vllm bench serve --save-result.")],
     *,
     architecture: Annotated[str, typer.Option(metavar="NAME", help="Hugging Face name, as ModelDemands give it.")],
     gpu_kind: Annotated[str, typer.Option(metavar="KIND", help="GPU kind, such as H100-80GB.")],

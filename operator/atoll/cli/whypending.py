@@ -55,7 +55,7 @@ _STYLES = {State.OK: "green", State.WAITS: "yellow", State.WRONG: "red"}
 
 def why_pending(
     demand: Annotated[
-        str, typer.Argument(metavar="[DEMAND]", help="ModelDemand; default: all that are not served.")
+        str, typer.Argument(metavar="DEMAND", help="ModelDemand; default: all that are not served.")
     ] = "",
     fleet: FleetName = "default",
     *,
