@@ -44,8 +44,7 @@ class EngineTerms:
     Attributes:
         name: which.
         widths: tensor-parallel widths, GPUs of a stage; powers of two, for which packing rows are exact.
-        most_stages: deepest pipeline planned; each stage adds a hop to every token.
-        most_kinds: GPU kinds in one pipeline.
+        deepest: most stages planned in a pipeline of one GPU kind, of two, and so on; each adds a hop to every token.
         most_sequences: most sequences in flight in one replica.
         on_loading: how weights can be quantised on loading: what the engine calls it, by published and held form.
         fraction_of_all: its memory fraction counts activations and graphs too; else weights and KV alone.
@@ -56,8 +55,7 @@ class EngineTerms:
 
     name: EngineName
     widths: tuple[int, ...]
-    most_stages: int
-    most_kinds: int
+    deepest: tuple[int, ...]
     most_sequences: int
     on_loading: Mapping[tuple[Quantisation, Quantisation], str]
     fraction_of_all: bool
@@ -86,8 +84,7 @@ TERMS: Mapping[EngineName, EngineTerms] = MappingProxyType(
         EngineName.VLLM: EngineTerms(
             name=EngineName.VLLM,
             widths=(1, 2, 4, 8),
-            most_stages=8,
-            most_kinds=2,
+            deepest=(8, 8, 4),
             most_sequences=1024,
             on_loading=MappingProxyType({(Quantisation.BF16, Quantisation.FP8): "fp8"}),
             fraction_of_all=True,
@@ -98,10 +95,9 @@ TERMS: Mapping[EngineName, EngineTerms] = MappingProxyType(
         EngineName.SGLANG: EngineTerms(
             name=EngineName.SGLANG,
             widths=(1, 2, 4, 8),
-            most_stages=8,
             # Every rank takes the least free memory of all ranks for its KV cache, and refuses to start where they
             # differ by a tenth: GPUs of another kind could not use what they have.
-            most_kinds=1,
+            deepest=(8,),
             most_sequences=1024,
             on_loading=MappingProxyType({(Quantisation.BF16, Quantisation.FP8): "fp8"}),
             fraction_of_all=False,
@@ -112,7 +108,7 @@ TERMS: Mapping[EngineName, EngineTerms] = MappingProxyType(
         ),
     }
 )
-"""By name; a pipeline in vLLM may have any number of GPU kinds, of which two at most are planned."""
+"""By name; a pipeline in vLLM may have any number of GPU kinds, of which three at most are planned."""
 
 
 def expert_parallel(architecture: Architecture, tp: int, quantisation: Quantisation) -> bool:

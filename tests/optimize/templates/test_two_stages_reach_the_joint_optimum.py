@@ -1,5 +1,6 @@
 """On small instances the templates of stage one suffice for the optimum of the joint problem solved in one piece."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
 
@@ -28,10 +29,14 @@ def small(name: str, layers: int) -> Architecture:
     )
 
 
-def every_strategy(served: Architecture, pair: tuple[str, str]) -> list[Strategy]:
-    """All of the declared space with at most two stages and width two, each split of the layers spelled out."""
+def up_to_two_stages(pair: tuple[str, str]) -> list[tuple[str, ...]]:
+    """Pipelines of the declared space."""
     slow, fast = sorted(pair, key=lambda name: gpu_kind(name).memory_gbps)
-    pipelines = [(slow,), (fast,), (slow, slow), (fast, fast), (slow, fast)]
+    return [(slow,), (fast,), (slow, slow), (fast, fast), (slow, fast)]
+
+
+def every_strategy(served: Architecture, pipelines: Sequence[tuple[str, ...]], widths: Sequence[int]) -> list[Strategy]:
+    """Each split of the layers over such stages, spelled out."""
     return [
         Strategy(
             engine=EngineName.VLLM,
@@ -41,15 +46,17 @@ def every_strategy(served: Architecture, pair: tuple[str, str]) -> list[Strategy
             max_sequences=1024,
             max_context=16384,
         )
-        for kinds, tp in product(pipelines, (1, 2))
+        for kinds, tp in product(pipelines, widths)
         for split in product(range(1, served.layers + 1), repeat=len(kinds))
         if sum(split) == served.layers
     ]
 
 
-def every_template(wanted: Demand, pair: tuple[str, str]) -> list[Template]:
+def every_template(
+    wanted: Demand, pipelines: Sequence[tuple[str, ...]], widths: Sequence[int] = (1, 2)
+) -> list[Template]:
     """All strategies with what they deliver, none pruned: running ones are rated and kept as they are."""
-    strategies = every_strategy(wanted.architecture, pair)
+    strategies = every_strategy(wanted.architecture, pipelines, widths)
     found = templates_for(wanted, {}, ShippedPerformance(), always=strategies).templates
     assert len(found) == len(strategies)
     return [template for template in found if template.rate > 0.0]
@@ -71,7 +78,7 @@ def test_two_stages_reach_the_joint_optimum(
         demand(small("Qwen/Qwen3-32B", 8), objectives, WORKLOAD),
         demand(small("openai/gpt-oss-20b", 6), objectives, WORKLOAD),
     ]
-    whole = [every_template(one, pair) for one in wanted]
+    whole = [every_template(one, up_to_two_stages(pair)) for one in wanted]
     assert all(whole), "the instance is empty"
     rates = [share * max(t.rate for t in all_) / 2 for share, all_ in zip(shares, whole, strict=True)]
     nodes = [

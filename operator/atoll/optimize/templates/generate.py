@@ -23,6 +23,7 @@ from atoll.optimize.templates.dominance import undominated
 from atoll.optimize.templates.faults import no_room, too_long, too_slow
 from atoll.optimize.templates.lengths import answer_steps, context_limit, decode_steps, prompts, request_tokens
 from atoll.optimize.templates.loads import loads_of
+from atoll.optimize.templates.parts import worth_mixing
 from atoll.optimize.templates.phases import PhaseTask, phase_tasks
 from atoll.optimize.templates.pipelines import Pipelines, Setting, pipelines
 from atoll.optimize.templates.rate import Best, spread
@@ -133,16 +134,16 @@ def _templates(question: _Question, performance: Performance, starts: Starts) ->
     asked = replace(question, always=())
     rated_ones = (*_rated_layouts(asked, performance), *_rated_phases(asked, performance))
     candidates = _started(rated_ones, question.architecture, starts)
-    feasible = [item.template for item in candidates if item.feasible]
+    feasible = worth_mixing([item.template for item in candidates if item.feasible])
     kept = frozenset(question.always)
     fresh = [template for template in feasible if template.strategy not in kept]
     known = [item.template for item in running] + fresh
     found = tuple(
         template for variant in _variants(known) for template in undominated(variant, question.quantisations, kept=kept)
     )
-    whole = _with_both_sides(found)
-    templates = tuple(each for each in found if each.strategy.variant in whole or each.strategy in kept)
-    return TemplateSet(templates=templates, fault=None if whole else _fault(question, candidates))
+    serving = _with_both_sides(found)
+    templates = tuple(each for each in found if each.strategy.variant in serving or each.strategy in kept)
+    return TemplateSet(templates=templates, fault=None if serving else _fault(question, candidates))
 
 
 def _started(candidates: Iterable[Candidate], architecture: Architecture, starts: Starts) -> tuple[Candidate, ...]:
@@ -182,7 +183,7 @@ def _rated_phases(question: _Question, performance: Performance) -> tuple[Candid
     """Each phase by itself: every layout of one stage that fits into memory; nothing where pairs are not wanted."""
     if not question.pairs:
         return ()
-    terms = replace(TERMS[question.engine], most_stages=1)
+    terms = replace(TERMS[question.engine], deepest=(1,))
     kinds = {name: gpu_kind(name) for name, _ in question.offered}
     able = {name: kind for name, kind in kinds.items() if kv_form(question.architecture, kind, terms)}
     found: list[Layout] = list(

@@ -1,4 +1,4 @@
-"""The best partition of each layout: first balanced ones, then layers shifted between the two kinds."""
+"""The best partition of each layout: first balanced ones, then layers shifted between two kinds at a time."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,9 @@ Array = NDArray[np.float64]
 Indices = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 SHIFTS = (8, 4, 2, 1)
-"""Layers moved from the one kind to the other, in turn, each way."""
+"""Layers moved from one kind to another, in turn, each way."""
+WAYS = ((1, 0), (0, 1), (2, 0), (0, 2), (2, 1), (1, 2))
+"""From which kind to which, by their order in the pipeline."""
 
 
 def best_partitions(lines: Pipelines, objectives: Objectives, most_sequences: int, setting: Setting) -> Indices:
@@ -33,11 +35,21 @@ def best_partitions(lines: Pipelines, objectives: Objectives, most_sequences: in
     count = len(lines.depth)
     grid = lines.repeated(len(POSITIONS))
     spreads = partition(grid, np.tile(POSITIONS, count), setting)
-    values, positions = _values(grid, spreads, objectives, most_sequences, setting)
+    # Neighbouring loads often have the same partition: half of them need not be rated.
+    fresh = np.ones(len(spreads), dtype=np.bool_)
+    fresh[1:] = np.any(spreads[1:] != spreads[:-1], axis=1)
+    fresh[:: len(POSITIONS)] = True
+    of = np.cumsum(fresh) - 1
+    once = np.flatnonzero(fresh)
+    values, positions = (
+        found[of] for found in _values(grid.taken(once), spreads[once], objectives, most_sequences, setting)
+    )
     chosen = values.reshape(count, -1).argmax(axis=1) + np.arange(count) * len(POSITIONS)
     best = _Found(layers=spreads[chosen], value=values[chosen], position=positions[chosen])
 
     def improve(rows: Indices, tried: Indices) -> None:
+        changed = np.any(tried != best.layers[rows], axis=1)
+        rows, tried = rows[changed], tried[changed]
         value, position = _values(lines.taken(rows), tried, objectives, most_sequences, setting)
         better = value > best.value[rows]
         best.layers[rows[better]] = tried[better]
@@ -46,11 +58,14 @@ def best_partitions(lines: Pipelines, objectives: Objectives, most_sequences: in
 
     fitting = np.flatnonzero(np.isfinite(best.value))
     improve(fitting, partition(lines.taken(fitting), best.position[fitting], setting))
-    mixed = np.flatnonzero(np.any(_second(lines), axis=1) & np.isfinite(best.value))
-    some = lines.taken(mixed)
-    for move in (sign * shift for shift in SHIFTS for sign in (1, -1)):
-        slot = slot_of(some, best.position[mixed], setting)
-        improve(mixed, _shifted(some, best.layers[mixed], move, slot))
+    order = _order(lines)
+    for shift in SHIFTS:
+        for giver, taker in WAYS:
+            giving, taking = lines.present & (order == giver), lines.present & (order == taker)
+            rows = np.flatnonzero(np.any(giving, axis=1) & np.any(taking, axis=1) & np.isfinite(best.value))
+            if len(rows):
+                slot = slot_of(lines.taken(rows), best.position[rows], setting)
+                improve(rows, _shifted(best.layers[rows], shift, giving[rows], taking[rows], slot))
     return np.where(np.isfinite(best.value)[:, None], best.layers, 0)
 
 
@@ -108,26 +123,26 @@ def _values(
     return values, position
 
 
-def _second(lines: Pipelines) -> Mask:
-    """Stages of the second kind."""
-    return np.asarray((lines.curve != lines.curve[:, :1]) & lines.present)
+def _order(lines: Pipelines) -> Indices:
+    """Number of each stage's kind in its pipeline, by strategy and stage; of no meaning where there is no stage."""
+    order = np.zeros_like(lines.curve)
+    order[:, 1:] = np.cumsum(lines.curve[:, 1:] != lines.curve[:, :-1], axis=1)
+    return order
 
 
-def _shifted(lines: Pipelines, layers: Indices, move: int, slot: Slot) -> Indices:
-    """Give so many more layers to the second kind, one at a time: from the slowest stage to the one that stays fastest.
+def _shifted(layers: Indices, move: int, giving: Mask, taking: Mask, slot: Slot) -> Indices:
+    """Move so many layers, one at a time: from the slowest stage that gives to the one that stays fastest.
 
     Args:
-        lines: pipelines of two kinds.
         layers: by strategy and stage.
-        move: layers; below zero they go to the first kind.
+        move: layers.
+        giving: stages of the kind that gives.
+        taking: stages of the kind that takes.
         slot: seconds of a slot.
     """
-    second = _second(lines)
-    first = lines.present & ~second
-    giving, taking = (first, second) if move > 0 else (second, first)
     layers = layers.copy()
     rows = np.arange(len(layers))
-    for _ in range(abs(move)):
+    for _ in range(move):
         giver = np.where(giving & (layers > 1), slot.seconds(layers), -np.inf).argmax(axis=1)
         taker = np.where(taking, slot.seconds(layers + 1), np.inf).argmin(axis=1)
         moved = giving[rows, giver] & (layers[rows, giver] > 1)

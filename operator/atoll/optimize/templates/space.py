@@ -1,12 +1,13 @@
 """The declared space of strategies; "lossless" in stage one means over it.
 
-Pipelines of one GPU kind, or of two with all stages of one before those of the other where the engine can; one
-tensor-parallel width for all stages (the engines ask for equal widths); as many stages as the engine's terms allow.
+Pipelines of one GPU kind, or where the engine can of two or three with all stages of one before those of the next; one
+tensor-parallel width for all stages (the engines ask for equal widths); as many stages as the engine's terms allow. Of
+several kinds only those that deliver more than their stages do in pipelines of fewer kinds (``parts``).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from atoll.domain.architecture import Architecture, Quantisation
 from atoll.domain.engineterms import TERMS, EngineTerms
@@ -52,16 +53,15 @@ def layouts(
                 if widths[name] >= tp and supported(architecture, kind, quantisation, engine)
             ]
             ordered = sorted(able, key=lambda name: (kinds[name].memory_gbps, name))
-            for stages in _pipelines(ordered, min(engine.most_stages, architecture.layers), engine.most_kinds):
+            for stages in _pipelines(ordered, [min(depth, architecture.layers) for depth in engine.deepest]):
                 yield Layout(kinds=stages, tp=tp, quantisation=quantisation)
 
 
-def _pipelines(names: list[str], most: int, most_kinds: int) -> Iterator[tuple[str, ...]]:
-    """Sequences of stages; of two kinds the one with the faster memory comes last, where the output head is."""
-    for name in names:
-        for depth in range(1, most + 1):
-            yield (name,) * depth
-    for slow, fast in combinations(names, 2) if most_kinds > 1 else ():
-        for depth in range(2, most + 1):
-            for count in range(1, depth):
-                yield (slow,) * count + (fast,) * (depth - count)
+def _pipelines(names: list[str], deepest: Sequence[int]) -> Iterator[tuple[str, ...]]:
+    """Sequences of stages; the kind with the fastest memory comes last, where the output head is."""
+    for kinds, most in enumerate(deepest, 1):
+        for chosen in combinations(names, kinds):
+            for depth in range(kinds, most + 1):
+                for cuts in combinations(range(1, depth), kinds - 1):
+                    counts = (until - since for since, until in pairwise((0, *cuts, depth)))
+                    yield tuple(name for name, count in zip(chosen, counts, strict=True) for _ in range(count))
