@@ -45,7 +45,8 @@ EPILOG = """Examples:
   atoll strategies -f fleet.yaml --plot strategies.svg
 
 What is kept does not depend on prices or on the rate wanted: a strategy goes only where copies of another need no more
-GPUs, deliver as much and start no later. Prices come from the offerings of the pools.
+GPUs, deliver as much and start no later, or where its stages deliver as much in pipelines of fewer GPU kinds. Prices
+come from the offerings of the pools.
 
 Exit codes: 0 every demand has a strategy, 1 an object is at fault or the plot cannot be written, 2 usage."""
 

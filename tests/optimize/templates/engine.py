@@ -8,7 +8,7 @@ does not), and steps pass the stages one behind the other, at most as many at a 
 import heapq
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from atoll.domain.engineterms import CHUNK_TOKENS
 from atoll.domain.strategy import PerformanceSource
 from atoll.domain.workload import Lengths, Workload
 from atoll.optimize.templates.hops import HOP_SECONDS, STEP_SECONDS
+from atoll.performance.roofline import LARGEST_OF
 
 Array = NDArray[np.float64]
 
@@ -61,12 +62,44 @@ class Device:
     def step(self, decoding: int, context: float, pieces: Sequence[tuple[float, float]]) -> float:
         """Seconds per layer: ``context`` tokens of all decoding sequences, pieces (new, before) of prompts."""
         tokens = decoding + sum(new for new, _ in pieces)
-        met = 1.0 - (1.0 - self.visited / self.experts) ** tokens if self.experts > 1 else 1.0
         attention = self.attention * sum(new * (before + new / 2) for new, before in pieces)
-        return max(self.read * met, self.token * tokens) + attention + self.kv * context + self.layer
+        return self.products(tokens) + attention + self.kv * context + self.layer
+
+    def products(self, tokens: float) -> float:
+        """Seconds per layer of the products with weights in one step."""
+        met = 1.0 - (1.0 - self.visited / self.experts) ** tokens if self.experts > 1 else 1.0
+        return max(self.read * met, self.token * tokens)
 
     def head_step(self, sampled: int) -> float:
         return max(self.head_read, self.head_token * sampled) + self.sequence * sampled
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dealt(Device):
+    """A stage of several GPUs that hold whole experts: each layer waits for the GPU with the most to do.
+
+    What is told is the estimate of ``performance.roofline``; what happens is drawn, expert by expert.
+    """
+
+    gpus: int = 8
+    drawn_layers: int = 3
+    rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(3), compare=False)
+
+    def linear(self, tokens: Array) -> Array:
+        share = self.visited / self.experts
+        met = 1.0 - (1.0 - share) ** tokens
+        largest, whole = LARGEST_OF[self.gpus], self.experts / self.gpus
+        read = met * np.minimum(1.0 + largest * np.sqrt((1.0 - met) / (whole * met)), 1.0 / met)
+        visits = tokens * self.visited / self.gpus
+        visits = visits + largest * np.sqrt(visits * (1.0 - 1.0 / self.gpus))
+        return np.maximum(self.read * read, self.token * visits * self.gpus / self.visited)
+
+    def products(self, tokens: float) -> float:
+        hits = self.rng.binomial(int(tokens), self.visited / self.experts, size=(self.drawn_layers, self.experts))
+        by_gpu = hits.reshape(self.drawn_layers, self.gpus, -1)
+        read = self.read * (by_gpu > 0).mean(axis=2)
+        visits = self.token * by_gpu.sum(axis=2) * self.gpus / self.visited
+        return float(np.maximum(read, visits).max(axis=1).mean())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,36 +211,91 @@ class Replica:
         return pieces, finishing
 
 
-def simulate(
-    stages: Sequence[Served], workload: Workload, rate: float, *, requests: int, hop_per_token: float, seed: int = 1
-) -> Seen:
-    """Run one replica at so many requests/s and look at all but the first fifth and the last tenth of the requests."""
+@dataclass(frozen=True, kw_only=True)
+class Requests:
+    """Requests in order of arrival: when they come, tokens of prompt and answer."""
+
+    arrivals: Array
+    prompt: Array
+    answer: Array
+
+    @property
+    def looked_at(self) -> slice:
+        """All but the first fifth and the last tenth."""
+        return slice(len(self.arrivals) // 5, len(self.arrivals) - len(self.arrivals) // 10)
+
+
+def requests_of(workload: Workload, rate: float, count: int, seed: int) -> Requests:
     rng = np.random.default_rng(seed)
     shape = 1.0 / max(workload.arrival_cv, 1e-3) ** 2
-    arrivals = np.cumsum(rng.gamma(shape, 1.0 / (shape * rate), requests))
-    prompt = np.maximum(np.rint(lengths(workload.input, requests, rng)), 1.0)
-    answer = np.maximum(np.rint(lengths(workload.output, requests, rng)), 1.0)
-    cached = np.minimum(np.floor(prompt * workload.prefix_hit_rate), prompt - 1.0)
-    replica = Replica(stages, hop_per_token, prompt=prompt, cached=cached, answer=answer)
-    now, coming = 0.0, 0
-    while coming < requests or replica.flying or replica.waiting:
-        while coming < requests and arrivals[coming] <= now:
+    return Requests(
+        arrivals=np.cumsum(rng.gamma(shape, 1.0 / (shape * rate), count)),
+        prompt=np.maximum(np.rint(lengths(workload.input, count, rng)), 1.0),
+        answer=np.maximum(np.rint(lengths(workload.output, count, rng)), 1.0),
+    )
+
+
+def run(stages: Sequence[Served], come: Requests, cached: Array, hop_per_token: float) -> Replica:
+    """Serve them all."""
+    replica = Replica(stages, hop_per_token, prompt=come.prompt, cached=cached, answer=come.answer)
+    now, coming, arrivals = 0.0, 0, come.arrivals
+    while coming < len(arrivals) or replica.flying or replica.waiting:
+        while coming < len(arrivals) and arrivals[coming] <= now:
             replica.waiting.append(coming)
             coming += 1
         replica.take_back(now)
         if replica.start(now):
             continue
         events = [replica.flying[0].end] if replica.flying else []
-        if coming < requests and len(replica.flying) < len(stages):
+        if coming < len(arrivals) and len(replica.flying) < len(stages):
             events.append(arrivals[coming])
         now = max(now, min(events, default=np.inf))
-    low, high = requests // 5, requests - requests // 10
-    span = np.minimum(replica.ends, arrivals[high]) - np.maximum(arrivals, arrivals[low])
-    looked = slice(low, high)
-    several = answer[looked] > 1
-    tpot = (replica.ends - replica.first)[looked][several] / (answer[looked][several] - 1)
+    return replica
+
+
+def simulate(
+    stages: Sequence[Served], workload: Workload, rate: float, *, requests: int, hop_per_token: float, seed: int = 1
+) -> Seen:
+    """Run one replica at so many requests/s and look at all but the first fifth and the last tenth of the requests."""
+    come = requests_of(workload, rate, requests, seed)
+    cached = np.minimum(np.floor(come.prompt * workload.prefix_hit_rate), come.prompt - 1.0)
+    return seen(run(stages, come, cached, hop_per_token), come, come.arrivals)
+
+
+def simulate_pair(
+    prefill: Sequence[Served], decode: Sequence[Served], workload: Workload, rate: float, *, requests: int, wire: float
+) -> Seen:
+    """Run a pair: KV of prefilled prompts goes one after the other, and the other side begins with the last token.
+
+    Args:
+        prefill: stages of the one.
+        decode: stages of the other.
+        workload: shape of the requests.
+        rate: requests/s.
+        requests: how many.
+        wire: seconds to hand over one token's KV.
+    """
+    come = requests_of(workload, rate, requests, 1)
+    cached = np.minimum(np.floor(come.prompt * workload.prefix_hit_rate), come.prompt - 1.0)
+    first = run(prefill, replace(come, answer=np.ones(requests)), cached, 0.0)
+    order = np.argsort(first.first, kind="stable")
+    handed, free = np.zeros(requests), 0.0
+    for place, number in enumerate(order):
+        free = max(free, first.first[number]) + wire * come.prompt[number]
+        handed[place] = free
+    moved = Requests(arrivals=handed, prompt=come.prompt[order], answer=come.answer[order])
+    return seen(run(decode, moved, moved.prompt - 1.0, 0.0), moved, come.arrivals[order])
+
+
+def seen(replica: Replica, come: Requests, sent: Array) -> Seen:
+    """What requests saw that were sent at such times."""
+    looked, arrivals = come.looked_at, come.arrivals
+    low, high = arrivals[looked.start], arrivals[looked.stop]
+    span = np.minimum(replica.ends, high) - np.maximum(arrivals, low)
+    several = come.answer[looked] > 1
+    tpot = (replica.ends - replica.first)[looked][several] / (come.answer[looked][several] - 1)
     return Seen(
-        ttft=(replica.first - arrivals)[looked],
+        ttft=(replica.first - sent)[looked],
         tpot=tpot,
-        sequences=float(np.clip(span, 0.0, None).sum() / (arrivals[high] - arrivals[low])),
+        sequences=float(np.clip(span, 0.0, None).sum() / (high - low)),
     )

@@ -11,13 +11,16 @@ import pytest
 
 from atoll.domain.strategy import Limit
 from atoll.domain.workload import Lengths, Objectives, Workload
-from optimize.templates.engine import Device, Served, simulate
-from optimize.templates.modelled import HOP_PER_TOKEN, modelled
+from atoll.optimize.templates.phases import NETWORK_BYTES_PER_GPU, phase_tasks, transferred_bytes
+from optimize.templates.engine import Dealt, Device, Served, simulate, simulate_pair
+from optimize.templates.modelled import HOP_PER_TOKEN, SERVED, modelled
 
 DENSE = Device(read=0.30e-3, token=1.0e-6, attention=6e-11, kv=1.0e-8)
+QUICK = Device(read=0.17e-3, token=0.5e-6, attention=3e-11, kv=0.6e-8)
 SLOW = Device(read=0.60e-3, token=4.0e-6, attention=2e-10, kv=2.0e-8)
 EXPERTS = Device(read=0.80e-3, token=0.3e-6, attention=6e-11, kv=0.5e-8, experts=128, visited=4)
 ONE_BY_ONE = replace(DENSE, sequence=100e-6)
+DEALT = Dealt(read=1.6e-3, token=0.8e-6, attention=6e-11, kv=0.5e-8, experts=128, visited=8)
 LAYERS = 64
 
 
@@ -52,6 +55,7 @@ class Case:
     ttft: float
     tpot: float
     percentile: float = 95.0
+    requests: int = 5000
 
 
 CASES = {
@@ -75,6 +79,19 @@ CASES = {
     "prompts in the prefix cache": Case(pipeline(DENSE), workload(4000.0, 100.0, cvs=(0.8, 0.8), hits=0.9), 1.0, 0.06),
     "chat, decode alone": Case(pipeline(DENSE), workload(1155.0, 211.0, hits=1.0), 0.1, 0.04),
     "code, decode alone": Case(pipeline(DENSE), workload(2048.0, 28.0, cvs=(0.96, 2.15), hits=1.0), 0.06, 0.03),
+    "half of long prompts in the prefix cache": Case(
+        pipeline(DENSE), workload(8000.0, 200.0, cvs=(0.8, 0.8), hits=0.5), 4.0, 0.1
+    ),
+    "chat on experts that are dealt out to eight GPUs": Case(pipeline(DEALT), CHAT, 1.5, 0.12, requests=2500),
+    "chat over three kinds": Case(
+        [Served(device=SLOW, layers=9), Served(device=DENSE, layers=20), Served(device=QUICK, layers=35)],
+        CHAT,
+        1.2,
+        0.08,
+    ),
+    "chat over uneven stages of two kinds": Case(
+        [Served(device=SLOW, layers=11)] * 2 + [Served(device=QUICK, layers=42)], CHAT, 1.2, 0.1
+    ),
     "code, prefill alone": Case(pipeline(DENSE), workload(2048.0, 1.0, cvs=(0.96, 0.0)), 1.0, 0.03),
     "regular arrivals": Case(pipeline(DENSE), workload(1155.0, 211.0, cvs=(0.0, 0.0), arrival_cv=0.2), 1.0, 0.06),
 }
@@ -88,7 +105,12 @@ def test_requests_see_what_the_model_says(name: str) -> None:
     assert best.feasible[0]
     operation = best.operation
     seen = simulate(
-        case.stages, case.workload, float(operation.rate[0]), requests=5000, hop_per_token=HOP_PER_TOKEN, seed=7
+        case.stages,
+        case.workload,
+        float(operation.rate[0]),
+        requests=case.requests,
+        hop_per_token=HOP_PER_TOKEN,
+        seed=7,
     )
     assert float(operation.ttft[0]) == pytest.approx(np.percentile(seen.ttft, case.percentile), rel=0.35)
     if len(seen.tpot):
@@ -123,3 +145,24 @@ def test_a_pipeline_never_gets_more_crowded_than_it_stands() -> None:
     assert np.percentile(kept.tpot, 95.0) <= objectives.tpot_seconds
     collapsed = simulate(stages, GENERATE, 2.2 * rate, requests=4000, hop_per_token=HOP_PER_TOKEN)
     assert collapsed.tpot.mean() > 3.0 * objectives.tpot_seconds
+
+
+@pytest.mark.parametrize("shape", [CHAT, CODE, workload(3000.0, 60.0, cvs=(0.6, 0.9), hits=0.3)])
+def test_a_pair_keeps_the_objectives_at_the_lesser_rate_of_both_sides(shape: Workload) -> None:
+    objectives = Objectives(ttft_seconds=4.0, tpot_seconds=0.05, percentile=90.0)
+    first, then = phase_tasks(SERVED, shape, objectives, ((1, 1),))
+    sides = ([Served(device=QUICK, layers=LAYERS)], [Served(device=DENSE, layers=LAYERS)])
+    wire = transferred_bytes(SERVED, 1.0, 1) / NETWORK_BYTES_PER_GPU
+    rates = [
+        min(float(best.operation.rate[0]), task.most_rate)
+        for task, stages in zip((first, then), sides, strict=True)
+        for best in [modelled(stages, task.workload, task.objectives)]
+    ]
+
+    def within(rate: float) -> bool:
+        seen = simulate_pair(*sides, shape, rate, requests=4000, wire=wire)
+        late = (seen.ttft > objectives.ttft_seconds).mean() + (seen.tpot > objectives.tpot_seconds).mean()
+        return bool(late <= 0.1)
+
+    assert within(min(rates))
+    assert not within(3.0 * max(rates))
