@@ -1,5 +1,6 @@
 """kopf's settings and log-in; the thread itself is tested on a real API server in e2e/test_cluster_edge.py."""
 
+import asyncio
 import itertools
 import json
 from pathlib import Path
@@ -8,9 +9,9 @@ from typing import Any
 import kopf
 import pytest
 
-from atoll.cluster.access import Access
+from atoll.cluster.access import Access, AccessError
 from atoll.domain.objects import DEPLOYMENT, LEASE, POD
-from atoll.handlers.kopfthread import Backoffs, _handler, _key, _login, watch_settings
+from atoll.handlers.kopfthread import Backoffs, KopfThread, _handler, _key, _login, watch_settings
 
 
 def test_backoffs_never_end_grow_to_a_cap_and_start_anew() -> None:
@@ -72,3 +73,34 @@ async def test_log_in_is_tried_again_while_the_kubeconfig_is_missing(tmp_path: P
 
 def test_in_a_pod_the_token_is_read_anew_by_kopf_itself() -> None:
     assert _login(Access()) is kopf.login_with_service_account
+
+
+async def test_it_runs_as_a_user_that_no_file_of_the_image_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """As in a pod: a number without an entry in /etc/passwd."""
+
+    def nameless() -> str:
+        raise KeyError("getpwuid(): uid not found: 10001")
+
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async def configuration(_: Access) -> None:
+        loop.call_soon_threadsafe(asked.set)
+        raise AccessError("not yet")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    monkeypatch.setattr(Access, "configuration", configuration)
+    kopf_thread = KopfThread(
+        access=Access(kubeconfig=tmp_path / "none"),
+        kinds=[POD],
+        settings=watch_settings(namespace="here", initial_streaming=True),
+        deliver=lambda *_: None,
+    )
+    running = asyncio.create_task(kopf_thread.run())
+    waiting = asyncio.create_task(asked.wait())
+    done, _ = await asyncio.wait((running, waiting), return_when=asyncio.FIRST_COMPLETED)
+    kopf_thread.stop()
+    assert waiting in done, running.exception()
+    await asyncio.gather(running, return_exceptions=True)

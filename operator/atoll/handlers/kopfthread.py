@@ -24,6 +24,9 @@ from atoll.render.router.routing import ROUTER
 MANAGED_BY_US = "app.kubernetes.io/managed-by=atoll"
 """Label of all children; the API server filters by it."""
 
+_IDENTITY: Any = "atoll"
+"""For kopf's peering, which is not used. Without one kopf asks for the name of its user, and a pod's has none."""
+
 Deliver = Callable[[Kind, str | None, ObjectLike], None]
 """Takes a kind, ``ADDED``, ``MODIFIED``, ``DELETED`` or None (from a list), and the object."""
 
@@ -124,7 +127,11 @@ class KopfThread:
     async def _operate(self) -> None:
         try:
             await kopf.operator(
-                registry=self._registry, settings=self._settings, stop_flag=self._stop, clusterwide=True
+                registry=self._registry,
+                settings=self._settings,
+                stop_flag=self._stop,
+                clusterwide=True,
+                identity=_IDENTITY,
             )
         finally:
             self._stop.set()  # a thread of this loop waits for it
