@@ -104,3 +104,10 @@ def test_demands_of_pairs_and_of_other_fleets_and_unreadable_ones_are_not_asked_
         bench.cache.upsert(MODEL_DEMAND, {"metadata": metadata, "spec": spec})
     bench.look()
     assert bench.questions == []
+
+
+def test_means_that_no_status_may_hold_are_no_means() -> None:
+    bench = Bench("chat")
+    bench.sums["prompt_tokens"] = "1e12"
+    bench.look()
+    assert bench.sizing.seen == {}

@@ -123,3 +123,8 @@ def test_less_is_not_asked_for_before_a_whole_keep_window_is_known() -> None:
     assert asked_rate([20.0] * (KEEP - 1), 40.0, lead_samples=LEAD, keep_samples=KEEP) == 40.0
     assert asked_rate([20.0] * KEEP, 40.0, lead_samples=LEAD, keep_samples=KEEP) < 40.0
     assert asked_rate([80.0], 40.0, lead_samples=LEAD, keep_samples=KEEP) >= 80.0, "growth does not wait"
+
+
+def test_a_keep_window_longer_than_all_that_is_kept_still_ends() -> None:
+    known = [20.0] * HISTORY_SAMPLES
+    assert asked_rate(known, 40.0, lead_samples=LEAD, keep_samples=3 * HISTORY_SAMPLES) < 40.0

@@ -85,3 +85,11 @@ def test_a_cache_that_cannot_be_written_is_told_with_the_mend(tmp_path: Path, mi
     done = run(cache)
     assert done.returncode == guard.FAILED
     assert f"belong to user {os.getuid()}" in done.stderr
+
+
+def test_files_that_another_pod_renames_meanwhile_are_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = entry(tmp_path, "downloading", 100, 9.0)
+    seen = list(os.walk(folder))
+    (folder / "blobs" / "weights").rename(folder / "blobs" / "whole")
+    monkeypatch.setattr(guard.os, "walk", lambda _: seen)
+    assert guard.evict(tmp_path, "org--new", 10**9, time.time()) == []

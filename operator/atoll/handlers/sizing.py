@@ -32,6 +32,8 @@ AT_ONCE = 2
 _OLD_SECONDS = 1800.0
 _LOOK_SECONDS = 5.0
 _STEP_SECONDS = 5.0
+_MOST_TOKENS = 1e6
+"""Of a mean; beyond it counters lie, and a status with it would be refused as a whole."""
 
 
 @dataclass(slots=True)
@@ -134,7 +136,8 @@ def _lengths(requests: float, prompts: float, answers: float) -> SeenLengths | N
     """Means of sums; None where they are no sums of requests."""
     if not all(isfinite(value) and value >= 0.0 for value in (requests, prompts, answers)) or requests <= 0.0:
         return None
-    return SeenLengths(requests=requests, input=prompts / requests, output=answers / requests)
+    seen = SeenLengths(requests=requests, input=prompts / requests, output=answers / requests)
+    return seen if max(seen.input, seen.output) <= _MOST_TOKENS else None
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

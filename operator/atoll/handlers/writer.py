@@ -6,11 +6,23 @@ from dataclasses import dataclass, field
 from atoll.cluster.client import Client
 from atoll.cluster.events import EventMemory
 from atoll.cluster.execute import Outcome, Result, execute
-from atoll.domain.objects import KINDS, Action, Apply, ApplyStatus, Delete, Emit, Scale
+from atoll.domain.objects import (
+    KINDS,
+    RESOURCE_CLAIM_TEMPLATE,
+    Action,
+    Apply,
+    ApplyStatus,
+    Delete,
+    Emit,
+    Scale,
+)
 from atoll.handlers.cache import Cache
 from atoll.handlers.leader import Leader
 from atoll.handlers.metrics import Metrics
 from atoll.handlers.watch import CACHED
+
+_KEPT = {*CACHED, RESOURCE_CLAIM_TEMPLATE}
+"""Kinds of which the cache is told what became of a write."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,8 +57,21 @@ class Writer:
         self.metrics.writes.labels(verb=verb, kind=kind, result=outcome.result.value).inc()
 
     def _remember(self, outcome: Outcome) -> None:
-        """An answer shows the object as it is now; one that is being deleted stays until the watch says it is gone."""
-        if outcome.obj is not None and outcome.result is Result.DONE and KINDS[outcome.obj["kind"]] in CACHED:
+        """An answer shows the object as it is now; one that is being deleted stays until the watch says it is gone.
+
+        Claim templates are not watched, and go at once: what was written again every second until the next list would
+        be refused every time.
+        """
+        if outcome.result is not Result.DONE:
+            return
+        action = outcome.action
+        if isinstance(action, Delete) and action.target.kind == RESOURCE_CLAIM_TEMPLATE.name:
+            target = action.target
+            metadata = {"namespace": target.namespace, "name": target.name, "uid": action.uid}
+            self.cache.remove(
+                RESOURCE_CLAIM_TEMPLATE, {"metadata": {**metadata, "resourceVersion": action.resource_version}}
+            )
+        elif outcome.obj is not None and KINDS[outcome.obj["kind"]] in _KEPT:
             self.cache.observe_write(outcome.obj)
 
 

@@ -119,8 +119,8 @@ def asked_rate(
         return peak
     if now.level * (1.0 + _LEFT * now.headroom) > asked:
         return peak
-    if len(rates) < keep_samples:
-        return asked  # a keep-window of which only the end is known
+    if len(rates) < min(keep_samples, HISTORY_SAMPLES):
+        return asked  # a keep-window of which only the end is known; of a longer one than is kept, that much is enough
     settled = peak <= now.upper * (1.0 + max(now.headroom, _SETTLED))
     return peak if settled and peak * (1.0 + now.headroom) < asked else asked
 

@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 MARK = ".started"
@@ -70,8 +71,16 @@ def started(path: Path) -> float:
 
 
 def size(path: Path) -> int:
-    """Bytes on disk of everything below a folder; links count for nothing."""
-    return sum((Path(folder) / name).lstat().st_blocks * 512 for folder, _, names in os.walk(path) for name in names)
+    """Bytes on disk of everything below a folder; links count for nothing.
+
+    Other pods may be downloading: what they rename or remove meanwhile counts for nothing either.
+    """
+    held = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            with suppress(FileNotFoundError):
+                held += (Path(folder) / name).lstat().st_blocks * 512
+    return held
 
 
 if __name__ == "__main__":
