@@ -32,7 +32,7 @@ AT_ONCE = 2
 _OLD_SECONDS = 1800.0
 _LOOK_SECONDS = 5.0
 _STEP_SECONDS = 5.0
-_MOST_TOKENS = 1e6
+_MOST_TOKENS = 1e7
 """Of a mean; beyond it counters lie, and a status with it would be refused as a whole."""
 
 

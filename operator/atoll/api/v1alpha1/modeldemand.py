@@ -424,11 +424,14 @@ class MeasuredStatus(Schema, frozen=True, kw_only=True):
     ] = ""
 
 
+MeanTokens = Annotated[float, Meta(ge=0.0, le=1e7)]
+
+
 class LengthsStatus(Schema, frozen=True, kw_only=True):
     """How long requests were in the last hour."""
 
-    input: Annotated[Rate, describe("Mean prompt, tokens.")] = 0.0
-    output: Annotated[Rate, describe("Mean answer, tokens.")] = 0.0
+    input: Annotated[MeanTokens, describe("Mean prompt, tokens.")] = 0.0
+    output: Annotated[MeanTokens, describe("Mean answer, tokens.")] = 0.0
 
 
 class ModelDemandStatus(Schema, frozen=True, kw_only=True):
