@@ -199,6 +199,18 @@ def test_no_sample_is_of_less_than_half_a_step(late: float) -> None:
     assert bench.rates == [10.0]
 
 
+def test_a_clock_that_is_set_back_stops_nothing() -> None:
+    bench = Bench("one")
+    bench.look()
+    for _ in range(4):
+        bench.look(STEP, one=50)
+    bench.look(-3600.0)
+    for _ in range(4):
+        bench.look(STEP, one=50)
+    assert set(bench.rates) == {10.0}
+    assert bench.reading.samples[-1][0] <= bench.now
+
+
 def test_another_window_starts_anew_and_a_demand_that_is_gone_is_forgotten() -> None:
     bench = Bench("one")
     bench.look()

@@ -119,6 +119,14 @@ def test_nothing_is_asked_before_another_sample_can_be_there() -> None:
     assert len(bench.questions) == 1
 
 
+def test_a_clock_that_is_set_back_stops_nothing() -> None:
+    bench = Bench("chat")
+    bench.look()
+    bench.look(-3600.0)
+    assert len(bench.questions) == 2
+    assert bench.measuring.readings[DemandKey(namespace="team-a", name="chat")].samples[-1][0] <= bench.now
+
+
 def test_a_few_are_asked_at_one_time() -> None:
     bench = Bench(*(f"chat-{number}" for number in range(50)))
     bench.look()
@@ -203,3 +211,12 @@ def test_demands_of_other_fleets_and_faulty_ones_are_not_asked_for(spec: dict[st
     bench.cache.upsert(MODEL_DEMAND, obj)
     bench.look()
     assert bench.questions == []
+
+
+def test_a_clock_that_is_set_back_after_a_fault_makes_nobody_wait() -> None:
+    bench = Bench("chat")
+    bench.reply = lambda _: httpx.Response(503)
+    bench.look()
+    bench.reply = lambda form: series(form, 25.0)
+    bench.look(-3600.0)
+    assert bench.reason("chat") is None

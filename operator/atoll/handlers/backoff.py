@@ -7,6 +7,17 @@ FIRST_SECONDS = 1.0
 LONGEST_SECONDS = 60.0
 
 
+def is_due(due: float, now: float, *, longest: float) -> bool:
+    """Whether a moment has come, or is farther away than it was ever set: then the clock was set back.
+
+    Args:
+        due: the moment.
+        now: by the same clock.
+        longest: usual wait, seconds; ``LONGEST_SECONDS`` of a fault may be more.
+    """
+    return due <= now or due > now + 2.0 * (longest + LONGEST_SECONDS)
+
+
 @dataclass(slots=True)
 class Backoff:
     """One who waits.
@@ -20,8 +31,8 @@ class Backoff:
     until: float = 0.0
 
     def is_over(self, now: float) -> bool:
-        """Whether to try again."""
-        return now >= self.until
+        """Whether to try again; a clock that was set back makes nobody wait longer."""
+        return is_due(self.until, now, longest=0.0)
 
     def failed(self, now: float) -> float:
         """Count a fault; when to try again."""

@@ -23,7 +23,7 @@ from atoll.domain.fleet import Fleet
 from atoll.domain.objects import FLEET, MODEL_DEMAND, POD
 from atoll.domain.reason import Fault, InvalidObjectError, Reason
 from atoll.domain.signal import HISTORY, Reading, RouterCounts
-from atoll.handlers.backoff import Backoff
+from atoll.handlers.backoff import Backoff, is_due
 from atoll.handlers.cache import Cache
 from atoll.handlers.metrics import Metrics
 from atoll.reconcile.counted import UnknownSinceError, begun_rates
@@ -111,7 +111,7 @@ class Counting:
         for step, keys in wanted.items():
             group = self._groups.setdefault(step, _Group())
             group.readings = {key: found for key, found in group.readings.items() if key in keys}
-            if group.due <= self.clock():
+            if is_due(group.due, self.clock(), longest=step):
                 await self._ask(group, step, keys)
 
     def _wanted(self) -> dict[float, set[DemandKey]]:

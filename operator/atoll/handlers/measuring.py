@@ -19,7 +19,7 @@ from atoll.domain.demand import DemandKey
 from atoll.domain.objects import MODEL_DEMAND, ObjectLike
 from atoll.domain.reason import Fault, Reason
 from atoll.domain.signal import HISTORY, SAMPLES, DemandSignal, Reading
-from atoll.handlers.backoff import Backoff
+from atoll.handlers.backoff import Backoff, is_due
 from atoll.handlers.cache import Cache
 from atoll.handlers.metrics import Metrics
 from atoll.reconcile.queries import demand_query
@@ -108,7 +108,7 @@ class Measuring:
             self._tell_all(NOT_CONFIGURED)
             return
         now = self.clock()
-        due = [item for item in self._asked.values() if item.due <= now]
+        due = [item for item in self._asked.values() if is_due(item.due, now, longest=item.signal.step_seconds)]
         if not due or not self._server_backoff.is_over(now):
             return
         if self._server_backoff.failures:  # one question finds out as well as many

@@ -14,7 +14,7 @@ import httpx
 from atoll.api.pools import parse_price_feed
 from atoll.domain.feed import FeedReading, PriceFeed
 from atoll.domain.objects import GPU_NODE_POOL
-from atoll.handlers.backoff import Backoff
+from atoll.handlers.backoff import Backoff, is_due
 from atoll.handlers.cache import Cache
 from atoll.handlers.metrics import Metrics
 from atoll.signals.feeds import FeedError, read_feed
@@ -75,7 +75,7 @@ class Quoting:
         """Ask for what is due now."""
         self._follow()
         now, places = self.clock(), asyncio.Semaphore(AT_ONCE)
-        due = [(url, feed) for url, feed in self._feeds.items() if feed.due <= now]
+        due = [(url, feed) for url, feed in self._feeds.items() if is_due(feed.due, now, longest=feed.interval_seconds)]
         await asyncio.gather(*(self._ask(url, feed, places) for url, feed in due))
 
     def _follow(self) -> None:

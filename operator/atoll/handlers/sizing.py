@@ -18,7 +18,7 @@ import httpx
 from atoll.domain.demand import DemandKey
 from atoll.domain.objects import MODEL_DEMAND
 from atoll.domain.workload import SeenLengths
-from atoll.handlers.backoff import Backoff
+from atoll.handlers.backoff import Backoff, is_due
 from atoll.handlers.cache import Cache
 from atoll.handlers.metrics import Metrics
 from atoll.reconcile.queries import length_queries
@@ -90,7 +90,10 @@ class Sizing:
         """Ask for what is due now; after a fault for one demand, until one is answered."""
         self._follow()
         now = self.clock()
-        due = sorted((item for item in self._asked.values() if item.due <= now), key=lambda item: item.due)
+        due = sorted(
+            (item for item in self._asked.values() if is_due(item.due, now, longest=INTERVAL_SECONDS)),
+            key=lambda item: item.due,
+        )
         if self.server is None or not due or not self._backoff.is_over(now):
             return
         places = asyncio.Semaphore(AT_ONCE)
