@@ -194,14 +194,20 @@ def gpu_node_pool() -> dict[str, Any]:
         "metadata": {"name": "l4", "uid": "u-2", "generation": 2},
         "spec": {
             "fleet": "gold",
-            "gpu": {"kind": "L4-24GB", "count": 1},
+            "gpu": {"kind": "L4-24GB", "count": 1, "deviceClass": "gpu.nvidia.com"},
             "instanceType": "g6.xlarge",
             "cloud": "aws",
             "region": "us-east-2",
             "nodeSelector": {"pool": "l4"},
             "tolerations": [TOLERATION],
             "offerings": [
-                {"zone": "us-east-2a", "capacityType": "spot", "price": 0.5, "maxNodes": 16},
+                {
+                    "zone": "us-east-2a",
+                    "capacityType": "spot",
+                    "price": 0.5,
+                    "maxNodes": 16,
+                    "nodeSelector": {"group": "l4-spot"},
+                },
                 {"zone": "us-east-2a", "capacityType": "on-demand", "price": 1.0, "maxNodes": 8},
             ],
             "feed": {"url": "http://prices.test/feed.json", "interval": "2m", "staleAfter": "30m"},
