@@ -294,7 +294,8 @@ def _accepted(api: Api, offering: SimulatedOffering) -> bool:
 
 
 def _condition(content: Mapping[str, Any], kind: str) -> bool:
-    conditions = content.get("status", {}).get("conditions", [])
+    # A definition that was made just now has null for them.
+    conditions = (content.get("status") or {}).get("conditions") or ()
     return any(each["type"] == kind and each["status"] == "True" for each in conditions)
 
 
