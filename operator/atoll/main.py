@@ -26,6 +26,7 @@ from atoll.handlers.loops import Loops
 from atoll.handlers.measuring import Measuring
 from atoll.handlers.metrics import Metrics, ProbeServer
 from atoll.handlers.nodepools import NodePools
+from atoll.handlers.observing import Observing
 from atoll.handlers.planner import Planner
 from atoll.handlers.quoting import Quoting
 from atoll.handlers.refusals import Refusals
@@ -63,6 +64,7 @@ async def operate(settings: Settings) -> None:
     sizing = Sizing(cache=cache, fleet=settings.fleet, server=settings.prometheus, http=asking, metrics=metrics)
     routers = httpx.AsyncClient(trust_env=False)
     counting = Counting(cache=cache, fleet=settings.fleet, router=settings.router, http=routers, metrics=metrics)
+    observing = Observing(server=settings.prometheus, http=asking, metrics=metrics)
     feeds = client_for(Server(url=""))
     quoting = Quoting(cache=cache, fleet=settings.fleet, http=feeds, metrics=metrics)
     devices = Devices(client=client, cache=cache, metrics=metrics)
@@ -83,12 +85,13 @@ async def operate(settings: Settings) -> None:
             http=routers,
             routes=Routes(client),
             node_pools=NodePools(client),
+            observing=observing,
         ),
         metrics=metrics,
         debounce_seconds=settings.debounce_seconds,
         tick_seconds=settings.tick_seconds,
     )
-    measuring.wake = counting.wake = quoting.wake = refusals.wake = devices.wake = loops.wake
+    measuring.wake = counting.wake = quoting.wake = refusals.wake = devices.wake = observing.wake = loops.wake
     watch = Watch(client=client, cache=cache, wake=loops.wake, namespace=settings.namespace)
     probes = ProbeServer(
         metrics,
@@ -101,11 +104,8 @@ async def operate(settings: Settings) -> None:
     try:
         tasks.append(asyncio.create_task(watch.run(stop), name="watch"))
         tasks.append(asyncio.create_task(leader.run(), name="lease"))
-        tasks.append(
-            asyncio.create_task(
-                _lead(leader, cache, loops, (measuring, counting, sizing, quoting, refusals), devices), name="loops"
-            )
-        )
+        listening = (measuring, counting, sizing, quoting, refusals, observing)
+        tasks.append(asyncio.create_task(_lead(leader, cache, loops, listening, devices), name="loops"))
         stopping = asyncio.create_task(stop.wait(), name="stop")
         done, _ = await asyncio.wait((*tasks, stopping), return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -130,7 +130,7 @@ async def _lead(
     leader: Leader,
     cache: Cache,
     loops: Loops,
-    listening: Sequence[Measuring | Counting | Sizing | Quoting | Refusals],
+    listening: Sequence[Measuring | Counting | Sizing | Quoting | Refusals | Observing],
     devices: Devices,
 ) -> None:
     """Decide and act only as the leader, and only once everything was seen."""

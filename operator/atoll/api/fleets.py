@@ -50,6 +50,7 @@ def parse_fleet(obj: object) -> Fleet:
         router=_router(spec.router),
         keep_window_seconds=seconds(spec.pace.keep_window),
         pending_timeout_seconds=seconds(spec.pending_timeout),
+        corrections=spec.solve.corrections,
         start=_start(spec.loading),
         max_moves=spec.pace.max_moves,
         plan_history=spec.plan_history,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from atoll.domain.correction import CorrectionUse
 from atoll.domain.cost import CostPolicy
 from atoll.domain.problem import SolvePolicy
 from atoll.domain.startup import StartPolicy
@@ -173,6 +174,7 @@ class Fleet:
         router: how requests reach replicas.
         keep_window_seconds: demand must stay below for so long before replicas go, seconds.
         pending_timeout_seconds: a pod Pending for longer masks its offering, seconds, beyond the pool's start-up time.
+        corrections: what is done with what engines report about estimates.
         start: what is known of replicas' starts, whatever the node.
         max_moves: most replicas started or drained at one time.
         plan_history: FleetPlans kept.
@@ -191,6 +193,7 @@ class Fleet:
     router: RouterPolicy = field(default_factory=RouterPolicy)
     keep_window_seconds: float = 600.0
     pending_timeout_seconds: float = 300.0
+    corrections: CorrectionUse = CorrectionUse.SHOW
     start: StartPolicy = field(default_factory=StartPolicy)
     max_moves: int = 50
     plan_history: int = 10

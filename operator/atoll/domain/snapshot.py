@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from atoll.domain.correction import Correction
 from atoll.domain.demand import Demand, DemandKey
 from atoll.domain.feed import Quoted
 from atoll.domain.fleet import Fleet
@@ -169,6 +170,7 @@ class Snapshot:
         profiles: measured step times, by name.
         measured: what follows from what was heard of measured demands, those of faulty objects too.
         lengths: how long demands' requests were lately, those of which it is known.
+        corrections: what engines report about the estimates of demands.
         quoted: what follows from what was heard of pools' feeds, by pool.
         masks: offerings that gave nothing lately; a mask counts until its time, its strikes until nodes come.
         objects: raw objects of our own kinds and children as last seen, managed fields dropped.
@@ -191,6 +193,7 @@ class Snapshot:
     profiles: tuple[PerformanceProfile, ...] = ()
     measured: Mapping[DemandKey, Measured] = field(default_factory=dict)
     lengths: Mapping[DemandKey, SeenLengths] = field(default_factory=dict)
+    corrections: Mapping[DemandKey, tuple[Correction, ...]] = field(default_factory=dict)
     quoted: Mapping[str, Quoted] = field(default_factory=dict)
     masks: Mapping[OfferingKey, Mask] = field(default_factory=dict)
     objects: Mapping[Reference, ObjectLike] = field(default_factory=dict)

@@ -121,6 +121,7 @@ class PerformanceSource(StrEnum):
     """Where an estimate came from, best first."""
 
     PROFILE = "Profile"
+    OBSERVED = "Observed"
     MEASURED = "Measured"
     SILICON_TABLE = "SiliconTable"
     ROOFLINE = "Roofline"

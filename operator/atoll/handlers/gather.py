@@ -15,6 +15,7 @@ from atoll.domain.snapshot import Snapshot
 from atoll.domain.workload import SeenLengths
 from atoll.handlers.cache import Cache
 from atoll.handlers.nodepools import NodePools
+from atoll.handlers.observing import Observing, with_observed
 from atoll.handlers.readiness import Readiness
 from atoll.handlers.released import Released
 from atoll.handlers.routes import Routes
@@ -42,6 +43,7 @@ class Gatherer:
         lengths: how long demands' requests were lately.
         http: to ask routers with.
         routes: lists HTTPRoutes.
+        observing: what engines report; None where nobody asks.
         node_pools: Karpenter's, of which pools are discovered; None where nobody asks.
         readiness: of pods on nodes whose clock is ahead.
     """
@@ -59,6 +61,7 @@ class Gatherer:
     routes: Routes
     node_pools: NodePools | None = None
     readiness: Readiness = field(default_factory=Readiness)
+    observing: Observing | None = None
     _unheard: Unheard = field(default_factory=Unheard)
     _released: Released = field(default_factory=Released)
 
@@ -76,6 +79,7 @@ class Gatherer:
             claims_served=self.claims_served(),
             lengths=self.lengths(),
         )
+        seen = with_observed(seen, self.observing)
         policy = replace(seen.fleet, scheduler=self.scheduler)
         seen = replace(
             seen,

@@ -15,6 +15,7 @@ from atoll.domain.snapshot import Snapshot
 from atoll.handlers.metrics import Metrics
 from atoll.optimize.case import Case, Decision
 from atoll.reconcile.adopt import adopt, basis_of
+from atoll.reconcile.corrections import applied_factors
 from atoll.reconcile.plans import current_plan
 from atoll.reconcile.planwrites import plan_actions, prune
 from atoll.reconcile.problem import demand_digest, inputs_of, trigger, without_faulty
@@ -158,6 +159,7 @@ def _case(snapshot: Snapshot, now: datetime) -> Case:
         policy=snapshot.fleet.solve,
         profiles=snapshot.profiles,
         start=snapshot.fleet.start,
+        corrections=applied_factors(snapshot),
         compare=snapshot.fleet.baseline is Baseline.ONE_KIND_PER_MODEL,
         explain=snapshot.fleet.explain,
     )

@@ -23,6 +23,8 @@ class Case:
         former: replicas of the plan in force, lost ones too.
         policy: how to solve.
         profiles: measured step times; they win over estimates.
+        corrections: by demand, how many times as long as estimated steps take on some GPU kinds; none where they are
+            not applied.
         start: what is known of replicas' starts.
         compare: whether the best answer with one GPU kind per served model is sought too, likewise.
         explain: whether the answer is to be explained too, which takes up to a fifth of the deadline more.
@@ -34,6 +36,7 @@ class Case:
     policy: SolvePolicy
     former: tuple[ReplicaGroup, ...] = ()
     profiles: tuple[PerformanceProfile, ...] = ()
+    corrections: Mapping[DemandKey, Mapping[str, float]] = field(default_factory=dict)
     start: StartPolicy = field(default_factory=StartPolicy)
     compare: bool = False
     explain: bool = False

@@ -17,6 +17,7 @@ from atoll.optimize.solve import solve
 from atoll.optimize.templates import templates_for
 from atoll.performance.estimate import Performance, ShippedPerformance
 from atoll.performance.margin import cautious
+from atoll.performance.observed import with_corrections
 from atoll.performance.profiled import with_profiles
 from atoll.reconcile.problem import build_rows, widths
 
@@ -83,8 +84,9 @@ def answer(
 
 
 def known_of(demand: Demand, case: Case, performance: Performance) -> Performance:
-    """What a demand's strategies are rated by: its profiles before estimates, with the margin that the fleet wants."""
-    measured = with_profiles(performance, case.profiles, demand.architecture, demand.engine.name)
+    """What a demand's strategies are rated by: profiles before corrected estimates, with the fleet's margin."""
+    corrected = with_corrections(performance, case.corrections.get(demand.key, {}))
+    measured = with_profiles(corrected, case.profiles, demand.architecture, demand.engine.name)
     return cautious(measured, case.policy.rate_confidence)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 
+from atoll.domain.correction import Correction
 from atoll.domain.demand import Demand, DemandKey
 from atoll.domain.objects import FLEET, Reference
 from atoll.domain.plan import PlannedDemand
@@ -177,6 +178,13 @@ def _length_ratios(view: View) -> Iterable[Sample]:
             yield (key.namespace, key.name, demand.served_name, str(demand.priority), kind), ratio
 
 
+def _corrections(view: View, value: Callable[[Correction], float]) -> Iterable[Sample]:
+    for key, items in sorted(view.snapshot.corrections.items()):
+        demand = view.snapshot.demands[key]
+        for item in items:
+            yield (key.namespace, key.name, demand.served_name, str(demand.priority), item.gpu_kind), value(item)
+
+
 def _used_nodes(view: View) -> Iterable[Sample]:
     used: Counter[OfferingKey] = Counter()
     for item in view.plan.nodes if view.plan else ():
@@ -321,6 +329,18 @@ GAUGES: tuple[Gauge, ...] = tuple(
             "Mean tokens of prompts (input) and answers (output) as measured over those declared.",
             (*_DEMAND, "kind"),
             _length_ratios,
+        ),
+        (
+            "observed_correction",
+            "How many times as long as estimated an engine's steps take, as engines report; slow mean.",
+            (*_DEMAND, "gpu_kind"),
+            lambda view: _corrections(view, lambda item: item.observed),
+        ),
+        (
+            "applied_correction",
+            "The same as plans are made with, where the Fleet's solve.corrections is Apply.",
+            (*_DEMAND, "gpu_kind"),
+            lambda view: _corrections(view, lambda item: item.applied),
         ),
         (
             "shortfall_requests_per_second",

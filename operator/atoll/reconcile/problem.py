@@ -14,6 +14,7 @@ from atoll.domain.reason import Fault
 from atoll.domain.snapshot import Snapshot
 from atoll.domain.startup import WeightsSource
 from atoll.domain.strategy import Template
+from atoll.reconcile.corrections import applied_factors
 from atoll.reconcile.digest import digest
 from atoll.reconcile.running import lost_pods
 from atoll.reconcile.supply import supplies
@@ -58,6 +59,7 @@ def inputs_of(snapshot: Snapshot, now: datetime) -> dict[str, str]:
                 snapshot.fleet.start,
             ]
         ),
+        "corrections": digest([[key, factors] for key, factors in sorted(applied_factors(snapshot).items())]),
         "profiles": digest([repr(profile) for profile in snapshot.profiles]),
         "losses": digest(sorted([pod.namespace, pod.name] for pod in lost_pods(snapshot))),
     }

@@ -24,6 +24,7 @@ from atoll.api.v1alpha1.base import (
     between,
     describe,
 )
+from atoll.domain.correction import CorrectionUse
 from atoll.domain.fleet import AccessLog, Acknowledgement, Balancing, Baseline, Mode, PoolDiscovery, RouterTarget
 
 DEADLINES = ("100ms", "10m")
@@ -51,6 +52,14 @@ class SolveSettings(Schema, frozen=True, kw_only=True):
             "margin."
         ),
     ] = 0.8
+    corrections: Annotated[
+        CorrectionUse,
+        describe(
+            "What is done where engines report, by way of Prometheus, that steps take longer or shorter than "
+            "estimated. Show: status.corrections of the ModelDemand says so. Apply: plans are made with it, too. Off: "
+            "nobody asks."
+        ),
+    ] = CorrectionUse.SHOW
     baseline: Annotated[
         Baseline,
         describe(

@@ -30,6 +30,7 @@ from atoll.domain.architecture import Quantisation
 from atoll.domain.demand import Loss
 from atoll.domain.gpu import CapacityType
 from atoll.domain.signal import SignalSource
+from atoll.domain.strategy import EngineName
 
 Width = Annotated[int, Meta(ge=1, le=1_048_576)]
 OptionalWidth = Annotated[int, Meta(ge=0, le=1_048_576)]
@@ -434,6 +435,29 @@ class LengthsStatus(Schema, frozen=True, kw_only=True):
     output: Annotated[MeanTokens, describe("Mean answer, tokens.")] = 0.0
 
 
+Factor = Annotated[float, Meta(ge=0.7, le=1.3)]
+
+
+class CorrectionStatus(Schema, frozen=True, kw_only=True):
+    """What engines on one GPU kind report about the estimates."""
+
+    gpu_kind: Annotated[Word, describe("GPU kind, such as H100-80GB.")]
+    engine: Annotated[EngineName, describe("That reported.")] = EngineName.VLLM
+    observed: Annotated[
+        Factor,
+        describe(
+            "How many times as long as estimated steps take, a mean over some six hours; written again once it has "
+            "moved by 2 %."
+        ),
+    ] = 1.0
+    applied: Annotated[
+        Factor,
+        describe("The same as plans are made with, where the Fleet's solve.corrections is Apply; follows in leaps."),
+    ] = 1.0
+    windows: Annotated[Count, describe("Windows of ten minutes in which engines were loaded enough to tell.")] = 0
+    until: Annotated[Timestamp, describe("End of the last of them that was written, RFC 3339.")] = ""
+
+
 class ModelDemandStatus(Schema, frozen=True, kw_only=True):
     """What is."""
 
@@ -447,6 +471,14 @@ class ModelDemandStatus(Schema, frozen=True, kw_only=True):
         LengthsStatus | None,
         describe("Lengths as engines count them; written again once one moved by a tenth, absent before 200 requests."),
     ] = None
+    corrections: Annotated[
+        Annotated[tuple[CorrectionStatus, ...], Meta(max_length=32)],
+        describe(
+            "What engines report about the estimates, by GPU kind; none before they did.",
+            list_type="map",
+            list_map_keys=["gpuKind"],
+        ),
+    ] = ()
     served_rate: Annotated[Rate, describe("Requests/s that Ready replicas can serve within the objectives.")] = 0.0
     shortfall: Annotated[Rate, describe("Requests/s wanted that the plan does not serve.")] = 0.0
     cost_per_hour: Annotated[Money, describe("Its part of the nodes' price, US$/h.")] = 0.0

@@ -9,6 +9,7 @@ from atoll.domain.objects import MODEL_DEMAND, Action, ObjectLike, Reference
 from atoll.domain.plan import PlannedDemand
 from atoll.domain.reason import Fault, Reason
 from atoll.reconcile.conditions import Condition, status_actions
+from atoll.reconcile.corrections import correction_fields
 from atoll.reconcile.policy import policy_fault
 from atoll.reconcile.problem import demand_digest
 from atoll.reconcile.shares import per_million_tokens
@@ -44,7 +45,11 @@ def demand_status(view: View, ref: Reference, live: ObjectLike) -> tuple[Action,
         _demand_fields(view, demand, planned),
         conditions + measured_condition(measured, live) + as_declared,
         view.now,
-        exact={**measured_fields(measured, live, rate=demand.rate, cost=cost), **lengths},
+        exact={
+            **measured_fields(measured, live, rate=demand.rate, cost=cost),
+            **lengths,
+            **correction_fields(view.snapshot.corrections.get(key, ()), live),
+        },
     )
 
 
