@@ -117,6 +117,16 @@ def model_demand() -> dict[str, Any]:
             "observedGeneration": 4,
             "conditions": [CONDITION],
             "demandRate": 25.0,
+            "corrections": [
+                {
+                    "gpuKind": "H100-80GB",
+                    "engine": "vllm",
+                    "observed": 1.12,
+                    "applied": 1.1,
+                    "windows": 40,
+                    "until": "2026-11-21T09:50:00Z",
+                }
+            ],
             "servedRate": 24.0,
             "shortfall": 1.0,
             "costPerHour": 12.5,
@@ -279,6 +289,7 @@ def fleet() -> dict[str, Any]:
                 "savingTolerance": 0.05,
                 "acceptGap": 0.01,
                 "rateConfidence": 0.9,
+                "corrections": "Apply",
                 "horizon": "2h",
                 "baseline": "OneKindPerModel",
                 "explain": False,
