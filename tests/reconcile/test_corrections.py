@@ -157,7 +157,7 @@ LOAD = EngineLoad(
     ("load", "pod", "tells"),
     [
         ({}, {}, True),
-        ({"running": 2.0}, {}, False),
+        ({"running": 7.0}, {}, False),
         ({"least_running": 0.0}, {}, False),
         ({"kv_usage": 0.99}, {}, False),
         ({"generated": 0.0}, {}, False),

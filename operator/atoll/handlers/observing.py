@@ -19,8 +19,8 @@ from atoll.domain.objects import MODEL_DEMAND, Reference
 from atoll.domain.snapshot import ObservedDeployment, Snapshot
 from atoll.domain.strategy import EngineName, PerformanceSource
 from atoll.handlers.metrics import Metrics
+from atoll.optimize.templates.observed import slowness
 from atoll.performance.estimate import Performance, ShippedPerformance
-from atoll.performance.observed import slowness
 from atoll.performance.profiled import with_profiles
 from atoll.reconcile.corrections import corrected, is_telling, read_corrections
 from atoll.reconcile.running import pods_by_deployment

@@ -7,39 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from atoll.domain.architecture import Architecture, Quantisation
-from atoll.domain.correction import EngineLoad
-from atoll.domain.engineterms import CHUNK_TOKENS
 from atoll.domain.gpu import GpuKind
 from atoll.domain.strategy import EngineName, PerformanceSource
-from atoll.domain.workload import Workload
 from atoll.performance.estimate import Performance
 from atoll.performance.steps import StepCosts
 
 Array = NDArray[np.float64]
-
-
-def slowness(load: EngineLoad, workload: Workload, layers: int, costs: StepCosts) -> float:
-    """How many times as long as estimated an engine's steps took.
-
-    An engine that is never idle spends each second on steps. So the time that the estimate has for the work of a second
-    is the inverse: a decode step for every ``running`` tokens of answers, and what prompts add to the steps that they
-    join. Lengths are those of the demand; the number of requests follows from the tokens of prompts.
-
-    Args:
-        load: of one replica of one stage.
-        workload: lengths of its requests.
-        layers: of the served model.
-        costs: what is estimated, without margin and without correction.
-    """
-    running = np.array([load.running])
-    resident = workload.input.mean + workload.output.second_moment / (2.0 * workload.output.mean)
-    step = layers * costs.decode_layer(running, resident) + costs.head(running)
-    requests = load.prompted / workload.input.mean
-    computed = max(workload.input.mean * (1.0 - workload.prefix_hit_rate), 1.0)
-    together = np.array([max(1.0, min(computed, CHUNK_TOKENS - load.running))])
-    added = np.maximum(costs.prefill_layer(together) - costs.saved_layer(running, together), 0.0) * computed / together
-    steps = max(load.generated - requests, 0.0) / load.running
-    return 1.0 / max(float(steps * step[0] + requests * layers * added[0]), 1e-6)
 
 
 def with_corrections(base: Performance, factors: Mapping[str, float]) -> Performance:

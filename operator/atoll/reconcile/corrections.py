@@ -31,7 +31,7 @@ MEMORY_SECONDS = 6 * 3600.0
 DEAD_BAND = 0.05
 """Of the logarithm: rates within 5 % are no reason to plan anew."""
 
-LEAST_RUNNING = 4.0
+LEAST_RUNNING = 8.0
 """Sequences in flight, mean, from which on an engine's time goes into steps rather than into waiting for them."""
 
 MOST_KV_USAGE = 0.97

@@ -131,14 +131,14 @@ def _row(cost: StepCosts, workload: Workload, lengths: Prompts, loads: Loads) ->
     requests, batch = loads.requests(positions), np.maximum(loads.batch(positions), 1.0)
     budget = (CHUNK_TOKENS - batch)[:, None]
     together = np.minimum((requests / -np.expm1(-requests))[:, None] * lengths.computed, budget)
-    weights, prefill = lengths.weights, _Prefill(cost=cost, batch=batch[:, None], lengths=lengths)
+    weights, prefill = lengths.weights, Prefill(cost=cost, batch=batch[:, None], lengths=lengths)
     decode, full, arriving = cost.decode_layer(batch, resident), prefill.seconds(budget), prefill.seconds(together)
     alone = prefill.seconds(np.minimum(lengths.computed, budget))
     waiting = full + lengths.computed / budget * decode[:, None]
     mean = arriving @ weights
 
     def mixed(sequences: Array) -> Array:
-        joined = _Prefill(cost=cost, batch=sequences[:, None], lengths=lengths).seconds(together)
+        joined = Prefill(cost=cost, batch=sequences[:, None], lengths=lengths).seconds(together)
         return np.asarray(cost.decode_layer(sequences, resident) + requests * (joined @ weights))
 
     return {
@@ -162,7 +162,7 @@ def _cv2(seconds: Array, lengths: Prompts) -> Array:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Prefill:
+class Prefill:
     """What prompts add to the decode steps that they join, by load and prompt length.
 
     Attributes:
