@@ -442,7 +442,7 @@ class CorrectionStatus(Schema, frozen=True, kw_only=True):
     """What engines on one GPU kind report about the estimates."""
 
     gpu_kind: Annotated[Word, describe("GPU kind, such as H100-80GB.")]
-    engine: Annotated[EngineName, describe("That reported.")] = EngineName.VLLM
+    engine: Annotated[EngineName, describe("That reported.")]
     observed: Annotated[
         Factor,
         describe(
