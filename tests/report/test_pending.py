@@ -176,6 +176,15 @@ TAINTED = {
         {"type": "PodScheduled", "status": "False", "message": "1 node(s) had untolerated taint {team: research}"}
     ]
 }
+CLASSLESS = {
+    "conditions": [
+        {
+            "type": "PodScheduled",
+            "status": "False",
+            "message": "request gpu: device class gpu.nvidia.com does not exist",
+        }
+    ]
+}
 
 
 @pytest.mark.parametrize(
@@ -206,6 +215,13 @@ TAINTED = {
             "claim-1 launched, waits to register",
             "",
             id="its node comes",
+        ),
+        pytest.param(
+            [pod(status=CLASSLESS)],
+            {},
+            "device class gpu.nvidia.com does not exist",
+            "mend spec.gpu.deviceClass",
+            id="its device class is not there",
         ),
         pytest.param(
             [pod(status=UNSCHEDULED)],

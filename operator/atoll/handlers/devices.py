@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from atoll.cluster.access import AccessError
 from atoll.cluster.client import Client
 from atoll.cluster.errors import ClusterError, NotFoundError
 from atoll.domain.objects import (
@@ -75,9 +76,9 @@ class Devices:
                     self.wake(kind)
         except NotFoundError:
             self.served, self._said = False, ""
-        except ClusterError as error:
+        except (ClusterError, AccessError) as error:
             if str(error) != self._said:
                 self._said = str(error)
-                logger.warning("claimed GPUs are not seen: %s", error, extra={"reason": error.reason.value})
+                logger.warning("claimed GPUs are not seen: %s", error)
         else:
             self.served, self._said = True, ""

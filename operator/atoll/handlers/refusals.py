@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from atoll.cluster.access import AccessError
 from atoll.cluster.client import Client
 from atoll.cluster.errors import ClusterError
 from atoll.domain.objects import EVENT, POD, ObjectLike
@@ -70,11 +71,11 @@ class Refusals:
         try:
             self._seen = await self._ask() if any(map(_waits, self.cache.view().get(POD.name, {}).values())) else {}
             self._said = ""
-        except ClusterError as error:
+        except (ClusterError, AccessError) as error:
             self._seen = {}
             if str(error) != self._said:
                 self._said = str(error)
-                logger.warning("what autoscalers say is not known: %s", error, extra={"reason": error.reason.value})
+                logger.warning("what autoscalers say is not known: %s", error)
         if self._seen != before:
             self.wake()
 

@@ -159,6 +159,8 @@ def _mend_of_scheduling(message: str) -> str:
         return "add the nodes' taints to spec.tolerations of the GPUNodePool (kubectl atoll doctor names them)"
     if "persistentvolumeclaim" in message and "not found" in message:
         return "create the claim that spec.engine.podTemplate.volumes or spec.model.weights names"
+    if "device class" in message and "does not exist" in message:
+        return "install NVIDIA's DRA driver, or mend spec.gpu.deviceClass of the GPUNodePool"
     if "exceeded quota" in message:
         return "raise the ResourceQuota of the namespace"
     return ""
