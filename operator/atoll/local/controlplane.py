@@ -92,6 +92,11 @@ class ControlPlane:
         return f"https://{LOOPBACK}:{self._ports.apiserver}"
 
     @property
+    def karpenter_metrics_url(self) -> str:
+        """Where Karpenter tells Prometheus what it does."""
+        return f"http://{LOOPBACK}:{self._ports.karpenter_metrics}/metrics"
+
+    @property
     def kubectl_path(self) -> Path:
         """A kubectl of the cluster's own version."""
         return self._binaries.kubectl
