@@ -174,6 +174,19 @@ def test_objects_of_a_cluster_that_cannot_be_understood_are_named(in_cluster: Ca
     assert listing["groups"][0]["costPerMillionTokens"] is None
 
 
+def test_the_budget_of_a_fleet_that_became_invalid_is_that_of_the_settings_that_hold(
+    in_cluster: Callable[..., None],
+) -> None:
+    fleet = gold(budgetPerHour="much")
+    fleet["status"] = {"inForce": {"generation": 1, "spec": {"budgetPerHour": 10.0}}}
+    in_cluster(model_demand(), fleet)
+
+    listing = json.loads(run("--fleet", "gold", "--json").stdout)
+
+    assert listing["budget"]["perHour"] == 10.0
+    assert [fault["object"] for fault in listing["faults"]] == ["Fleet gold"]
+
+
 def test_a_demand_that_is_gone_still_pays(in_cluster: Callable[..., None]) -> None:
     in_cluster()
 

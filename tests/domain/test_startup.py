@@ -73,3 +73,9 @@ def test_the_slowest_nodes_that_fit_count() -> None:
     assert starts.rate("L4-24GB", 1) == 1e8
     assert starts.rate("L4-24GB", 2) == 3e9
     assert starts.rate("H100-80GB", 1) == ASSUMED_BYTES_PER_SECOND
+
+
+def test_no_start_takes_longer_than_a_plan_can_say() -> None:
+    slow = StartPolicy(store_bytes_per_second=1e6)
+    rate = slow.loading_rate(WeightsSource.HUGGING_FACE, NodeBandwidth(), loads=50)
+    assert slow.phases(1.4e12, rate).seconds < 1e6

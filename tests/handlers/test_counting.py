@@ -240,3 +240,15 @@ def test_pods_of_others_are_not_asked() -> None:
     )
     bench.look()
     assert bench.asked == 1
+
+
+def test_while_the_fleet_is_invalid_the_settings_that_hold_say_whom_to_ask() -> None:
+    bench = Bench("one")
+    endpoints = {"mode": "Endpoints", "endpoints": ["http://elsewhere:9901"]}
+    kept = {"generation": 1, "spec": {"router": {"acknowledgement": endpoints}}}
+    fleet = {"metadata": {"name": "gold", "uid": "f"}, "spec": {"mode": "Sometimes"}, "status": {"inForce": kept}}
+    bench._put(FLEET, {"apiVersion": FLEET.api_version, "kind": "Fleet", **fleet})
+    bench.counters["elsewhere"], bench.started["elsewhere"] = 0.0, START - 100.0
+    bench.look()
+    bench.look(STEP, elsewhere=50)
+    assert bench.rates == [10.0]

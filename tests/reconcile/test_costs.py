@@ -98,3 +98,8 @@ def test_however_many_values_a_label_has_the_sums_are_whole_and_the_rows_are_few
 
 def _reference(name: str) -> Reference:
     return Reference(kind="ModelDemand", namespace="team-a", name=name)
+
+
+def test_what_next_to_nobody_asks_for_has_no_price_of_tokens_that_no_status_could_hold() -> None:
+    found = costs(world(labelled("a", team="search")), costing(("a", 98.0), rate=1e-9))
+    assert {item.per_million_tokens for item in found} == {None}

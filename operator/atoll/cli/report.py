@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from atoll.api.documents import labels_of
-from atoll.api.parse import parse_fleet, parse_model_demand
+from atoll.api.parse import parse_model_demand
 from atoll.cli.clusteroptions import Context, Kubeconfig, access_of
 from atoll.cli.decision import Asked, decide
 from atoll.cli.durations import parse_deadline
@@ -27,6 +27,7 @@ from atoll.domain.objects import FLEET, FLEET_PLAN, MODEL_DEMAND, ObjectLike
 from atoll.domain.reason import Fault, InvalidObjectError
 from atoll.domain.workload import Workload
 from atoll.reconcile.account import sums_at
+from atoll.reconcile.policy import policy_of
 from atoll.report.cost import By, CostReport, Grouping
 from atoll.report.cost_table import cost_table
 from atoll.report.cost_text import cost_csv, cost_markdown
@@ -194,13 +195,13 @@ def _workloads(live: Mapping[DemandKey, ObjectLike], faults: dict[str, Fault]) -
 
 
 def _budget(fleets: Iterable[ObjectLike], name: str, faults: dict[str, Fault]) -> float:
-    """Of the Fleet, US$/h; one that is not declared has none, nor has one that cannot be understood."""
+    """Of the settings that hold for the Fleet, US$/h; one that is not declared has none."""
     for raw in fleets:
         if raw["metadata"]["name"] == name:
-            try:
-                return parse_fleet(raw).solve.budget_per_hour
-            except InvalidObjectError as error:
-                faults[f"{FLEET.name} {name}"] = error.fault
+            policy, fault = policy_of(raw)
+            if fault is not None:
+                faults[f"{FLEET.name} {name}"] = fault
+            return policy.solve.budget_per_hour
     return math.inf
 
 

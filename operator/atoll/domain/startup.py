@@ -20,6 +20,8 @@ IMAGE_SECONDS = 101.0
 ENGINE_SECONDS = 269.0
 """74 s from the container's start to the loading of weights, and 195 s for compilation, memory profile and CUDA graphs;
 measured once, kaito#2325."""
+LONGEST_LOADING_SECONDS = 86_400.0
+"""A day: a figure beyond it is a bandwidth that somebody mistyped, and no FleetPlan could hold it."""
 GRAIN_SECONDS = 10.0
 """Starts are rounded up to this: no phase is known better."""
 
@@ -91,7 +93,7 @@ class StartPolicy:
         """The start of a replica whose pods load so much at such a rate."""
         return StartPhases(
             image_seconds=self.image_seconds,
-            weights_seconds=weights_bytes / bytes_per_second,
+            weights_seconds=min(weights_bytes / bytes_per_second, LONGEST_LOADING_SECONDS),
             engine_seconds=self.engine_seconds,
             weights_bytes=weights_bytes,
         )

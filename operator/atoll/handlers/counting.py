@@ -17,11 +17,10 @@ from types import MappingProxyType
 import httpx
 
 from atoll.api.demands import parse_demand_signal
-from atoll.api.parse import parse_fleet
 from atoll.domain.demand import DemandKey
 from atoll.domain.fleet import Fleet
 from atoll.domain.objects import FLEET, MODEL_DEMAND, POD
-from atoll.domain.reason import Fault, InvalidObjectError, Reason
+from atoll.domain.reason import Fault, Reason
 from atoll.domain.signal import HISTORY, Reading, RouterCounts
 from atoll.handlers.backoff import Backoff, is_due
 from atoll.handlers.cache import Cache
@@ -29,6 +28,7 @@ from atoll.handlers.metrics import Metrics
 from atoll.reconcile.counted import UnknownSinceError, begun_rates
 from atoll.reconcile.observe import observe_pod
 from atoll.reconcile.ownership import is_ours
+from atoll.reconcile.policy import policy_of
 from atoll.reconcile.routers import router_urls
 from atoll.render.router.routing import RouterSettings
 from atoll.signals.routers import RouterError, router_counts
@@ -172,10 +172,7 @@ class Counting:
     def _policy(self) -> Fleet:
         for raw in self.cache.view().get(FLEET.name, {}).values():
             if raw["metadata"]["name"] == self.fleet:
-                try:
-                    return parse_fleet(raw)
-                except InvalidObjectError:
-                    break
+                return policy_of(raw)[0]
         return Fleet(name=self.fleet)
 
 

@@ -10,6 +10,8 @@ from atoll.domain.workload import Workload
 
 _HOUR = 3600.0
 _MILLION = 1e6
+_MOST = 1e9
+"""US$ per million tokens: beyond it next to nothing is served, and a status with it would be refused as a whole."""
 
 
 def shared(
@@ -50,4 +52,5 @@ def per_million_tokens(cost_per_hour: float, served: float, workload: Workload) 
 def per_million_tokens_of(cost_per_hour: float, served: Iterable[tuple[float, Workload]]) -> float | None:
     """The same of several workloads together, each with its requests/s."""
     tokens = sum(rate * (workload.input.mean + workload.output.mean) for rate, workload in served) * _HOUR
-    return _MILLION * cost_per_hour / tokens if tokens > 0.0 else None
+    price = _MILLION * cost_per_hour / tokens if tokens > 0.0 else _MOST
+    return price if price < _MOST else None
