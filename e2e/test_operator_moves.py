@@ -14,6 +14,7 @@ from atoll.render import names
 
 pytestmark = pytest.mark.timeout(900)
 
+EVENTS = "/api/v1/events"
 _TOLERANCE = 1e-6
 
 
@@ -163,6 +164,11 @@ def test_r2_an_offering_that_gives_nothing_is_masked_and_done_without(world: Wor
         world.apply(world.demand_at("phi-4", 12))
         world.wait(lambda: uses_pool(world, "a100-x8", "spot"), "the plan counts on it", 30)
         world.wait(lambda: world.ready("phi-4").get("reason") == "ReplicasPending", "pods wait", 30)
+        said = {"fields": "involvedObject.kind=Pod,source=karpenter"}  # as the operator asks
+        refused = "Karpenter says that it makes no node"
+        world.wait(
+            lambda: any(each["reason"] == "FailedScheduling" for each in world.api.list(EVENTS, **said)), refused, 30
+        )
         world.wait(lambda: masked(world), "it is masked", 60)
         world.wait(lambda: not uses_pool(world, "a100-x8", "spot"), "the plan does without it", 30)
         world.settle("everything is served elsewhere")
