@@ -1,9 +1,8 @@
 """What the stages of a pipeline of several GPU kinds deliver in pipelines of fewer kinds.
 
 Such pipelines together need no pods but those of the one, in the same places: they fit wherever it fits and cost what
-it costs, and where one of them fails the others serve on. A pipeline that delivers no more than they do has one thing
-for it: its pods hold fewer layers each and start a little sooner. That is not worth a choice five times as large, so
-such pipelines are no part of the declared space (docs/decisions/0049).
+it costs, where one of them fails the others serve on, and each pod loads what it would have loaded, so that they start
+no later. A pipeline that delivers no more than they do is no part of the declared space (docs/decisions/0049).
 """
 
 from collections.abc import Callable, Mapping, Sequence
