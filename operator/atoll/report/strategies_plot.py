@@ -60,10 +60,17 @@ def _series(item: DemandStrategies) -> list[tuple[str, str, str, list[RatedStrat
     points = [each for each in item.strategies if _drawable(each)]
     kept = [each for each in points if each.verdict is Verdict.KEPT]
     kinds = sorted({_kind(each) for each in kept}, key=lambda kind: (kind == _MIXED, kind))
+    # Both sides of pairs have the colour of their GPU kind: there are fewer kinds than colours.
+    colours = sorted({kind.partition(", ")[0] for kind in kinds})
     series = [("dominated", ".", "lightgrey", [each for each in points if each.verdict is Verdict.DOMINATED])]
     series += [
-        (kind, _marker(kind), f"C{number % 10}", [each for each in kept if _kind(each) == kind])
-        for number, kind in enumerate(kinds)
+        (
+            kind,
+            _marker(kind),
+            f"C{colours.index(kind.partition(', ')[0]) % 10}",
+            [each for each in kept if _kind(each) == kind],
+        )
+        for kind in kinds
     ]
     return [each for each in series if each[3]]
 
