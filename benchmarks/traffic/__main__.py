@@ -27,7 +27,7 @@ RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 EXAMPLES = """\
   python -m benchmarks.traffic
-  python -m benchmarks.traffic --requests 100000 --moves 40 --losses 5 --speed 13 --locust --json
+  python -m benchmarks.traffic --requests 100000 --moves 30 --losses 3 --speed 12 --locust --json
   python -m benchmarks.traffic --only "node NotReady" --moves 3 --losses 0 --split 0 --utilisation 0 --keep"""
 
 COLUMNS = {

@@ -13,7 +13,7 @@ from atoll.local.karpenter import set_obtainable_nodes
 from atoll.local.kwok import MISSING_IMAGE
 from atoll.local.offerings import offerings_of
 from benchmarks.traffic.bed import EXTRA, FLEET, Bed
-from benchmarks.traffic.sight import cost, current, in_flight, nodes_of, requests_per_second, stages, zone_of
+from benchmarks.traffic.sight import cost, current, in_flight, masked, nodes_of, requests_per_second, stages, zone_of
 
 _ROUTER = "app.kubernetes.io/component=router"
 _CHEAPEST = "g6e.xlarge"
@@ -235,19 +235,21 @@ def missing_image(bed: Bed) -> None:
 
 
 def scarce_nodes(bed: Bed) -> None:
-    """More demand where the cloud gives no more nodes: pods stay Pending, and it is done without them."""
+    """More replicas where the cloud gives no more nodes: pods stay Pending, until it is done without those nodes."""
     world = bed.world
-    offerings = offerings_of(load_manifests([FLEET]).pools)
-    for offering in offerings:
-        if offering.instance_type == _CHEAPEST:
-            set_obtainable_nodes(world.api, offering, nodes_of(world, offering))
+    offerings = [each for each in offerings_of(load_manifests([FLEET]).pools) if each.instance_type == _CHEAPEST]
+    scarce = min(offerings, key=lambda offering: offering.price_per_hour)
+    there = nodes_of(world, scarce)
+    set_obtainable_nodes(world.api, scarce, there)
     try:
-        world.apply(world.demand_at("phi-4", 10))
-        world.settle("more is served from elsewhere")
-        bed.send()
+        demand = current(world, "gpt-oss-20b")
+        demand["spec"]["placement"] = {"gpuKinds": [scarce.gpu_kind], "minReplicas": there + 2}
+        world.apply(demand)
+        offering = (scarce.instance_type, scarce.zone, scarce.capacity_type)
+        world.wait(lambda: offering in masked(world), "the offering is masked")
+        world.settle("served from elsewhere")
     finally:
-        for offering in offerings:
-            set_obtainable_nodes(world.api, offering, offering.obtainable_nodes)
+        set_obtainable_nodes(world.api, scarce, scarce.obtainable_nodes)
 
 
 def restore(bed: Bed) -> None:

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 
-from e2e.world import NODES, Object, World, is_serving
+from e2e.world import NODES, POOLS, Object, World, is_serving
 
 from atoll.local import audit
 from atoll.local.cloud import SimulatedOffering
@@ -80,6 +80,16 @@ def in_flight(bed: Bed, demand: str) -> int:
 def cost(world: World) -> float:
     """Of the plan in force, US$/h."""
     return float(world.policy()["status"]["costPerHour"])
+
+
+def masked(world: World) -> set[tuple[str, str, str]]:
+    """Instance type, zone and capacity type of offerings that are not counted on, since they gave no nodes."""
+    return {
+        (pool["spec"].get("instanceType", ""), each["zone"], each["capacityType"])
+        for pool in world.api.list(POOLS)
+        for each in pool.get("status", {}).get("offerings", [])
+        if each.get("maskedUntil")
+    }
 
 
 def first_write(bed: Bed, started: float, *, demand: str = "") -> float | None:
