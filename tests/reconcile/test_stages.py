@@ -94,6 +94,15 @@ def test_when_one_stage_is_lost_its_siblings_are_deleted_too() -> None:
     assert (f"{S0['metadata']['name']}-0", False) in pods
 
 
+def test_what_was_deleted_before_is_not_deleted_again_while_a_finalizer_keeps_it() -> None:
+    kept = pods_of(S1, "gone", deleting=True, grace=0)
+    siblings = pods_of(S0, "s0", deleting=True)
+    assert done(step(PAIR, B0, stored(S0), stored(S1), *siblings, *kept)) == []
+    with_grace = pods_of(S1, "gone", deleting=True, grace=30)
+    result = step(PAIR, B0, stored(S0), stored(S1), *siblings, *with_grace)
+    assert [action.force for action in result.actions if isinstance(action, Delete)] == [True]
+
+
 def test_what_is_deleted_for_a_node_that_is_gone_names_the_node_so_that_a_late_watch_kills_nothing() -> None:
     node = Reference(kind="Node", name="gone")
     result = step(PAIR, B0, stored(S0), stored(S1), *pods_of(S0, "s0"), *pods_of(S1, "gone"))

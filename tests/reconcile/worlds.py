@@ -219,6 +219,7 @@ def pod_object(
     ready_for: float = 300.0,
     age: float = 600.0,
     deleting: bool = False,
+    grace: int = 30,
     phase: str = "",
     restarts: int = 0,
     waiting: str = "",
@@ -235,7 +236,7 @@ def pod_object(
         "creationTimestamp": ago(age),
     }
     if deleting:
-        metadata["deletionTimestamp"] = ago(1)
+        metadata |= {"deletionTimestamp": ago(1), "deletionGracePeriodSeconds": grace}
     return {
         "apiVersion": "v1",
         "kind": "Pod",

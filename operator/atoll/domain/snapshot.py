@@ -62,6 +62,7 @@ class ObservedPod:
         phase: Kubernetes' pod phase.
         ready: condition Ready is True.
         deleting: it has a deletion timestamp.
+        ending: no grace is left of its deletion: finalizers alone keep it.
         created: when.
         restarts: of its containers, in all.
         waiting: reason its container waits for, such as ``ImagePullBackOff``; empty for none.
@@ -88,6 +89,7 @@ class ObservedPod:
     ready_since: datetime | None = None
     nominated: str = ""
     gates: tuple[str, ...] = ()
+    ending: bool = False
 
     @property
     def finished(self) -> bool:

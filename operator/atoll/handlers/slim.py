@@ -41,7 +41,7 @@ def _pod(obj: ObjectLike, metadata: Mapping[str, Any]) -> dict[str, Any]:
     gpus = pod_gpus(spec)
     return {
         "metadata": {
-            **_some(metadata, *_IDENTITY, "labels"),
+            **_some(metadata, *_IDENTITY, "deletionGracePeriodSeconds", "labels"),
             "annotations": {k: v for k, v in (metadata.get("annotations") or {}).items() if k.startswith(_OURS)},
             "ownerReferences": list(metadata.get("ownerReferences") or ())[:1],
         },

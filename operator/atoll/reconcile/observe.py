@@ -251,6 +251,7 @@ def observe_pod(raw: ObjectLike) -> ObservedPod:
         ready=_condition(status, "Ready"),
         ready_since=_since(status, "Ready"),
         deleting=bool(metadata.get("deletionTimestamp")),
+        ending=bool(metadata.get("deletionTimestamp")) and metadata.get("deletionGracePeriodSeconds") == 0,
         created=parse_moment(metadata.get("creationTimestamp")) or EPOCH,
         restarts=sum(int(item.get("restartCount", 0)) for item in containers),
         waiting=next((reason for reason in waiting if reason), ""),

@@ -33,6 +33,7 @@ def delete_lost_pods(move: Move) -> None:
     """Delete pods bound to a node that is gone, and all pods of a replica that lost a stage.
 
     A node of which the watch has not told for long looks the same, so each delete names the node that must be absent.
+    What was deleted before is not deleted again: somebody's finalizer may keep a pod for long.
     """
     gone = {pod.uid: pod for pod in move.snapshot.pods if is_engine(pod.labels) and node_is_gone(pod, move.snapshot)}
     doomed = {uid: (pod, "its node is gone", True, pod.node) for uid, pod in gone.items()}
@@ -45,6 +46,8 @@ def delete_lost_pods(move: Move) -> None:
         for pod in broken_replica_pods(pods, gone.keys()):
             doomed.setdefault(pod.uid, (pod, "another stage of its replica failed", False, node))
     for pod, why, force, node in doomed.values():
+        if pod.ending or (pod.deleting and not force):
+            continue
         target = Reference(kind=POD.name, namespace=pod.namespace, name=pod.name)
         absent = Reference(kind=NODE.name, name=node) if node else None
         move.actions.append(
