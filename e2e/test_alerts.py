@@ -254,14 +254,14 @@ def test_an_alert_fires_when_it_should_and_not_before(case: Case, tmp_path: Path
 
 
 def test_shipped_queries_say_what_engines_and_routers_counted(tmp_path: Path) -> None:
-    """A router that sends five requests/s, one of ten a second time, and turns one a second away; an engine."""
+    """A router that sends five requests/s, one of ten a second time, and one a second to nobody; an engine."""
     key = DemandKey(namespace="team-a", name="chat")
     requests, prompts, answers = length_queries("chat")
     series = {
         'envoy_cluster_upstream_rq_total{envoy_cluster_name="team-a/chat", pod="a"}': "0+165x140",
         'envoy_cluster_upstream_rq_retry{envoy_cluster_name="team-a/chat", pod="a"}': "0+15x140",
-        'envoy_atoll_router_requests{demand="team-a/chat", status="503", pod="a"}': "0+30x140",
-        'envoy_atoll_router_requests{demand="team-a/chat", status="200", pod="a"}': "0+150x140",
+        'envoy_cluster_upstream_rq_pending_failure_eject{envoy_cluster_name="team-a/chat", pod="a"}': "0+15x140",
+        'envoy_cluster_upstream_cx_none_healthy{envoy_cluster_name="team-a/chat", pod="a"}': "0+15x140",
         'vllm:request_success_total{model_name="chat", finished_reason="stop"}': "0+60x140",
         'vllm:request_success_total{model_name="chat", finished_reason="length"}': "0+30x140",
         'vllm:prompt_tokens_total{model_name="chat"}': "0+90000x140",

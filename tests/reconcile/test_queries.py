@@ -12,8 +12,10 @@ def test_a_query_of_its_own_is_asked_as_it_is() -> None:
 def test_the_router_is_asked_for_what_came_once_each_also_where_no_replica_took_it() -> None:
     assert demand_query(KEY, "chat", DemandSignal()) == (
         'sum(rate(envoy_cluster_upstream_rq_total{envoy_cluster_name="team-a/chat"}[60s]))'
+        ' + sum(rate(envoy_cluster_upstream_rq_pending_failure_eject{envoy_cluster_name="team-a/chat"}[60s]))'
+        ' + sum(rate(envoy_cluster_upstream_cx_none_healthy{envoy_cluster_name="team-a/chat"}[60s]))'
+        ' + (sum(rate(envoy_cluster_upstream_rq_active_overflow{envoy_cluster_name="team-a/chat"}[60s])) or vector(0))'
         ' - sum(rate(envoy_cluster_upstream_rq_retry{envoy_cluster_name="team-a/chat"}[60s]))'
-        ' + (sum(rate(envoy_atoll_router_requests{demand="team-a/chat",status="503"}[60s])) or vector(0))'
     )
 
 

@@ -3,7 +3,9 @@
 import json
 import os
 import random
+import re
 import subprocess
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from atoll.domain.demand import DemandKey
+from atoll.domain.signal import DemandSignal
+from atoll.reconcile.queries import demand_query
 from atoll.render.router.bootstrap import BOOTSTRAP_FILE
 from atoll.render.router.configuration import router_configuration
 from atoll.render.router.routing import RoutedModel, RouterEndpoint
@@ -348,3 +352,35 @@ def _stat(router: Router, name: str) -> int:
 
 def _healthy(router: Router) -> int:
     return _stat(router, f"cluster.{QWEN}.membership_healthy")
+
+
+def came(router: Router) -> float:
+    """What the shipped query would find to have come, from the metrics that Prometheus scrapes."""
+    terms = re.findall(r"([-+]?) ?sum\(rate\((\w+\{[^}]*\})", demand_query(QWEN, "qwen", DemandSignal()))
+    lines = (line.rpartition(" ") for line in router.metrics().splitlines())
+    counts = {name: float(value) for name, _, value in lines if name.startswith("envoy_cluster_")}
+    return sum(counts[series] * (-1.0 if sign == "-" else 1.0) for sign, series in terms)
+
+
+def test_the_shipped_query_counts_each_request_once_however_it_ends(tmp_path: Path, fast: Engine) -> None:
+    one = replace(POLICY, most_concurrent_requests=1)
+    with Router(folder=tmp_path, policy=one) as router:
+        show(router, qwen(endpoint(fast)))
+        asked = [router.ask({"model": "prod/qwen"}).status]
+        fast.status = 503
+        asked.append(router.ask({"model": "prod/qwen"}).status)
+        fast.status, fast.dies = 200, True
+        asked.append(router.ask({"model": "prod/qwen"}).status)
+        fast.dies, fast.sleeps = False, True
+        waiting = threading.Thread(target=lambda: router.ask({"model": "prod/qwen"}))
+        waiting.start()
+        eventually(lambda: came(router) == 4.0, "a request counts when it comes")
+        asked.append(router.ask({"model": "prod/qwen"}).status)
+        fast.release.set()
+        waiting.join()
+        for host in ("127.0.0.1", "nowhere.invalid"):
+            show(router, qwen(RouterEndpoint(service_host=host, port=free_port(), weight=1000)))
+            asked.append(router.ask({"model": "prod/qwen"}).status)
+
+        assert asked == [200, 503, 502, 429, 503, 503]
+        eventually(lambda: came(router) == 7.0, "each request counts once")
