@@ -3,12 +3,16 @@
 from dataclasses import replace
 from typing import Any
 
+from atoll.domain.correction import Correction
+from atoll.domain.demand import DemandKey
 from atoll.domain.plan import Plan
 from atoll.domain.planning import Planning
 from atoll.domain.reason import Fault, Reason
 from atoll.domain.snapshot import Snapshot
+from atoll.domain.strategy import EngineName
 from atoll.reconcile.desired import desired_objects
 from atoll.reconcile.gauges import GAUGES, lost_nodes, nodes_in_service, samples
+from atoll.reconcile.problem import without_faulty
 from atoll.reconcile.service import service_of
 from atoll.reconcile.status.view import View
 from atoll.reconcile.transition import next_step
@@ -108,6 +112,20 @@ def test_a_failed_decision_and_an_object_at_fault_say_why() -> None:
 
     assert found["decision_failed"] == ((("default", "SolverTimeout"), 1.0),)
     assert found["object_fault"] == ((("default", ref.kind, ref.namespace, ref.name, "NoPoolFits"), 1.0),)
+
+
+def test_what_engines_reported_of_a_demand_that_is_at_fault_now_is_in_nobodys_way() -> None:
+    known = Correction(gpu_kind="H100-80GB", engine=EngineName.VLLM, observed=1.1, until=NOW)
+    key = DemandKey(namespace="team-a", name="chat")
+    found = replace(world(*NODES, *RUNS, *stored_plan(TWO)), corrections={key: (known,)})
+
+    assert samples(look(found))["observed_correction"] == (((*CHAT, "H100-80GB"), 1.1),)
+    assert (
+        samples(look(without_faulty(found, {key: Fault(reason=Reason.NO_POOL_FITS, message="")})))[
+            "observed_correction"
+        ]
+        == ()
+    )
 
 
 def test_every_gauge_is_sampled() -> None:

@@ -452,3 +452,21 @@ def test_operators_of_two_fleets_say_the_same_of_a_profile() -> None:
     views = [replace(view(TWO), snapshot=snapshot) for snapshot in seen_by]
     messages = [status(each, "PerformanceProfile")["conditions"][0]["message"] for each in views]
     assert messages == ["rates strategies of team-a/chat and 1 more"] * 3
+
+
+def test_what_decisions_read_back_stays_while_a_demand_is_at_fault() -> None:
+    demand = demand_object(rate=20.0)
+    correction = {"gpuKind": "H100-80GB", "engine": "vllm", "observed": 1.1, "applied": 1.1, "windows": 40}
+    demand["status"] = {
+        "measured": {"estimate": 20.0},
+        "lengths": {"input": 1024.0, "output": 256.0},
+        "corrections": [correction],
+        "costPerHour": 8.0,
+    }
+
+    found = status(view(TWO, *RUNS, demand=demand, faults={key(): FAULT}), "ModelDemand")
+
+    assert {name: found[name] for name in ("measured", "lengths", "corrections")} == {
+        name: demand["status"][name] for name in ("measured", "lengths", "corrections")
+    }
+    assert "costPerHour" not in found

@@ -179,9 +179,9 @@ def _length_ratios(view: View) -> Iterable[Sample]:
 
 
 def _corrections(view: View, value: Callable[[Correction], float]) -> Iterable[Sample]:
-    for key, items in sorted(view.snapshot.corrections.items()):
-        demand = view.snapshot.demands[key]
-        for item in items:
+    """Of demands that are planned for: of one at fault nobody knows the labels."""
+    for key, demand in sorted(view.snapshot.demands.items()):
+        for item in view.snapshot.corrections.get(key, ()):
             yield (key.namespace, key.name, demand.served_name, str(demand.priority), item.gpu_kind), value(item)
 
 

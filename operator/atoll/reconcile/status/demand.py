@@ -31,7 +31,7 @@ def demand_status(view: View, ref: Reference, live: ObjectLike) -> tuple[Action,
     if faults:
         serving = view.service.ready_replicas[key]
         said = _faulty(faults[0], serving) + measured_condition(measured, live)
-        return status_actions(MODEL_DEMAND, live, _faulty_fields(serving), said, view.now)
+        return status_actions(MODEL_DEMAND, live, _faulty_fields(serving), said, view.now, exact=_remembered(live))
     demand = view.snapshot.demands.get(key)
     if demand is None:
         return ()  # of another fleet
@@ -51,6 +51,12 @@ def demand_status(view: View, ref: Reference, live: ObjectLike) -> tuple[Action,
             **correction_fields(view.snapshot.corrections.get(key, ()), live),
         },
     )
+
+
+def _remembered(live: ObjectLike) -> dict[str, Any]:
+    """What decisions read back once the fault is mended: a field that is not sent again would be gone."""
+    status = live.get("status") or {}
+    return {name: status[name] for name in ("measured", "lengths", "corrections") if name in status}
 
 
 def _faulty_fields(serving: int) -> dict[str, Any]:
