@@ -74,6 +74,14 @@ FLOORS = [{"start": "8:00", "end": "20:00", "requestsPerSecond": 1}]
 
 CASES = (
     demand("negative rate", {RPS: -1}, RPS, "-1 is refused"),
+    demand("labels' keys", {"metadata.labels": {"/x": "y"}}, "metadata.labels./x", "'/x' is no key of a label"),
+    demand(
+        "pod labels' keys",
+        {"spec.engine.podTemplate.labels": {"Cost/x": "y"}},
+        "spec.engine.podTemplate.labels.Cost/x",
+        "'Cost/x' is no key of a label",
+        admitted=True,
+    ),
     demand("huge rate", {RPS: 1e30}, RPS, "1000000"),
     demand("text as rate", {RPS: "25"}, RPS, "'25' is refused: Expected a number"),
     demand("boolean as rate", {RPS: True}, RPS, "True is refused: Expected a number"),
@@ -381,6 +389,32 @@ CASES = (
     pool("no disk", {"spec.bandwidth": {"disk": "0"}}, "spec.bandwidth.disk", "at least 1M"),
     pool("a cache that is the disk", {"spec.weightsCache.hostPath": "/mnt"}, "spec.weightsCache.hostPath", "/mnt"),
     pool("a cache elsewhere", {"spec.weightsCache.hostPath": "/a/../b"}, "spec.weightsCache.hostPath", "/a/../b"),
+    pool(
+        "a line break",
+        {"spec.weightsCache.hostPath": "/mnt/a\n"},
+        "spec.weightsCache.hostPath",
+        "remove the line break",
+    ),
+    pool(
+        "a line break in a label", {"spec.nodeSelector": {"a": "b\n"}}, "spec.nodeSelector.a", "remove the line break"
+    ),
+    pool(
+        "a key that no label has",
+        {"spec.nodeSelector": {"a b": "c"}},
+        "spec.nodeSelector['a b']",
+        "'a b' is no key of a label",
+        admitted=True,
+    ),
+    pool(
+        "an offering's key that no label has",
+        {"spec.offerings.0.nodeSelector": {"": "c"}},
+        "spec.offerings[0].nodeSelector['']",
+        "'' is no key of a label",
+        admitted=True,
+    ),
+    pool("a number as label", {"metadata.labels": {"team": 5}}, "metadata.labels.team", "5 is not text: put it in"),
+    pool("a label in words", {"metadata.labels": {"team": "ä b"}}, "metadata.labels.team", "'ä b' is no value of a"),
+    pool("labels that are a list", {"metadata.labels": ["team"]}, "metadata.labels", "expected a map of texts"),
     pool("start-up time too long", {"spec.startup": "3h"}, "spec.startup", "between 0s and 2h"),
     pool("unknown provisioning", {"spec.provisioning": "Magic"}, "spec.provisioning", "Autoscaler, Fixed"),
     pool("unknown toleration operator", {"spec.tolerations.0.operator": "In"}, "spec.tolerations[0].operator", "'In'"),

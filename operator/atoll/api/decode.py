@@ -6,7 +6,7 @@ have met no API server. Whatever is given, nothing but InvalidObjectError is rai
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -28,6 +28,10 @@ DEEPEST = 32
 _SHOWN = 80
 _DNS_1035 = re.compile(r"[a-z]([-a-z0-9]*[a-z0-9])?")
 _DNS_1123 = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
+_LABEL_KEY = re.compile(
+    r"(?:(?=.{1,253}/)[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?/)?(?=.{1,63}$)[A-Za-z0-9](?:[-\w.]*[A-Za-z0-9])?", re.ASCII
+)
+_LABEL = re.compile(r"(?:(?=.{1,63}$)[A-Za-z0-9](?:[-\w.]*[A-Za-z0-9])?)?", re.ASCII)
 _PLAIN = re.compile(r"[-A-Za-z0-9_./]{1,80}")
 _WORDS = {"float": "a number", "int": "an integer", "str": "text", "bool": "true or false", "object": "a map"}
 _WORDS |= {"array": "a list", "null": "nothing"}
@@ -81,6 +85,7 @@ def metadata(obj: object, kind: Kind, *, longest: int = 63, dns_1035: bool = Tru
             f"{shown(name)} is no name of a {kind.name}: use at most {longest} lower-case letters, digits and hyphens,"
             f" starting with {words}",
         )
+    _check_labels(found.get("labels"))
     generation = found.get("generation")
     return Metadata(
         name=name,
@@ -89,6 +94,34 @@ def metadata(obj: object, kind: Kind, *, longest: int = 63, dns_1035: bool = Tru
         generation=generation if isinstance(generation, int) else 0,
         created=_text(found.get("creationTimestamp")),
     )
+
+
+def check_label_keys(keys: Iterable[str], field: str) -> None:
+    """Refuse what is no key of a label: the schema cannot, and pods that carry it would be refused one by one."""
+    for key in keys:
+        if not _LABEL_KEY.fullmatch(key):
+            raise invalid(
+                f"{field}{_step(key)}",
+                f"{shown(key)} is no key of a label: use at most 63 letters, digits, hyphens, underscores and dots, "
+                "after a DNS name and / where there is one",
+            )
+
+
+def _check_labels(labels: object) -> None:
+    """As the API server does; files have met none."""
+    if labels is None:
+        return
+    if not isinstance(labels, Mapping):
+        raise invalid("metadata.labels", f"{shown(labels)} given: expected a map of texts")
+    check_label_keys((str(key) for key in labels), "metadata.labels")
+    for key, value in labels.items():
+        if value is not None and not isinstance(value, str):
+            raise invalid(f"metadata.labels{_step(str(key))}", f"{shown(value)} is not text: put it in quotes")
+        if value and not _LABEL.fullmatch(value):
+            raise invalid(
+                f"metadata.labels{_step(str(key))}",
+                f"{shown(value)} is no value of a label: use at most 63 letters, digits, hyphens, underscores and dots",
+            )
 
 
 def decode(value: object, struct: type[S], path: str) -> S:
@@ -204,13 +237,18 @@ def _follow(value: Any, schema: OpenApi, inner: str) -> tuple[Any, OpenApi]:
 
 
 def _check(value: Any, schema: OpenApi, path: str) -> None:
-    """What the API server checks beside types: keys of lists, and bounds of durations."""
+    """What the API server checks beside types: keys of lists, bounds of durations, and patterns to the very end."""
+    if isinstance(value, str) and value.endswith("\n") and str(schema.get("pattern", "")).endswith("$"):
+        raise invalid(path, f"{shown(value)} is refused: remove the line break at its end")
     for rule in schema.get("x-kubernetes-validations", ()):
         if (bounds := bounds_of(rule["rule"])) and not seconds(bounds[0]) <= seconds(value) <= seconds(bounds[1]):
             raise invalid(path, f"{shown(value)} is refused: {rule['message']}")
     if isinstance(value, Mapping) and "properties" in schema:
         for name, item in value.items():
             _check(item, schema["properties"][name], f"{path}.{name}")
+    elif isinstance(value, Mapping) and "additionalProperties" in schema:
+        for name, item in value.items():
+            _check(item, schema["additionalProperties"], f"{path}{_step(name)}")
     elif isinstance(value, list):
         _refuse_duplicates(value, schema, path)
         for index, item in enumerate(value):

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from atoll.api.decode import decode, invalid, metadata, shown
+from atoll.api.decode import check_label_keys, decode, invalid, metadata, shown
 from atoll.api.quantities import seconds
 from atoll.api.schema import sparse
 from atoll.api.v1alpha1.engine import EngineChoice, PodOverlay
@@ -367,6 +367,7 @@ def _engine(choice: EngineChoice) -> Engine:
 
 def _check_overlay(overlay: PodOverlay) -> None:
     field = "spec.engine.podTemplate"
+    check_label_keys(overlay.labels, f"{field}.labels")
     for index, volume in enumerate(overlay.volumes):
         kinds = (volume.persistent_volume_claim, volume.empty_dir, volume.config_map, volume.secret, volume.csi)
         if sum(kind is not None for kind in kinds) != 1:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from atoll.api.decode import decode, invalid, metadata, shown
+from atoll.api.decode import check_label_keys, decode, invalid, metadata, shown
 from atoll.api.quantities import bytes_of, mebibytes, millicores, seconds
 from atoll.api.v1alpha1.base import Toleration
 from atoll.api.v1alpha1.gpunodepool import GPUNodePoolSpec, OfferingItem, WeightsCacheSettings
@@ -32,6 +32,9 @@ def parse_gpu_node_pool(obj: object, *, quotes: Mapping[Terms, Quote] = MappingP
     spec = decode(obj.get("spec", {}) if isinstance(obj, Mapping) else {}, GPUNodePoolSpec, "spec")
     config = GpuConfig(kind=gpu_kind(spec.gpu.kind, field="spec.gpu.kind").name, count=spec.gpu.count)
     _check_instance_type(spec, config)
+    check_label_keys(spec.node_selector, "spec.nodeSelector")
+    for index, item in enumerate(spec.offerings):
+        check_label_keys(item.node_selector, f"spec.offerings[{index}].nodeSelector")
     return NodePool(
         name=found.name,
         uid=found.uid,
