@@ -451,6 +451,12 @@ CASES = (
         "file:",
     ),
     fleet(
+        "endpoint with a password, which conditions of demands would show",
+        {"spec.router.acknowledgement.endpoints": ["http://me:secret@router:9901"]},
+        "spec.router.acknowledgement.endpoints[0]",
+        "http:",
+    ),
+    fleet(
         "router memory too small",
         {"spec.router.memory": "64Mi"},
         "spec.router.memory",

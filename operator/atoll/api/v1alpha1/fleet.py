@@ -92,7 +92,7 @@ class AcknowledgementSettings(Schema, frozen=True, kw_only=True):
 
     mode: Annotated[Acknowledgement, describe("Pods, Endpoints (those listed) or None.")] = Acknowledgement.PODS
     endpoints: Annotated[
-        Annotated[tuple[Annotated[str, Meta(pattern="^http://[^/]+/?$", max_length=256)], ...], Meta(max_length=16)],
+        Annotated[tuple[Annotated[str, Meta(pattern="^http://[^/@]+/?$", max_length=256)], ...], Meta(max_length=16)],
         describe("Base URLs of Envoy's read-only listeners, for Endpoints.", list_type="set"),
     ] = ()
 
