@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from atoll.domain.fleet import Acknowledgement
 from atoll.domain.objects import ApplyStatus, Delete, Reference
 from atoll.domain.planning import Planning
 from atoll.domain.reason import Fault, Reason
-from atoll.domain.snapshot import Snapshot
+from atoll.domain.snapshot import ObservedPod, Snapshot
 from atoll.reconcile.desired import desired_objects
 from atoll.reconcile.gateway import unacknowledged
 from atoll.reconcile.plans import plan_in_force
@@ -228,6 +229,20 @@ def test_routes_go_once_atolls_own_router_knows_all_served_models() -> None:
         ("HTTPRoute team-a/other", True),
     ]
     assert done(step(world(*BOTH_READY, target="Both"))).count("delete HTTPRoute") == 0
+
+
+def test_where_nobody_is_asked_routes_go_once_a_router_is_ready() -> None:
+    def unasked(*pods: ObservedPod) -> Snapshot:
+        found = back_to_envoy(synced=False)
+        router = replace(found.fleet.router, acknowledgement=Acknowledgement.NONE)
+        return replace(found, fleet=replace(found.fleet, router=router), pods=(*found.pods, *pods))
+
+    one = back_to_envoy().pods[0]
+    pod = replace(one, namespace=ROUTER.namespace, name="r", uid="r", labels=router_labels(), ready=True)
+
+    assert "delete HTTPRoute" not in done(step(unasked()))
+    assert "delete HTTPRoute" not in done(step(unasked(replace(pod, ready=False))))
+    assert done(step(unasked(pod))).count("delete HTTPRoute") == 2
 
 
 def test_routes_of_others_and_of_other_fleets_stay() -> None:

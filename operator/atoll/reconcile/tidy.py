@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
 from atoll.domain.demand import DemandKey
+from atoll.domain.fleet import Acknowledgement
 from atoll.domain.objects import (
     DEPLOYMENT,
     DISRUPTION_BUDGET,
@@ -110,9 +111,13 @@ def delete_idle_router(move: Move) -> None:
 def delete_idle_routes(move: Move) -> None:
     """Delete HTTPRoutes where Atoll's own router alone carries requests, once it knows every route.
 
-    Those of demands that became invalid too: the router goes on serving these as well.
+    Those of demands that became invalid too: the router goes on serving these as well. Where nobody is asked what he
+    knows, a router that is Ready must be there at least.
     """
-    if not move.router_synced or move.snapshot.fleet.router.target.uses_gateways:
+    policy = move.snapshot.fleet.router
+    if not move.router_synced or policy.target.uses_gateways:
+        return
+    if policy.acknowledgement is Acknowledgement.NONE and not any(map(_is_ready_router, move.snapshot.pods)):
         return
     for ref, route in sorted(move.snapshot.objects.items(), key=lambda item: item[0]):
         metadata = route["metadata"]
@@ -124,6 +129,10 @@ def delete_idle_routes(move: Move) -> None:
             move.actions.append(
                 Delete(target=ref, uid=metadata["uid"], resource_version=metadata["resourceVersion"], why=why)
             )
+
+
+def _is_ready_router(pod: ObservedPod) -> bool:
+    return pod.ready and not pod.deleting and router_labels().items() <= pod.labels.items()
 
 
 def _is_of_this_fleet(move: Move, demand: DemandKey) -> bool:
