@@ -240,3 +240,15 @@ def test_what_cannot_be_rendered_is_a_fault_as_it_is_in_the_plan(changed: Callab
 
     assert result.exit_code == 1, result.output
     assert [item["reason"] for item in json.loads(result.stdout)["faults"]] == ["RequestsExceedShare"]
+
+
+def test_a_demand_that_is_named_and_at_fault_ends_with_its_fault(changed: Callable[[str, Change], str]) -> None:
+    def negative(spec: dict[str, Any]) -> None:
+        spec["demand"]["requestsPerSecond"] = -1
+
+    file = changed("ModelDemand", negative)
+    result = run("phi", "-f", file)
+
+    assert result.exit_code == 1, result.output
+    assert "spec.demand.requestsPerSecond: -1 is refused" in result.stderr
+    assert file in result.stderr

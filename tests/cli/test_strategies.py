@@ -247,3 +247,15 @@ def test_pairs_are_listed_after_whole_replicas_with_the_cheapest_of_them(changed
 
 def test_without_pairs_nothing_is_said_of_them() -> None:
     assert "pair" not in run("-f", str(SMALL)).stdout
+
+
+def test_a_demand_that_is_named_and_at_fault_ends_with_its_fault(changed: Callable[[str, Change], str]) -> None:
+    def negative(spec: dict[str, Any]) -> None:
+        spec["demand"]["requestsPerSecond"] = -1
+
+    file = changed("ModelDemand", negative)
+    result = run("--demand", "phi", "-f", file)
+
+    assert result.exit_code == 1, result.output
+    assert "spec.demand.requestsPerSecond: -1 is refused" in result.stderr
+    assert file in result.stderr

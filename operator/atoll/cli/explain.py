@@ -18,7 +18,7 @@ from atoll.cli.durations import parse_deadline
 from atoll.cli.exits import Exit
 from atoll.cli.inforce import listed, plan_of
 from atoll.cli.output import write
-from atoll.cli.reading import read_manifests
+from atoll.cli.reading import read_manifests, refuse_faulty
 from atoll.cluster.access import Access
 from atoll.domain.demand import DemandKey
 from atoll.domain.objects import FLEET_PLAN, MODEL_DEMAND
@@ -113,7 +113,9 @@ def _exit_code(report: ExplainReport) -> Exit:
 def _from_manifests(name: str, files: list[Path], fleet: str, deadline_seconds: float | None) -> ExplainReport:
     moment = datetime.now(UTC)
     manifests = read_manifests(files, fleet, moment)
-    key = chosen(name, snapshot_of(manifests, fleet).demands)
+    known = snapshot_of(manifests, fleet).demands
+    refuse_faulty(name, manifests, known)
+    key = chosen(name, known)
     console = Console(stderr=True)
     with Progress(
         SpinnerColumn(),

@@ -1,6 +1,6 @@
 """What every command does first: read manifests, say what was passed over, and refuse what names nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -9,8 +9,10 @@ import typer
 from rich.console import Console
 
 from atoll.api.manifests import Manifests, load_manifests
+from atoll.cli.exits import Exit
 from atoll.cli.measured import NOTHING_ASKED, Answers, with_rates
 from atoll.domain.demand import DemandKey
+from atoll.domain.objects import MODEL_DEMAND
 
 GIVE_MANIFESTS = "give files or folders of manifests, or - for standard input"
 
@@ -52,3 +54,28 @@ def read_manifests(
         seen = ", ".join(sorted({demand.fleet for demand in manifests.demands})) or "none"
         raise typer.BadParameter(f"no ModelDemand of Fleet {fleet!r} found (fleets named: {seen})", param_hint="-f")
     return manifests
+
+
+def refuse_faulty(name: str, manifests: Manifests, keys: Iterable[DemandKey]) -> None:
+    """End with the faults of the demand that a user named, where none that can be understood is called so.
+
+    Args:
+        name: name, or namespace/name.
+        manifests: that were read.
+        keys: of the demands that can be understood.
+
+    Raises:
+        typer.Exit: it is there and at fault; standard error says how.
+    """
+    if any(name in (str(key), key.name) for key in keys):
+        return
+    kind = f"{MODEL_DEMAND.name} "
+    faults = [
+        item
+        for item in manifests.faults
+        if item.target.startswith(kind) and name in (item.target.removeprefix(kind), item.target.rpartition("/")[2])
+    ]
+    for item in faults:
+        typer.echo(f"error: {item}", err=True)
+    if faults:
+        raise typer.Exit(Exit.ERROR)

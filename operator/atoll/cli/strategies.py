@@ -13,7 +13,7 @@ from atoll.api.manifests import Manifests
 from atoll.cli.decision import named_faults, offline_supplies, snapshot_of
 from atoll.cli.exits import Exit
 from atoll.cli.output import write
-from atoll.cli.reading import read_manifests
+from atoll.cli.reading import read_manifests, refuse_faulty
 from atoll.cli.waiting import told
 from atoll.domain.demand import Demand
 from atoll.domain.pool import Supply
@@ -80,6 +80,8 @@ def strategies(
     moment = datetime.now(UTC)
     manifests = read_manifests(files, fleet, moment)
     snapshot = snapshot_of(manifests, fleet)
+    for name in demand or ():
+        refuse_faulty(name, manifests, snapshot.demands)
     wanted = _chosen(snapshot, tuple(demand or ()))
     with told() as tell:
         report = _report(manifests, snapshot, wanted, moment, tell)
