@@ -31,6 +31,15 @@ def group(pool: str, count: int, tp: int = 2) -> ReplicaGroup:
     return replicas(pool, count=count, tp=tp).group
 
 
+def piped(of: ReplicaGroup) -> ReplicaGroup:
+    """The same over two stages, each a pod of its own."""
+    return replace(
+        of,
+        strategy=replace(of.strategy, stages=of.strategy.stages * 2),
+        site=replace(of.site, offerings=of.site.offerings * 2),
+    )
+
+
 def template(of: ReplicaGroup) -> Template:
     return Template(
         strategy=of.strategy,
@@ -67,6 +76,27 @@ def test_what_starts_together_shares_nodes_and_store(count: int, runs: int, tp: 
     assert found is not None
     assert found.weights_seconds == pytest.approx(seconds)
     assert found.image_seconds == 100.0
+
+
+@pytest.mark.parametrize(("most", "seconds"), [(1, 120.0), (3, 240.0), (50, 240.0)])
+def test_every_stage_of_a_replica_takes_its_share_of_the_store(most: int, seconds: float) -> None:
+    """A pace of one replica lets all its pods load at one time."""
+    snapshot = world(max_moves=most, start=replace(POLICY, store_bytes_per_second=1 * GB))
+    new = piped(group("big", 2, 4))
+    problem = Problem(demands=(), supplies=supplies(snapshot, NOW))
+    found = Starting((new,), problem, snapshot.fleet).phases(new, template(new), snapshot.demands[key()])
+    assert found is not None
+    assert found.weights_seconds == pytest.approx(seconds)
+
+
+def test_pods_of_pipelines_have_time_to_share_the_store() -> None:
+    snapshot = world(max_moves=1, start=replace(POLICY, store_bytes_per_second=0.1 * GB))
+    one = replace(replicas("big"), phases=PHASES)
+    two = replace(one, group=piped(one.group))
+    starts = [
+        expected_start_seconds(each, snapshot.demands[key()], snapshot.pools, snapshot.fleet) for each in (one, two)
+    ]
+    assert starts == [900.0, 1500.0]
 
 
 def test_a_template_without_phases_keeps_its_start() -> None:

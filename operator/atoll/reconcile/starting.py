@@ -39,8 +39,7 @@ class Starting:
         for group in problem.running:
             new[_identity(group)] -= group.count
         self._new = +new
-        pods = sum(count * len(strategy.stages) for (_, strategy, _), count in self._new.items())
-        self._loads = max(1, min(pods, fleet.max_moves))
+        self._loads = max(1, _pods(self._new, fleet.max_moves))
 
     def phases(self, group: ReplicaGroup, template: Template, demand: Demand) -> StartPhases | None:
         """The start of a group where it is; None where the template knows no phases."""
@@ -70,16 +69,28 @@ def expected_start_seconds(item: PlannedReplicas, demand: Demand, pools: Mapping
     sites = [pools[at.pool] for at in item.group.site.offerings if at.pool in pools]
     if item.phases is None or not sites:
         return item.startup_seconds
-    source, tp = WeightsSource.of(demand.weights), item.group.strategy.tp
-    alone = min(fleet.start.loading_rate(source, pool.bandwidth) for pool in sites)
-    crowded = min(_crowded(fleet, source, pool, tp) for pool in sites)
+    source, strategy = WeightsSource.of(demand.weights), item.group.strategy
+    alone = min(fleet.start.loading_rate(source, pool.bandwidth, loads=len(strategy.stages)) for pool in sites)
+    crowded = min(_crowded(fleet, source, pool, strategy) for pool in sites)
     slowest = fleet.start.phases(item.phases.weights_bytes, crowded).seconds
     return max(fleet.start.phases(item.phases.weights_bytes, alone).seconds, _CROWD_FACTOR * slowest / START_FACTOR)
 
 
-def _crowded(fleet: Fleet, source: WeightsSource, pool: NodePool, tp: int) -> float:
-    beside = max(1, min(pool.config.count // tp, fleet.max_moves))
-    return fleet.start.loading_rate(source, pool.bandwidth, loads=fleet.max_moves, beside=beside)
+def _crowded(fleet: Fleet, source: WeightsSource, pool: NodePool, strategy: Strategy) -> float:
+    beside = max(1, min(pool.config.count // strategy.tp, fleet.max_moves))
+    loads = fleet.max_moves * len(strategy.stages)
+    return fleet.start.loading_rate(source, pool.bandwidth, loads=loads, beside=beside)
+
+
+def _pods(new: Counter[_Identity], most: int) -> int:
+    """Pods of so many replicas that start at one time: each stage loads the weights, so those of most stages count."""
+    pods, left = 0, most
+    for stages, count in sorted(
+        ((len(strategy.stages), count) for (_, strategy, _), count in new.items()), reverse=True
+    ):
+        pods += stages * min(count, left)
+        left -= min(count, left)
+    return pods
 
 
 def _identity(group: ReplicaGroup) -> _Identity:
