@@ -137,7 +137,7 @@ async def _lead(
     await leader.acquired()
     while not cache.synced(CACHED):  # noqa: ASYNC110  # the cache is plain data: it signals nobody
         await asyncio.sleep(0.1)
-    await devices.look()  # GPUs that others have claimed must be known before the first decision
+    await devices.begin()
     async with asyncio.TaskGroup() as group:
         for each in (*listening, devices):
             group.create_task(each.run(), name=type(each).__name__.lower())

@@ -1,5 +1,6 @@
 """Slices, claims and claim templates are listed into the cache, where the API server has them."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -70,6 +71,35 @@ async def test_an_api_server_without_claims_is_known_as_such_until_it_has_them(
     cluster.fault = None
     await devices.look()
     assert devices.served
+
+
+async def test_an_older_api_server_among_several_takes_nothing_away(cluster: Cluster, devices: Devices) -> None:
+    await devices.look()
+    cluster.fault = NotFoundError("404")
+    await devices.look()
+    await devices.look()
+    assert devices.served
+    await devices.look()
+    assert not devices.served
+    assert held(devices) == [1, 1, 0]
+
+
+@pytest.mark.parametrize("answer", [None, NotFoundError("404"), ForbiddenError("may not list resourceslices")])
+async def test_the_first_decision_waits_for_an_answer(
+    cluster: Cluster, devices: Devices, answer: ClusterError | None
+) -> None:
+    cluster.fault = UnavailableError("down")
+    beginning = asyncio.create_task(devices.begin(pause=0.0))
+    for _ in range(10):
+        await asyncio.sleep(0.0)
+    assert not beginning.done()
+    cluster.fault = answer
+    await asyncio.wait_for(beginning, 10.0)
+
+
+async def test_the_first_decision_does_not_wait_for_ever(cluster: Cluster, devices: Devices) -> None:
+    cluster.fault = UnavailableError("down")
+    await asyncio.wait_for(devices.begin(pause=0.0), 10.0)
 
 
 @pytest.mark.parametrize("fault", [UnavailableError("down"), ForbiddenError("may not list resourceslices")])

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from atoll.cluster.access import AccessError
 from atoll.cluster.client import Client
-from atoll.cluster.errors import ClusterError, NotFoundError
+from atoll.cluster.errors import ClusterError, ForbiddenError, NotFoundError
 from atoll.domain.objects import (
     DEVICE_KINDS,
     RESOURCE_CLAIM_TEMPLATE,
@@ -30,6 +30,12 @@ logger = logging.getLogger(__name__)
 OFTEN_SECONDS = 5.0
 """Where GPUs are published as devices: others' claims come and go like pods."""
 SELDOM_SECONDS = 30.0
+
+GONE_LOOKS = 3
+"""Looks in a row that must miss kinds which were served before: one of several API servers may be older for a while."""
+
+FIRST_LOOKS = 30
+"""Before the first decision; what is claimed is then taken as unknown rather than waiting for ever."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,6 +56,16 @@ class Devices:
     wake: Callable[[Kind], None] = lambda _: None
     served: bool = True
     _said: str = field(default="", init=False)
+    _missing: int = field(default=GONE_LOOKS - 1, init=False)
+    """Looks in a row that did not find the kinds; the first look of all may be believed."""
+
+    async def begin(self, *, pause: float = 1.0) -> None:
+        """Look until there is an answer: GPUs that others have claimed must be known before the first decision."""
+        for _ in range(FIRST_LOOKS):
+            if await self.look():
+                return
+            await asyncio.sleep(pause)
+        logger.error("decides without knowing which GPUs are claimed: the API server does not list claims")
 
     async def run(self) -> None:
         """List until cancelled."""
@@ -64,8 +80,12 @@ class Devices:
             pause = OFTEN_SECONDS if is_used else SELDOM_SECONDS
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311  # spreads load, no secret
 
-    async def look(self) -> None:
-        """List once; while the API server does not answer, what was seen last is kept."""
+    async def look(self) -> bool:
+        """List once; while the API server does not answer, what was seen last is kept.
+
+        Returns:
+            Whether there was an answer; that it has no such kinds, or that we may not list them, is one.
+        """
         try:
             for kind in DEVICE_KINDS:
                 labels = MANAGED_BY_US if kind == RESOURCE_CLAIM_TEMPLATE else ""
@@ -75,10 +95,13 @@ class Devices:
                 ):
                     self.wake(kind)
         except NotFoundError:
-            self.served, self._said = False, ""
+            self._missing = min(self._missing + 1, GONE_LOOKS)
+            self.served, self._said = self._missing < GONE_LOOKS, ""
         except (ClusterError, AccessError) as error:
             if str(error) != self._said:
                 self._said = str(error)
                 logger.warning("claimed GPUs are not seen: %s", error)
+            return isinstance(error, ForbiddenError)
         else:
-            self.served, self._said = True, ""
+            self.served, self._said, self._missing = True, "", 0
+        return True
