@@ -57,6 +57,24 @@ def test_the_sample_behind_each_case_is_good(bad: Bad) -> None:
     assert fault is None or fault.reason is Reason.INVALID_SIGNAL
 
 
+@pytest.mark.parametrize(
+    ("labels", "field", "says"),
+    [
+        ({"team": 5}, "metadata.labels.team", "5 is not text: put it in quotes"),
+        ({"team": "ä b"}, "metadata.labels.team", "'ä b' is no value of a label"),
+        ({"/x": "y"}, "metadata.labels./x", "'/x' is no key of a label"),
+        (["team"], "metadata.labels", "expected a map of texts"),
+    ],
+)
+def test_labels_that_kubernetes_refuses_are_named(labels: Any, field: str, says: str) -> None:
+    obj = samples.model_demand()
+    obj["metadata"]["labels"] = labels
+    fault = fault_of("ModelDemand", obj)
+    assert fault is not None
+    assert fault.field == field
+    assert says in fault.message
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize(
     ("make", "keys"),
