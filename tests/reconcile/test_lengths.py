@@ -96,6 +96,16 @@ def test_r8_after_a_restart_and_while_nobody_answers_it_stands_as_it_stood() -> 
     assert episode.written == 1
 
 
+def test_a_mend_is_seen_where_nobody_measures_any_more() -> None:
+    episode = Episode()
+    episode.say(replace(SEEN, input=2000.0))
+    mended = replace(DECLARED, input=Lengths(mean=2100.0))
+    assert episode.say(None, mended) == (Reason.LENGTHS_AGREE, "")
+    assert episode.live["status"]["lengths"] == {"input": 2000.0, "output": 200.0}
+    assert episode.say(replace(SEEN, input=2000.0, requests=3.0), mended)[0] is Reason.LENGTHS_AGREE
+    assert episode.written == 2
+
+
 @pytest.mark.parametrize("kept", [3, {"input": "x"}, {"input": None, "output": True}, []])
 def test_a_status_that_nobody_can_read_is_written_anew(kept: object) -> None:
     episode = Episode()

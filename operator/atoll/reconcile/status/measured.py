@@ -1,5 +1,6 @@
 """What a ModelDemand says of its measurements: how many requests come, and how long they are."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -64,10 +65,15 @@ def measured_fields(measured: Measured | None, live: ObjectLike, *, rate: float,
 def lengths_said(
     declared: Workload, seen: SeenLengths | None, live: ObjectLike
 ) -> tuple[tuple[Condition, ...], dict[str, Any]]:
-    """Condition ``AsDeclared`` and field ``lengths``: as they were while too few requests tell how long they are."""
+    """Condition ``AsDeclared`` and field ``lengths``: as they were while too few requests tell how long they are.
+
+    What was measured last is held against what is declared now, so that a mend is seen where few requests come.
+    """
     before, kept = former(live, "AsDeclared"), (live.get("status") or {}).get("lengths")
     found = drift(declared, seen, differed=before is not None and before.status is False)
     if found is None or seen is None:
+        if before is not None and before.status is False and _is_mended(declared, kept):
+            before = Condition(type="AsDeclared", status=True, reason=Reason.LENGTHS_AGREE)
         return (() if before is None else (before,)), ({"lengths": dict(kept)} if isinstance(kept, Mapping) else {})
     means = {"input": round(seen.input, 1), "output": round(seen.output, 1)}
     if isinstance(kept, Mapping) and all(_is_near(kept.get(name), mean) for name, mean in means.items()):
@@ -83,6 +89,17 @@ def lengths_said(
     return (Condition(type="AsDeclared", status=False, reason=Reason.LENGTHS_DIFFER, message=message),), {
         "lengths": means
     }
+
+
+def _is_mended(declared: Workload, kept: object) -> bool:
+    """Whether lengths as they were measured last agree with what is declared."""
+    if not isinstance(kept, Mapping):
+        return False
+    prompt, answer = kept.get("input"), kept.get("output")
+    if not isinstance(prompt, int | float) or not isinstance(answer, int | float):
+        return False
+    found = drift(declared, SeenLengths(requests=math.inf, input=prompt, output=answer), differed=True)
+    return found is not None and not found.off
 
 
 def _is_near(kept: object, mean: float) -> bool:
