@@ -11,18 +11,16 @@ import msgspec
 from atoll.api.decode import check_label_keys, decode, invalid, metadata, shown
 from atoll.api.quantities import seconds
 from atoll.api.schema import sparse
-from atoll.api.v1alpha1.engine import EngineChoice, PodOverlay
-from atoll.api.v1alpha1.modeldemand import (
-    ArchitectureConfig,
+from atoll.api.v1alpha1.demandsource import (
     DemandSource,
     MeasuredDemand,
-    ModelDemandSpec,
-    PlacementLimits,
     PrometheusDemand,
     ScheduledDemand,
-    ServedModel,
     WorkloadShape,
 )
+from atoll.api.v1alpha1.engine import EngineChoice, PodOverlay
+from atoll.api.v1alpha1.modeldemand import ModelDemandSpec, PlacementLimits
+from atoll.api.v1alpha1.servedmodel import ArchitectureConfig, ServedModel
 from atoll.catalogue.architectures import architecture
 from atoll.catalogue.gpus import gpu_kind
 from atoll.domain.architecture import Architecture, Quantisation

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 
 from atoll.api.decode import decode, invalid, metadata
 from atoll.api.quantities import bytes_of, mebibytes, millicores, seconds
-from atoll.api.v1alpha1.fleet import CostSettings, FleetSpec, LoadingSettings, RouterSettings
+from atoll.api.v1alpha1.fleet import CostSettings, FleetSpec, LoadingSettings
+from atoll.api.v1alpha1.routersettings import RouterSettings
 from atoll.domain.cost import NAMESPACE, CostPolicy, Payer, by_label
 from atoll.domain.fleet import Acknowledgement, Fleet, GatewayPolicy, GatewayReference, RouterPolicy
 from atoll.domain.objects import FLEET
