@@ -4,10 +4,8 @@ It only listens: readings go into snapshots, where decisions are. A window is kn
 until then what the demand's status says is held, and never lowered before a whole keep-window was seen.
 """
 
-import asyncio
 import logging
 import math
-import random
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -25,6 +23,7 @@ from atoll.domain.signal import HISTORY, Reading, RouterCounts
 from atoll.handlers.backoff import Backoff, is_due
 from atoll.handlers.cache import Cache
 from atoll.handlers.metrics import Metrics
+from atoll.handlers.repeating import repeat
 from atoll.reconcile.counted import UnknownSinceError, begun_rates
 from atoll.reconcile.observe import observe_pod
 from atoll.reconcile.ownership import is_ours
@@ -95,13 +94,9 @@ class Counting:
 
     async def run(self) -> None:
         """Ask until cancelled."""
-        while True:
-            try:
-                await self.look()
-            except Exception:
-                self.metrics.loop_errors.labels(loop="counting").inc()
-                logger.exception("counting demand failed, tries again")
-            await asyncio.sleep(_LOOK_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311  # spreads load, no secret
+        await repeat(
+            self.look, pause=lambda: _LOOK_SECONDS, metrics=self.metrics, loop="counting", doing="counting demand"
+        )
 
     async def look(self) -> None:
         """Ask for what is due now."""

@@ -6,7 +6,6 @@ all others.
 
 import asyncio
 import logging
-import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from atoll.domain.objects import (
 from atoll.handlers.cache import Cache
 from atoll.handlers.kopfthread import MANAGED_BY_US
 from atoll.handlers.metrics import Metrics
+from atoll.handlers.repeating import repeat
 from atoll.handlers.slim import slim
 
 logger = logging.getLogger(__name__)
@@ -69,16 +69,12 @@ class Devices:
 
     async def run(self) -> None:
         """List until cancelled."""
-        while True:
-            try:
-                await self.look()
-            except Exception:
-                self.metrics.loop_errors.labels(loop="devices").inc()
-                logger.exception("listing devices failed, tries again")
-            view = self.cache.view()
-            is_used = any(view.get(kind.name) for kind in (RESOURCE_SLICE, RESOURCE_CLAIM_TEMPLATE))
-            pause = OFTEN_SECONDS if is_used else SELDOM_SECONDS
-            await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311  # spreads load, no secret
+        await repeat(self.look, pause=self._pause, metrics=self.metrics, loop="devices", doing="listing devices")
+
+    def _pause(self) -> float:
+        view = self.cache.view()
+        is_used = any(view.get(kind.name) for kind in (RESOURCE_SLICE, RESOURCE_CLAIM_TEMPLATE))
+        return OFTEN_SECONDS if is_used else SELDOM_SECONDS
 
     async def look(self) -> bool:
         """List once; while the API server does not answer, what was seen last is kept.

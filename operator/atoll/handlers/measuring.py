@@ -22,6 +22,7 @@ from atoll.domain.signal import HISTORY, SAMPLES, DemandSignal, Reading
 from atoll.handlers.backoff import Backoff, is_due
 from atoll.handlers.cache import Cache
 from atoll.handlers.metrics import Metrics
+from atoll.handlers.repeating import repeat
 from atoll.reconcile.queries import demand_query
 from atoll.signals.fetch import Server
 from atoll.signals.prometheus import Grid, QueryError, Samples, grid, query_range
@@ -93,13 +94,13 @@ class Measuring:
 
     async def run(self) -> None:
         """Ask until cancelled."""
-        while True:
-            try:
-                await self.look()
-            except Exception:
-                self.metrics.loop_errors.labels(loop="measuring").inc()
-                logger.exception("asking for measured demand failed, tries again")
-            await asyncio.sleep(_LOOK_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311  # spreads load, no secret
+        await repeat(
+            self.look,
+            pause=lambda: _LOOK_SECONDS,
+            metrics=self.metrics,
+            loop="measuring",
+            doing="asking for measured demand",
+        )
 
     async def look(self) -> None:
         """Ask for what is due now."""

@@ -1,8 +1,6 @@
 """Asks Prometheus what engines report, and holds it against the estimates; answers corrections for snapshots."""
 
-import asyncio
 import logging
-import random
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -19,6 +17,7 @@ from atoll.domain.objects import MODEL_DEMAND, Reference
 from atoll.domain.snapshot import ObservedDeployment, Snapshot
 from atoll.domain.strategy import EngineName, PerformanceSource
 from atoll.handlers.metrics import Metrics
+from atoll.handlers.repeating import repeat
 from atoll.optimize.templates.observed import slowness
 from atoll.performance.estimate import Performance, ShippedPerformance
 from atoll.performance.profiled import with_profiles
@@ -67,13 +66,13 @@ class Observing:
 
     async def run(self) -> None:
         """Ask until cancelled."""
-        while True:
-            try:
-                await self.look()
-            except Exception:
-                self.metrics.loop_errors.labels(loop="observing").inc()
-                logger.exception("asking for engines' load failed, tries again")
-            await asyncio.sleep(_LOOK_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311  # spreads load, no secret
+        await repeat(
+            self.look,
+            pause=lambda: _LOOK_SECONDS,
+            metrics=self.metrics,
+            loop="observing",
+            doing="asking for engines' load",
+        )
 
     async def look(self) -> None:
         """Ask for the last window that has ended, once; one that cannot be had is left out."""

@@ -17,6 +17,7 @@ from atoll.domain.objects import GPU_NODE_POOL
 from atoll.handlers.backoff import Backoff, is_due
 from atoll.handlers.cache import Cache
 from atoll.handlers.metrics import Metrics
+from atoll.handlers.repeating import repeat
 from atoll.signals.feeds import FeedError, read_feed
 from atoll.signals.fetch import Server
 
@@ -63,13 +64,9 @@ class Quoting:
 
     async def run(self) -> None:
         """Ask until cancelled."""
-        while True:
-            try:
-                await self.look()
-            except Exception:
-                self.metrics.loop_errors.labels(loop="quoting").inc()
-                logger.exception("asking price feeds failed, tries again")
-            await asyncio.sleep(_LOOK_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311  # spreads load, no secret
+        await repeat(
+            self.look, pause=lambda: _LOOK_SECONDS, metrics=self.metrics, loop="quoting", doing="asking price feeds"
+        )
 
     async def look(self) -> None:
         """Ask for what is due now."""

@@ -4,9 +4,7 @@ The cluster autoscaler says ``NotTriggerScaleUp``, and ``TriggeredScaleUp`` when
 ``FailedScheduling``, and ``Nominated`` when a node is on its way.
 """
 
-import asyncio
 import logging
-import random
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -17,6 +15,7 @@ from atoll.cluster.errors import ClusterError
 from atoll.domain.objects import EVENT, POD, ObjectLike
 from atoll.handlers.cache import Cache
 from atoll.handlers.metrics import Metrics
+from atoll.handlers.repeating import repeat
 from atoll.reconcile.ownership import is_engine
 
 logger = logging.getLogger(__name__)
@@ -57,13 +56,13 @@ class Refusals:
 
     async def run(self) -> None:
         """Ask until cancelled."""
-        while True:
-            try:
-                await self.look()
-            except Exception:
-                self.metrics.loop_errors.labels(loop="refusals").inc()
-                logger.exception("asking what autoscalers said failed, tries again")
-            await asyncio.sleep(EVERY_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311  # spreads load, no secret
+        await repeat(
+            self.look,
+            pause=lambda: EVERY_SECONDS,
+            metrics=self.metrics,
+            loop="refusals",
+            doing="asking what autoscalers said",
+        )
 
     async def look(self) -> None:
         """Ask once, where one of our pods waits for a node; while nobody answers, nothing is refused."""

@@ -21,6 +21,7 @@ from atoll.domain.workload import SeenLengths
 from atoll.handlers.backoff import Backoff, is_due
 from atoll.handlers.cache import Cache
 from atoll.handlers.metrics import Metrics
+from atoll.handlers.repeating import repeat
 from atoll.reconcile.queries import length_queries
 from atoll.signals.fetch import Server
 from atoll.signals.prometheus import Grid, QueryError, query_range
@@ -78,13 +79,10 @@ class Sizing:
 
     async def run(self) -> None:
         """Ask until cancelled; at once where there is nobody to ask."""
-        while self.server is not None:
-            try:
-                await self.look()
-            except Exception:
-                self.metrics.loop_errors.labels(loop="sizing").inc()
-                logger.exception("asking for lengths failed, tries again")
-            await asyncio.sleep(_LOOK_SECONDS * random.uniform(0.8, 1.2))  # noqa: S311  # spreads load, no secret
+        if self.server is not None:
+            await repeat(
+                self.look, pause=lambda: _LOOK_SECONDS, metrics=self.metrics, loop="sizing", doing="asking for lengths"
+            )
 
     async def look(self) -> None:
         """Ask for what is due now; after a fault for one demand, until one is answered."""

@@ -10,16 +10,12 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-import numpy as np
-from numpy.typing import NDArray
-
 from atoll.domain.architecture import Architecture, Quantisation
 from atoll.domain.gpu import GpuKind
-from atoll.domain.strategy import EngineName, PerformanceSource
+from atoll.domain.strategy import EngineName
 from atoll.performance.estimate import Performance
+from atoll.performance.scaled import ScaledCosts
 from atoll.performance.steps import StepCosts
-
-Array = NDArray[np.float64]
 
 
 def margin(expected_error: float, confidence: float) -> float:
@@ -59,43 +55,5 @@ class CautiousPerformance:
     ) -> StepCosts:
         """Costs with the margin of their own expected error."""
         estimate = self.base.costs(architecture, kind, tp, quantisation, engine)
-        return CautiousCosts(estimate=estimate, factor=margin(estimate.expected_error, self.confidence))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CautiousCosts:
-    """An estimate's steps, all slower by one factor.
-
-    Attributes:
-        estimate: what is slowed.
-        factor: at least 1.
-    """
-
-    estimate: StepCosts
-    factor: float
-
-    @property
-    def source(self) -> PerformanceSource:
-        """Of the estimate."""
-        return self.estimate.source
-
-    @property
-    def expected_error(self) -> float:
-        """Of the estimate without the margin."""
-        return self.estimate.expected_error
-
-    def prefill_layer(self, tokens: Array) -> Array:
-        """The estimate, slower."""
-        return self.factor * self.estimate.prefill_layer(tokens)
-
-    def decode_layer(self, batch: Array, context: float) -> Array:
-        """The estimate, slower."""
-        return self.factor * self.estimate.decode_layer(batch, context)
-
-    def saved_layer(self, batch: Array, tokens: Array) -> Array:
-        """The estimate, slower."""
-        return self.factor * self.estimate.saved_layer(batch, tokens)
-
-    def head(self, batch: Array) -> Array:
-        """The estimate, slower."""
-        return self.factor * self.estimate.head(batch)
+        factor = margin(estimate.expected_error, self.confidence)
+        return ScaledCosts(estimate=estimate, factor=factor, source=estimate.source)

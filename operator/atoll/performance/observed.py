@@ -3,16 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from atoll.domain.architecture import Architecture, Quantisation
 from atoll.domain.gpu import GpuKind
 from atoll.domain.strategy import EngineName, PerformanceSource
 from atoll.performance.estimate import Performance
+from atoll.performance.scaled import ScaledCosts
 from atoll.performance.steps import StepCosts
-
-Array = NDArray[np.float64]
 
 
 def with_corrections(base: Performance, factors: Mapping[str, float]) -> Performance:
@@ -46,43 +42,4 @@ class CorrectedPerformance:
         factor = dict(self.factors).get(kind.name)
         if factor is None or estimate.source is PerformanceSource.PROFILE:
             return estimate
-        return CorrectedCosts(estimate=estimate, factor=factor)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CorrectedCosts:
-    """An estimate's steps, all longer or shorter by one factor.
-
-    Attributes:
-        estimate: what is corrected.
-        factor: above 0.
-    """
-
-    estimate: StepCosts
-    factor: float
-
-    @property
-    def source(self) -> PerformanceSource:
-        """Says that it is corrected."""
-        return PerformanceSource.OBSERVED
-
-    @property
-    def expected_error(self) -> float:
-        """Of the estimate: one factor tells nothing of other batches and lengths."""
-        return self.estimate.expected_error
-
-    def prefill_layer(self, tokens: Array) -> Array:
-        """The estimate, corrected."""
-        return self.factor * self.estimate.prefill_layer(tokens)
-
-    def decode_layer(self, batch: Array, context: float) -> Array:
-        """The estimate, corrected."""
-        return self.factor * self.estimate.decode_layer(batch, context)
-
-    def saved_layer(self, batch: Array, tokens: Array) -> Array:
-        """The estimate, corrected."""
-        return self.factor * self.estimate.saved_layer(batch, tokens)
-
-    def head(self, batch: Array) -> Array:
-        """The estimate, corrected."""
-        return self.factor * self.estimate.head(batch)
+        return ScaledCosts(estimate=estimate, factor=factor, source=PerformanceSource.OBSERVED)

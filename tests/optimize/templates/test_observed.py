@@ -5,7 +5,7 @@ import pytest
 from atoll.domain.correction import EngineLoad
 from atoll.domain.workload import Workload
 from atoll.optimize.templates.observed import slowness
-from atoll.performance.observed import CorrectedCosts
+from atoll.performance.scaled import ScaledCosts
 from optimize.templates.engine import Device, Served, simulate
 from optimize.templates.test_simulated import CHAT, CODE, DENSE, EXPERTS, GENERATE, LAYERS
 
@@ -42,7 +42,7 @@ def test_an_engine_that_is_as_fast_as_estimated_seems_so(
     assert same is not None
     assert 0.97 <= same <= most
     # The estimate is a fifth too fast: the engine seems slower by just that.
-    fast = CorrectedCosts(estimate=device, factor=1.0 / 1.25)
+    fast = ScaledCosts(estimate=device, factor=1.0 / 1.25, source=device.source)
     assert slowness(found, workload, LAYERS, fast) == pytest.approx(1.25 * same)
 
 
