@@ -86,7 +86,7 @@ def test_discovered_pools_give_way_to_declared_ones(world: World) -> None:
 
     world.wait(lambda: not any(map(is_discovered, world.api.list(POOLS))), "discovered pools are gone")
     world.settle("the fleet serves from declared pools")
-    assert world.policy()["status"]["discoveredPools"] == 0
+    world.wait(lambda: world.policy()["status"]["discoveredPools"] == 0, "the Fleet counts no discovered pool")
 
 
 def test_a_discovered_pool_can_be_taken_over(world: World) -> None:
