@@ -18,6 +18,7 @@ BIN := $(VENV)/bin
 
 # Unit tests on every core; end-to-end tests share one control plane, and run one after another.
 UNIT := $(BIN)/pytest tests --numprocesses auto --dist worksteal
+E2E := $(BIN)/pytest e2e
 
 # The environment is current when the stamp of these very files is there: no time stamps, which git does not keep.
 INSTALLED := $(VENV)/installed-$(shell cat requirements-dev.txt pyproject.toml | sha256sum | cut -c1-12)
@@ -40,7 +41,7 @@ down: $(INSTALLED) ## end what a killed `make run` left behind
 .PHONY: test
 test: lint controlplane tools ## everything: lint, unit tests, end-to-end tests on a real control plane
 	$(UNIT)
-	$(BIN)/pytest e2e --durations=20 --durations-min=20
+	$(E2E) --durations=20 --durations-min=20
 
 .PHONY: check
 check: lint ## lint and unit tests: fast, nothing is built or started but Envoy
@@ -55,7 +56,7 @@ lint: $(INSTALLED) ## format, ruff, mypy strict, import contracts
 
 .PHONY: e2e
 e2e: controlplane tools ## end-to-end tests alone
-	$(BIN)/pytest e2e
+	$(E2E)
 
 .PHONY: controlplane
 controlplane: $(INSTALLED) ## build the control plane (once per machine and set of pins)
