@@ -1,7 +1,7 @@
 """R2: offerings that give nothing are masked, longer each time, and tried again."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -82,7 +82,7 @@ def test_a_pod_waits_for_a_node_only_since_its_gates_were_lifted(released: float
     assert bool(next_masks(replace(snapshot, released=lifted), NOW)) is struck
 
 
-@pytest.mark.parametrize(("strikes", "minutes"), [(None, 5), (1, 10), (2, 20), (3, 40), (4, 60), (9, 60)])
+@pytest.mark.parametrize(("strikes", "minutes"), [(None, 5), (1, 10), (2, 20), (3, 40), (4, 60), (9, 60), (99, 60)])
 def test_each_strike_doubles_the_wait_up_to_an_hour(strikes: int | None, minutes: int) -> None:
     before = {} if strikes is None else {"masked_until": -1.0, "strikes": strikes}
     mask = masks(pending(200.0), **before)[offering()]
@@ -98,6 +98,11 @@ def test_while_a_mask_counts_there_is_no_further_strike() -> None:
 def test_strikes_are_remembered_for_an_hour_after_the_mask() -> None:
     assert masks(masked_until=-LONGEST_WAIT.total_seconds() + 1)
     assert not masks(masked_until=-LONGEST_WAIT.total_seconds() - 1)
+
+
+def test_r24_a_mask_until_the_end_of_time_is_one_like_any_other() -> None:
+    until = (datetime.max.replace(tzinfo=UTC) - NOW).total_seconds() - 1.0
+    assert masks(placed(30.0), masked_until=until)[offering()].strikes == 1
 
 
 def test_a_pod_that_found_a_node_lately_clears_the_strikes() -> None:

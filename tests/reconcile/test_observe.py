@@ -1,5 +1,6 @@
 """Raw objects in, snapshot out."""
 
+import re
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from reconcile.worlds import (
     plan,
     planned,
     pod_object,
+    pods_of,
     pool_object,
     replicas,
     seen,
@@ -147,6 +149,15 @@ def test_a_pod_without_status_is_pending_and_not_ready() -> None:
     assert (found.phase, found.ready, found.gpus, found.finished) == ("Pending", False, 0, False)
 
 
+@pytest.mark.parametrize(("said", "gpus"), [("4", 4), ("²", 0), ("9" * 5000, 0), ("-1", 0), ("", 0)])
+def test_r24_claimed_gpus_that_nobody_can_read_are_none(said: str, gpus: int) -> None:
+    objects = [demand_object(), pool_object()]
+    (intent,) = deployments(plan(planned(replicas("small"))), *objects)
+    (pod,) = pods_of(intent, "n1", gpus=0)
+    pod["metadata"]["annotations"][names.GPUS] = said
+    assert observe_pod(pod).gpus == gpus
+
+
 @pytest.mark.parametrize("pools", [("small",), ("small", "big"), ("big", "big", "small")])
 def test_a_deployment_is_read_back_as_it_was_meant(pools: tuple[str, ...]) -> None:
     objects = [demand_object(), pool_object("small"), pool_object("big")]
@@ -164,6 +175,11 @@ def test_a_deployment_is_read_back_as_it_was_meant(pools: tuple[str, ...]) -> No
     [
         lambda d: d["metadata"]["annotations"].pop(names.STRATEGY_SPEC),
         lambda d: d["metadata"]["annotations"].update({names.STRATEGY_SPEC: "{}"}),
+        lambda d: d["metadata"]["annotations"].update({names.STRATEGY_SPEC: "[" * 100_000}),
+        lambda d: d["metadata"]["annotations"].update(
+            {names.STRATEGY_SPEC: re.sub(r'"tp":\d+', '"tp":1e999', d["metadata"]["annotations"][names.STRATEGY_SPEC])}
+        ),
+        lambda d: d["metadata"]["annotations"].update({names.OFFERINGS: "[" * 100_000}),
         lambda d: d["metadata"]["annotations"].update({names.OFFERINGS: "not json"}),
         lambda d: d["metadata"]["annotations"].update({names.OFFERINGS: "[]"}),
         lambda d: d["metadata"]["annotations"].update({names.OFFERINGS: '[["p","z","lease"]]'}),

@@ -16,6 +16,8 @@ from atoll.reconcile.running import pods_by_deployment, seconds_waiting
 
 FIRST_WAIT = timedelta(minutes=5)
 LONGEST_WAIT = timedelta(hours=1)
+_DOUBLINGS = 10
+"""More than the longest wait needs; without an end the wait of an offering that is scarce for days overflows."""
 
 
 def read_masks(pool: Mapping[str, Any]) -> dict[OfferingKey, Mask]:
@@ -58,14 +60,14 @@ def next_masks(snapshot: Snapshot, now: datetime) -> dict[OfferingKey, Mask]:
     masks = {
         key: mask
         for key, mask in snapshot.masks.items()
-        if now < mask.until or (key not in placed and now < mask.until + LONGEST_WAIT)
+        if now < mask.until or (key not in placed and now - mask.until < LONGEST_WAIT)
     }
     for key, (waited, said) in struck.items():
         old = masks.get(key)
         if old is not None and now < old.until:
             continue
         strikes = old.strikes + 1 if old is not None else 1
-        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (strikes - 1))
+        wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(strikes - 1, _DOUBLINGS))
         reason = f"a pod was Pending for {waited:.0f} s and {said or 'no node came'}"
         masks[key] = Mask(offering=key, until=now + wait, strikes=strikes, reason=reason)
     return masks

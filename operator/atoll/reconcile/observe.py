@@ -3,6 +3,7 @@
 A bad object never stops the fleet: what cannot be understood becomes a fault of that object, and all others go on.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
@@ -66,6 +67,9 @@ _NO_CLAIMS = Fault(
     message="this API server has no resource.k8s.io/v1, which Kubernetes serves from 1.34 on: leave deviceClass out "
     "where nodes advertise nvidia.com/gpu, or upgrade",
 )
+
+_GPUS = re.compile("[0-9]{1,4}")
+"""Of one pod, as its annotation says; anybody who may change pods may have written another text."""
 
 _T = TypeVar("_T")
 
@@ -272,7 +276,7 @@ def pod_gpus(spec: Mapping[str, Any]) -> int:
 def _claimed(metadata: Mapping[str, Any]) -> int:
     """GPUs that one of our pods claims; what others claim is told by their claims."""
     said = (metadata.get("annotations") or {}).get(names.GPUS, "")
-    return int(said) if said.isdigit() and is_engine(metadata.get("labels") or {}) else 0
+    return int(said) if _GPUS.fullmatch(said) and is_engine(metadata.get("labels") or {}) else 0
 
 
 def _asked(container: Mapping[str, Any]) -> int:
@@ -298,7 +302,7 @@ def observe_deployment(raw: ObjectLike) -> ObservedDeployment | None:
         offerings = names.read_offerings(annotations[names.OFFERINGS])
         stage = int(labels.get(names.STAGE, 0))
         replica = int(labels.get(names.REPLICA, -1))
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError):
         return None
     if len(offerings) != len(strategy.stages) or not 0 <= stage < len(offerings):
         return None

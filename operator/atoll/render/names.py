@@ -151,7 +151,11 @@ def write_strategy(strategy: Strategy) -> str:
 
 
 def read_strategy(annotation: str) -> Strategy:
-    """The strategy that :func:`write_strategy` wrote; ValueError, KeyError or TypeError for anything else."""
+    """The strategy that :func:`write_strategy` wrote.
+
+    Raises:
+        ValueError: it is another text; or KeyError, TypeError, OverflowError or RecursionError.
+    """
     fields = json.loads(annotation)
     return Strategy(
         engine=EngineName(fields["engine"]),
@@ -172,7 +176,11 @@ def write_offerings(offerings: Iterable[OfferingKey]) -> str:
 
 
 def read_offerings(annotation: str) -> tuple[OfferingKey, ...]:
-    """The offerings that :func:`write_offerings` wrote; ValueError or TypeError for anything else."""
+    """The offerings that :func:`write_offerings` wrote.
+
+    Raises:
+        ValueError: it is another text; or TypeError or RecursionError.
+    """
     return tuple(
         OfferingKey(pool=str(pool), zone=str(zone), capacity_type=CapacityType(capacity_type))
         for pool, zone, capacity_type in json.loads(annotation)
