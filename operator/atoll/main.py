@@ -58,7 +58,7 @@ async def operate(settings: Settings) -> None:
     solver = SolverWorker(memory_bytes=settings.solver_memory_mib * _MIB, target=TARGET)
     metrics.leader.set_function(lambda: float(leader.may_write()))
     metrics.cache_age.set_function(lambda: cache.age(CACHED, time.monotonic()))
-    writer = Writer(client=client, leader=leader, cache=cache, metrics=metrics)
+    writer = Writer(client=client, leader=leader, cache=cache, metrics=metrics, fleet=settings.fleet)
     asking = client_for(settings.prometheus or Server(url=""))
     measuring = Measuring(cache=cache, fleet=settings.fleet, server=settings.prometheus, http=asking, metrics=metrics)
     sizing = Sizing(cache=cache, fleet=settings.fleet, server=settings.prometheus, http=asking, metrics=metrics)

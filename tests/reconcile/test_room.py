@@ -1,5 +1,11 @@
 """Steps where there is not room for old and new replicas at once."""
 
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from atoll.domain.objects import ObjectLike
 from atoll.domain.reason import Fault, Reason
 from atoll.reconcile.desired import desired_objects
 from atoll.reconcile.transition import next_step
@@ -100,13 +106,68 @@ def test_pods_that_are_held_back_take_none_of_the_pace() -> None:
     queued, other = demand_object("queued"), demand_object("other")
     many = plan(
         planned(replicas("small", count=3, demand="queued"), demand="queued"),
-        planned(replicas("big", count=2, demand="other"), demand="other"),
+        planned(replicas("big", count=3, demand="other"), demand="other"),
     )
     waits = deployments(many, queued, other, *POOLS)[0]
     gated = pods_of(waits, "", "", "", gates=("kueue.x-k8s.io/admission",))
     world = [fleet_object(pace={"maxMoves": 3}), *POOLS, queued, other, stored(waits), *gated, stored_plan(many)]
     desired, _ = desired_objects(seen(*world), many, ROUTER)
-    assert "create Deployment x2" in done(next_step(seen(*world), desired, NOW))
+    assert "create Deployment x3" in done(next_step(seen(*world), desired, NOW))
+
+
+@pytest.mark.parametrize(
+    "how", [{"waiting": "ImagePullBackOff"}, {"restarts": 3}, {"waiting": "CreateContainerConfigError"}]
+)
+def test_replicas_that_fail_hold_up_nobody_elses(how: Any) -> None:
+    assert "create Deployment x3" in beside_broken(lambda intent: pods_of(intent, "s0", "s1", "s2", ready=False, **how))
+
+
+@pytest.mark.parametrize(
+    ("condition", "held_up"),
+    [
+        ({"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate"}, False),
+        ({"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}, False),
+        ({"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated"}, True),
+    ],
+)
+def test_replicas_that_kubernetes_has_given_up_hold_up_nobody_elses(condition: Raw, *, held_up: bool) -> None:
+    found = beside_broken(lambda _: [], status={"conditions": [condition]})
+    assert ("create Deployment x3" not in found) is held_up
+
+
+def test_no_more_replicas_are_made_of_a_demand_whose_replicas_fail() -> None:
+    failing = beside_broken(lambda intent: pods_of(intent, "s0", "s1", "s2", ready=False, restarts=1), wanted=4)
+    assert not [action for action in failing if action.startswith("change Deployment")]
+    serving = beside_broken(lambda intent: pods_of(intent, "s0", "s1", "s2"), wanted=4)
+    assert "change Deployment x4" in serving
+
+
+@pytest.mark.parametrize("waiting", ["", "ContainerCreating", "PodInitializing"])
+def test_replicas_that_start_take_their_part_of_the_pace(waiting: str) -> None:
+    found = beside_broken(lambda intent: pods_of(intent, "s0", "s1", "s2", ready=False, waiting=waiting))
+    assert "create Deployment x3" not in found
+
+
+def test_replicas_of_a_demand_at_fault_or_of_another_fleet_take_none_of_the_pace() -> None:
+    found = beside_broken(lambda intent: pods_of(intent, "s0", "s1", "s2", ready=False), spec={"fleet": "gold"})
+    assert "create Deployment x3" in found
+
+
+def beside_broken(
+    pods: Callable[[ObjectLike], list[Raw]], *, spec: Raw | None = None, status: Raw | None = None, wanted: int = 3
+) -> list[str]:
+    """What is done for a demand beside another whose three replicas, as many as may start, do not serve."""
+    broken, other = demand_object("broken"), demand_object("other")
+    many = plan(
+        planned(replicas("small", count=wanted, demand="broken"), demand="broken"),
+        planned(replicas("big", count=3, demand="other"), demand="other"),
+    )
+    intent = deployments(many, broken, other, *POOLS)[0]
+    live = stored(intent, replicas=3) | ({"status": status} if status else {})
+    changed = broken | {"spec": broken["spec"] | (spec or {})}
+    world = [fleet_object(pace={"maxMoves": 3}), *POOLS, *NODES, changed, other, live, *pods(intent), stored_plan(many)]
+    desired, _ = desired_objects(seen(*world), many, ROUTER)
+    return done(next_step(seen(*world), desired, NOW))
 
 
 def test_r12_a_higher_priority_takes_the_room_of_a_lower_one_and_never_the_reverse() -> None:

@@ -19,6 +19,7 @@ from atoll.domain.objects import (
 from atoll.handlers.cache import Cache
 from atoll.handlers.leader import Leader
 from atoll.handlers.metrics import Metrics
+from atoll.handlers.unwritten import Unwritten
 from atoll.handlers.watch import CACHED
 
 _KEPT = {*CACHED, RESOURCE_CLAIM_TEMPLATE}
@@ -34,16 +35,26 @@ class Writer:
         leader: says whether we may.
         cache: is told the answers, so that the next decision knows of our own writes.
         metrics: to count in.
+        fleet: name of the Fleet, which is told what is refused of the router.
+        unwritten: what was refused lately.
     """
 
     client: Client
     leader: Leader
     cache: Cache
     metrics: Metrics
+    fleet: str = "default"
+    unwritten: Unwritten = field(default_factory=Unwritten)
     _memory: EventMemory = field(default_factory=EventMemory)
 
     async def write(self, actions: Sequence[Action]) -> tuple[Outcome, ...]:
-        """Try every action once, in order."""
+        """Try every action once, in order, but those that were refused lately; whom a refusal concerns is told."""
+        outcomes = await self._execute(self.unwritten.due(actions))
+        self.unwritten.learn(outcomes)
+        await self._execute(self.unwritten.told(outcomes, self.cache.view(), self.fleet))
+        return outcomes
+
+    async def _execute(self, actions: Sequence[Action]) -> tuple[Outcome, ...]:
         if not actions:
             return ()
         outcomes = await execute(actions, self.client, may_write=self.leader.may_write, memory=self._memory)

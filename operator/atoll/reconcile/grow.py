@@ -2,11 +2,16 @@
 
 from collections import Counter, defaultdict
 
-from atoll.domain.objects import ObjectLike, reference
+from atoll.domain.demand import DemandKey
+from atoll.domain.objects import DEPLOYMENT, ObjectLike, Reference, reference
 from atoll.domain.pool import OfferingKey
+from atoll.domain.snapshot import ObservedPod
 from atoll.reconcile.move import Move
 from atoll.reconcile.room import Room
 from atoll.reconcile.running import DeploymentId
+
+_STARTS = {"", "ContainerCreating", "PodInitializing"}
+"""What a container waits for that is about to start."""
 
 
 def grow(move: Move, room: Room) -> None:
@@ -14,17 +19,44 @@ def grow(move: Move, room: Room) -> None:
     units: dict[tuple[str, ...], list[DeploymentId]] = defaultdict(list)
     for key, wanted in move.desired.deployments.items():
         units[wanted.unit].append(key)
-    starting = sum(
-        max(0, item.replicas - move.serving(key) - sum(bool(pod.gates) for pod in move.pods.get(key, ())))
-        for key, item in move.live.items()  # what somebody else holds back, as Kueue does, holds nothing else up
-    )
+    starting, failing = _under_way(move)
     pace = max(0, move.snapshot.fleet.max_moves - starting)
     ordered = sorted(
         (sorted(keys) for keys in units.values()),
         key=lambda keys: (-move.priority(move.desired.deployments[keys[0]].demand), keys),
     )
     for keys in ordered:
-        pace -= _grow_unit(move, keys, room, pace)
+        own = pace - failing[move.desired.deployments[keys[0]].demand]
+        pace -= _grow_unit(move, keys, room, max(0, own))
+
+
+def _under_way(move: Move) -> tuple[int, Counter[DemandKey]]:
+    """Replicas that start or drain, and those that do not come up, by demand: these hold up no other demand.
+
+    Nor does what somebody else holds back, as Kueue does, or what belongs to demands that are not planned.
+    """
+    starting, failing = 0, Counter[DemandKey]()
+    for key, item in move.live.items():
+        if item.demand not in move.snapshot.demands:
+            continue
+        pods = move.pods.get(key, ())
+        left = max(0, item.replicas - move.serving(key) - sum(bool(pod.gates) for pod in pods))
+        fail = left if _is_given_up(move, key) else min(left, sum(map(_fails, pods)))
+        starting += left - fail
+        failing[item.demand] += fail
+    return starting, failing
+
+
+def _fails(pod: ObservedPod) -> bool:
+    """Whether the container of a pod that is not Ready ended, or cannot be started."""
+    return not pod.ready and not pod.gates and (pod.restarts > 0 or pod.waiting not in _STARTS)
+
+
+def _is_given_up(move: Move, key: DeploymentId) -> bool:
+    """Whether Kubernetes says that pods of a Deployment cannot be made, or do not become Ready in time."""
+    raw = move.snapshot.objects.get(Reference(kind=DEPLOYMENT.name, namespace=key[0], name=key[1])) or {}
+    conditions = {item.get("type"): item.get("status") for item in (raw.get("status") or {}).get("conditions") or ()}
+    return conditions.get("ReplicaFailure") == "True" or conditions.get("Progressing") == "False"
 
 
 def _grow_unit(move: Move, keys: list[DeploymentId], room: Room, pace: int) -> int:
