@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from atoll.domain.gpu import CapacityType
-from atoll.domain.objects import GPU_NODE_POOL, MODEL_DEMAND, NODE, POD, Reference
+from atoll.domain.objects import GPU_NODE_POOL, KINDS, MODEL_DEMAND, NODE, POD, Reference
 from atoll.domain.reason import Reason
 from atoll.handlers.slim import slim
 from atoll.reconcile.observe import observe, observe_pod
@@ -239,6 +239,42 @@ def test_demands_and_pools_of_other_fleets_are_not_seen() -> None:
     other["spec"]["fleet"] = pool["spec"]["fleet"] = "gold"
     world = seen(other, pool)
     assert (dict(world.demands), dict(world.pools)) == ({}, {})
+
+
+def measured_object() -> Any:
+    """A demand that is measured, and of which nothing was heard yet."""
+    found = demand_object()
+    del found["spec"]["demand"]["requestsPerSecond"]
+    found["spec"]["demand"]["prometheus"] = {"query": "rate"}
+    return found
+
+
+def spoilt(raw: Any, field: str) -> Any:
+    raw["spec"][field] = {"kind": "H1000"} if field == "gpu" else {"ttft": "-1s"}
+    return raw
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [spoilt(demand_object(), "objectives"), spoilt(pool_object(), "gpu"), measured_object()],
+    ids=["demand", "pool", "measured"],
+)
+def test_what_is_wrong_with_objects_of_other_fleets_is_theirs_to_say(raw: Any) -> None:
+    objects = {KINDS[raw["kind"]]: [raw | {"spec": raw["spec"] | {"fleet": "gold"}}]}
+    theirs = observe(objects, fleet="gold", router_versions={}, now=NOW)
+    assert theirs.faults or theirs.measured
+    world = observe(objects, router_versions={}, now=NOW)
+    assert (dict(world.faults), dict(world.measured)) == ({}, {})
+
+
+def test_engines_of_other_fleets_are_not_ours_to_move() -> None:
+    objects = [demand_object(), pool_object()]
+    (intent,) = deployments(plan(planned(replicas("small"))), *objects)
+    theirs = demand_object()
+    theirs["spec"]["fleet"] = "gold"
+    assert seen(stored(intent), theirs).deployments == ()
+    assert len(seen(stored(intent), theirs, fleet="gold").deployments) == 1
+    assert len(seen(stored(intent)).deployments) == 1  # the garbage collector comes for what is left of none
 
 
 def test_policy_is_the_fleet_s() -> None:

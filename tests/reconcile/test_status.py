@@ -423,6 +423,15 @@ def test_a_plan_under_way_tells_how_far_it_is() -> None:
     assert status(moving, "FleetPlan")["progress"] == {"wanted": 2, "ready": 2, "leaving": 1}
 
 
+def test_what_runs_on_for_a_demand_at_fault_does_not_leave() -> None:
+    broken = demand_object("broken")
+    broken["spec"]["objectives"]["ttft"] = "-1s"
+    other = plan(planned(replicas("small", demand="broken"), demand="broken"))
+    (kept,) = deployments(other, demand_object("broken"), pool_object())
+    world = view(TWO, *RUNS, broken, stored(kept), *pods_of(kept, "s0"))
+    assert world.service.leaving_replicas == 0
+
+
 @pytest.mark.parametrize(
     ("profile", "ready", "reason", "message"),
     [

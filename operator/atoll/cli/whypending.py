@@ -32,6 +32,7 @@ from atoll.cluster.client import Client
 from atoll.cluster.errors import ForbiddenError
 from atoll.domain.demand import DemandKey
 from atoll.domain.objects import EVENT, MODEL_DEMAND, POD, Kind, ObjectLike
+from atoll.reconcile.ownership import fleet_of
 from atoll.report.numbers import counted
 from atoll.report.pending import SCHEMA_VERSION, Chain, Evidence, State, pending_chain, waiting_pods
 
@@ -109,8 +110,7 @@ async def _events(client: Client, uid: str) -> Iterable[ObjectLike]:
 def _keys(seen: Seen, fleet: str) -> Iterator[DemandKey]:
     """All ModelDemands of the Fleet, also those that cannot be understood."""
     for raw in seen.objects[MODEL_DEMAND]:
-        spec = raw.get("spec") or {}
-        if spec.get("fleet", "default") == fleet and not raw["metadata"].get("deletionTimestamp"):
+        if fleet_of(raw) == fleet and not raw["metadata"].get("deletionTimestamp"):
             yield DemandKey(namespace=raw["metadata"].get("namespace", ""), name=raw["metadata"]["name"])
 
 

@@ -26,7 +26,7 @@ from atoll.handlers.metrics import Metrics
 from atoll.handlers.repeating import repeat
 from atoll.reconcile.counted import UnknownSinceError, begun_rates
 from atoll.reconcile.observe import observe_pod
-from atoll.reconcile.ownership import is_ours
+from atoll.reconcile.ownership import fleet_of, is_ours
 from atoll.reconcile.policy import policy_of
 from atoll.reconcile.routers import router_urls
 from atoll.render.router.routing import RouterSettings
@@ -116,7 +116,7 @@ class Counting:
             metadata, signal = raw["metadata"], parse_demand_signal(raw)
             if signal is None or not signal.counted or metadata.get("deletionTimestamp"):
                 continue
-            if raw["spec"].get("fleet", "default") == self.fleet:
+            if fleet_of(raw) == self.fleet:
                 key = DemandKey(namespace=metadata.get("namespace", ""), name=metadata["name"])
                 found.setdefault(signal.step_seconds, set()).add(key)
         return found

@@ -23,6 +23,7 @@ from atoll.handlers.backoff import Backoff, is_due
 from atoll.handlers.cache import Cache
 from atoll.handlers.metrics import Metrics
 from atoll.handlers.repeating import repeat
+from atoll.reconcile.ownership import fleet_of
 from atoll.reconcile.queries import demand_query
 from atoll.signals.fetch import Server
 from atoll.signals.prometheus import Grid, QueryError, Samples, grid, query_range
@@ -185,12 +186,7 @@ class Measuring:
 
 def _question(raw: ObjectLike, fleet: str) -> tuple[DemandKey, str, DemandSignal] | None:
     signal = parse_demand_signal(raw)
-    if (
-        signal is None
-        or signal.counted
-        or raw["metadata"].get("deletionTimestamp")
-        or raw["spec"].get("fleet", "default") != fleet
-    ):
+    if signal is None or signal.counted or raw["metadata"].get("deletionTimestamp") or fleet_of(raw) != fleet:
         return None
     key = DemandKey(namespace=raw["metadata"].get("namespace", ""), name=raw["metadata"]["name"])
     return key, demand_query(key, raw["spec"]["model"]["servedName"], signal), signal

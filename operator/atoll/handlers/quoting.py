@@ -18,6 +18,7 @@ from atoll.handlers.backoff import Backoff, is_due
 from atoll.handlers.cache import Cache
 from atoll.handlers.metrics import Metrics
 from atoll.handlers.repeating import repeat
+from atoll.reconcile.ownership import fleet_of
 from atoll.signals.feeds import FeedError, read_feed
 from atoll.signals.fetch import Server
 
@@ -80,7 +81,7 @@ class Quoting:
         wanted: dict[str, PriceFeed] = {}
         for raw in pools:
             feed = parse_price_feed(raw)
-            if feed is not None and raw["spec"].get("fleet", "default") == self.fleet:
+            if feed is not None and fleet_of(raw) == self.fleet:
                 known = wanted.get(feed.url, feed)
                 wanted[feed.url] = min(feed, known, key=lambda item: item.interval_seconds)
         for url in self._feeds.keys() - wanted.keys():

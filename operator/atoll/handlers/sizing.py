@@ -22,6 +22,7 @@ from atoll.handlers.backoff import Backoff, is_due
 from atoll.handlers.cache import Cache
 from atoll.handlers.metrics import Metrics
 from atoll.handlers.repeating import repeat
+from atoll.reconcile.ownership import fleet_of
 from atoll.reconcile.queries import length_queries
 from atoll.signals.fetch import Server
 from atoll.signals.prometheus import Grid, QueryError, query_range
@@ -105,7 +106,7 @@ class Sizing:
             metadata, spec = raw["metadata"], _mapping(raw.get("spec"))
             name = _mapping(spec.get("model")).get("servedName")
             # Both engines of a pair count the same request.
-            if name and spec.get("fleet", "default") == self.fleet and not _mapping(spec.get("engine")).get("pairs"):
+            if name and fleet_of(raw) == self.fleet and not _mapping(spec.get("engine")).get("pairs"):
                 wanted[DemandKey(namespace=metadata.get("namespace", ""), name=metadata["name"])] = str(name)
         for key in self._asked.keys() - wanted.keys():
             del self._asked[key]

@@ -28,6 +28,7 @@ from atoll.reconcile.difference import differs, quantity
 from atoll.reconcile.karpenter import ASSUMED_NODES, NodePoolTerms, NotUnderstoodError, terms_of
 from atoll.reconcile.moments import parse_moment
 from atoll.reconcile.observe import offering_of
+from atoll.reconcile.ownership import fleet_of
 from atoll.render import names
 from atoll.render.placement import CAPACITY_TYPE, INSTANCE_TYPE, REGION, ZONE
 
@@ -192,7 +193,7 @@ def _is_any_declared(snapshot: Snapshot) -> bool:
     return any(
         ref.kind == GPU_NODE_POOL.name
         and not is_discovered(snapshot, ref.name)
-        and (raw.get("spec") or {}).get("fleet", "default") == snapshot.fleet.name
+        and fleet_of(raw) == snapshot.fleet.name
         for ref, raw in snapshot.objects.items()
     )
 

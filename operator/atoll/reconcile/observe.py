@@ -4,7 +4,7 @@ A bad object never stops the fleet: what cannot be understood becomes a fault of
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from functools import partial
 from types import MappingProxyType
@@ -47,7 +47,7 @@ from atoll.reconcile.masks import read_masks
 from atoll.reconcile.measured import Pace, measure, read_kept, with_former
 from atoll.reconcile.moments import EPOCH, parse_moment
 from atoll.reconcile.notice import notice_of
-from atoll.reconcile.ownership import is_engine, is_ours
+from atoll.reconcile.ownership import fleet_of, is_engine, is_ours
 from atoll.reconcile.plans import current_plan
 from atoll.reconcile.policy import policy_of
 from atoll.reconcile.quoted import quoted
@@ -58,6 +58,7 @@ from atoll.render.requests import GPU_RESOURCE
 Objects = Mapping[Kind, Iterable[ObjectLike]]
 """Raw objects as last seen, by kind."""
 
+_OF_ONE_FLEET = (MODEL_DEMAND, GPU_NODE_POOL)
 _COUNTED = {NODE, POD, RESOURCE_SLICE, RESOURCE_CLAIM}
 """Kinds of which only what follows is kept."""
 
@@ -89,7 +90,8 @@ def observe(
 
     Args:
         objects: raw objects by kind; a kind that is absent is taken as empty.
-        fleet: name of the Fleet; demands and pools of other fleets are not seen.
+        fleet: name of the Fleet; of demands and pools of other fleets, and of engines for these, only raw objects and
+            pods are seen.
         router_versions: per router the configuration version it has taken; None where it cannot be read.
         now: the moment that schedules are read for; None makes a scheduled or measured demand a fault.
         readings: what was heard of measured demands.
@@ -98,6 +100,7 @@ def observe(
         lengths: how long demands' requests were lately.
     """
     faults: dict[Reference, tuple[Fault, ...]] = {}
+    everything, objects = objects, _of_fleet(objects, fleet)
     fleet_policy = _policy(objects, fleet, faults)
     prices = _quoted(objects, feeds, now) if now is not None else {}
 
@@ -108,7 +111,7 @@ def observe(
             raise InvalidObjectError(_NO_CLAIMS)
         return pool
 
-    pools = {pool.name: pool for pool in _valid(objects, GPU_NODE_POOL, parse_pool, faults) if pool.fleet == fleet}
+    pools = {pool.name: pool for pool in _valid(objects, GPU_NODE_POOL, parse_pool, faults)}
     plans = tuple(plan for plan in read_plans(objects.get(FLEET_PLAN, ())) if plan.fleet == fleet)
     signals = _signals(objects)
     remembered = _remembered(objects, signals, plans)
@@ -120,7 +123,7 @@ def observe(
             measured[key] = measure(signal, readings.get(key), remembered[key], pace, now)
     known = {key: item.estimate for key, item in measured.items() if item.estimate is not None}
     parse = partial(parse_model_demand, signals=known, now=now)
-    demands = [item for item in _valid(objects, MODEL_DEMAND, parse, faults) if item.fleet == fleet]
+    demands = _valid(objects, MODEL_DEMAND, parse, faults)
     for key, fault in settle_served_names(demands).items():
         faults[Reference(kind=MODEL_DEMAND.name, namespace=key.namespace, name=key.name)] = (fault,)
     devices = devices_by_node(objects.get(RESOURCE_SLICE, ()), objects.get(RESOURCE_CLAIM, ()))
@@ -139,7 +142,7 @@ def observe(
         faults=faults,
         nodes={node.name: node for node in nodes},
         pods=tuple(observe_pod(raw) for raw in objects.get(POD, ())),
-        deployments=_deployments(objects.get(DEPLOYMENT, ())),
+        deployments=_deployments(objects.get(DEPLOYMENT, ()), _demands_of_others(everything, fleet)),
         plans=plans,
         profiles=tuple(
             sorted(
@@ -151,9 +154,19 @@ def observe(
         lengths=lengths,
         quoted=prices,
         masks=masks,
-        objects={reference(raw): raw for kind, items in objects.items() if kind not in _COUNTED for raw in items},
+        objects={reference(raw): raw for kind, items in everything.items() if kind not in _COUNTED for raw in items},
         router_versions=router_versions,
     )
+
+
+def _of_fleet(objects: Objects, fleet: str) -> Objects:
+    """The objects, less demands and pools of other fleets: what is wrong with these their own operators say."""
+    own = {kind: [raw for raw in objects.get(kind, ()) if fleet_of(raw) == fleet] for kind in _OF_ONE_FLEET}
+    return {**objects, **own}
+
+
+def _demands_of_others(objects: Objects, fleet: str) -> set[DemandKey]:
+    return {_demand_key(raw) for raw in objects.get(MODEL_DEMAND, ()) if fleet_of(raw) != fleet}
 
 
 def _policy(objects: Objects, name: str, faults: dict[Reference, tuple[Fault, ...]]) -> Fleet:
@@ -285,9 +298,10 @@ def _asked(container: Mapping[str, Any]) -> int:
     return int(quantity(asked) or 0)
 
 
-def _deployments(items: Iterable[ObjectLike]) -> tuple[ObservedDeployment, ...]:
-    found = (observe_deployment(raw) for raw in items)
-    return tuple(sorted((item for item in found if item), key=lambda item: (item.namespace, item.name)))
+def _deployments(items: Iterable[ObjectLike], others: Collection[DemandKey]) -> tuple[ObservedDeployment, ...]:
+    """Engine Deployments, less those of others' demands."""
+    found = [item for item in map(observe_deployment, items) if item is not None and item.demand not in others]
+    return tuple(sorted(found, key=lambda item: (item.namespace, item.name)))
 
 
 def observe_deployment(raw: ObjectLike) -> ObservedDeployment | None:

@@ -1,8 +1,9 @@
-"""Whose an object is, by its labels."""
+"""Whose an object is: by its labels, and by the Fleet that it names."""
 
 from collections.abc import Mapping
 
 from atoll.domain.demand import DemandKey
+from atoll.domain.objects import ObjectLike
 from atoll.render import names
 
 
@@ -20,3 +21,9 @@ def demand_of(namespace: str, labels: Mapping[str, str]) -> DemandKey | None:
     """The demand that an object belongs to; None for objects of no demand."""
     name = labels.get(names.DEMAND)
     return DemandKey(namespace=namespace, name=name) if name and is_ours(labels) else None
+
+
+def fleet_of(raw: ObjectLike) -> str:
+    """Name of the Fleet that a ModelDemand or GPUNodePool belongs to, valid or not."""
+    spec = raw.get("spec")
+    return str(spec.get("fleet", "default")) if isinstance(spec, Mapping) else "default"

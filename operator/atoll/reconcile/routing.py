@@ -7,6 +7,7 @@ from atoll.domain.objects import MODEL_DEMAND, ObjectLike
 from atoll.domain.plan import Plan
 from atoll.domain.snapshot import Snapshot
 from atoll.domain.strategy import Phase, Strategy
+from atoll.reconcile.ownership import fleet_of
 from atoll.reconcile.service import rates
 from atoll.render import names
 from atoll.render.router.routing import RoutedModel, RouterEndpoint, endpoint_weight
@@ -49,7 +50,7 @@ def _served_names(snapshot: Snapshot) -> dict[DemandKey, tuple[str, ...]]:
         key = DemandKey(namespace=ref.namespace, name=ref.name)
         if ref.kind != MODEL_DEMAND.name or key in found or key not in running:
             continue
-        if raw.get("spec", {}).get("fleet", "default") != snapshot.fleet.name:
+        if fleet_of(raw) != snapshot.fleet.name:
             continue
         found[key] = tuple(dict.fromkeys(name for name in _declared(raw) if name not in taken))
         taken.update(found[key])

@@ -103,8 +103,8 @@ def service_of(snapshot: Snapshot, plan: Plan | None, desired: Desired) -> Servi
                 gated[item.demand] = gate_text(pod)
             elif pod.waiting or not pod.node:
                 waiting[item.demand] = waiting[item.demand] or pod.waiting or "a pod waits for a node"
-        if item.stage:
-            continue
+        if item.stage or item.demand not in desired.planned:
+            continue  # what serves a demand that the plan did not decide about stays
         keep = desired.deployments.get((item.namespace, item.name))
         leaving += max(0, item.replicas - (keep.count if keep else 0))
     return Service(

@@ -21,7 +21,7 @@ from atoll.domain.objects import (
 )
 from atoll.domain.snapshot import ObservedPod
 from atoll.reconcile.move import Move
-from atoll.reconcile.ownership import demand_of, is_engine
+from atoll.reconcile.ownership import demand_of, fleet_of, is_engine
 from atoll.reconcile.running import node_is_gone, replica_id
 from atoll.render import names
 from atoll.render.router.configuration import router_labels
@@ -139,7 +139,7 @@ def _is_of_this_fleet(move: Move, demand: DemandKey) -> bool:
     """Whether a demand is there, valid or not, and names our Fleet; what belongs to none goes with its owner."""
     ref = Reference(kind=MODEL_DEMAND.name, namespace=demand.namespace, name=demand.name)
     raw = move.snapshot.objects.get(ref)
-    return raw is not None and raw.get("spec", {}).get("fleet", "default") == move.snapshot.fleet.name
+    return raw is not None and fleet_of(raw) == move.snapshot.fleet.name
 
 
 def _running_labels(move: Move) -> dict[str, list[Mapping[str, str]]]:

@@ -13,6 +13,7 @@ from atoll.domain.pool import NodePool, Provisioning
 from atoll.domain.snapshot import ObservedNode, Snapshot
 from atoll.reconcile.moments import parse_moment
 from atoll.reconcile.observe import offering_of
+from atoll.reconcile.ownership import fleet_of
 from atoll.report.numbers import counted
 
 SCHEMA_VERSION = 1
@@ -325,7 +326,7 @@ def _demands(facts: Facts) -> Iterator[Check]:
     name = facts.snapshot.fleet.name
     waiting, count = [], 0
     for ref, live in sorted(facts.snapshot.objects.items(), key=lambda item: item[0]):
-        if ref.kind != MODEL_DEMAND.name or (live.get("spec") or {}).get("fleet", "default") != name:
+        if ref.kind != MODEL_DEMAND.name or fleet_of(live) != name:
             continue
         count += 1
         ready = _condition(live, "Ready")

@@ -12,7 +12,7 @@ from atoll.domain.plan import Plan, PlanPhase
 from atoll.domain.snapshot import Snapshot
 from atoll.reconcile.drain import is_draining
 from atoll.reconcile.moments import format_moment
-from atoll.reconcile.ownership import demand_of, is_engine
+from atoll.reconcile.ownership import demand_of, fleet_of, is_engine
 from atoll.reconcile.plans import current_plan
 from atoll.reconcile.shares import per_million_tokens
 
@@ -57,7 +57,7 @@ class TopReport:
         for ref, live in sorted(self.snapshot.objects.items(), key=lambda item: item[0]):
             if ref.kind != MODEL_DEMAND.name or self.namespace not in ("", ref.namespace):
                 continue
-            if (live.get("spec") or {}).get("fleet", "default") == name:
+            if fleet_of(live) == name:
                 yield ref, live
 
 
