@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from atoll.domain.signal import RouterCounts
-from atoll.signals.routers import RouterError, counts_in, router_counts, version_in
+from atoll.signals.routers import RouterError, counts_in, router_counts, router_versions, version_in
 
 PAGE = """\
 atoll_router.requests.demand.team-a/chat.status.200: 5
@@ -85,3 +85,17 @@ def test_a_version_is_told_where_clusters_and_routes_agree() -> None:
     text = 'cluster_manager.cds.version_text: "v1"\nhttp.requests.rds.served-models.version_text: "{}"\n'
     assert version_in(text.format("v1")) == "v1"
     assert version_in(text.format("v2")) is None
+
+
+@pytest.mark.parametrize("bad", ["http://[::1", "http://\u2603.x", "http://xn--", "http://a\x00b"])
+def test_r8_a_url_that_is_none_is_a_router_that_does_not_say_and_the_others_are_heard(bad: str) -> None:
+    versions = 'cluster_manager.cds.version_text: "v7"\nhttp.r.rds.local.version_text: "v7"\n'
+
+    async def ask_both() -> dict[str, str | None]:
+        transport = httpx.MockTransport(lambda _: httpx.Response(200, text=versions))
+        async with httpx.AsyncClient(transport=transport) as client:
+            with pytest.raises(RouterError):
+                await router_counts([bad], httpx.AsyncClient(), lambda: 7.0)
+            return await router_versions([bad, "http://good:9901/"], client)
+
+    assert asyncio.run(ask_both())["http://good:9901/"] == "v7"

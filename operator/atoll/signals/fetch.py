@@ -97,7 +97,7 @@ async def fetch(
         raise FetchError(f"{url} cannot be reached within {server.seconds:g} s", of_server=True) from late
     except (TimeoutError, httpx.TimeoutException) as late:
         raise FetchError(f"{url} gave no answer within {server.seconds:g} s") from late
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
+    except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:  # the last of names that are none
         said = str(error) or type(error).__name__
         raise FetchError(f"{url} cannot be asked ({said}): look at the URL and the server", of_server=True) from error
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import httpx
 
 from atoll.domain.signal import RouterCounts
-from atoll.signals.fetch import FetchError, Server, fetch
+from atoll.signals.fetch import Answer, FetchError, Server, fetch
 
 _VERSION = re.compile(r'^\S+\.(?:cds|rds\.\S+)\.version_text: "([^"]*)"$', re.MULTILINE)
 """Lines of ``/stats?filter=version_text`` of clusters and routes (Envoy 1.40)."""
@@ -50,12 +50,10 @@ def version_in(text: str) -> str | None:
 
 async def _version(url: str, client: httpx.AsyncClient) -> str | None:
     try:
-        answer = await client.get(
-            f"{url.rstrip('/')}/stats", params={"filter": "version_text"}, timeout=_TIMEOUT_SECONDS
-        )
-    except httpx.HTTPError:
+        answer = await _stats(url, client, "version_text")
+    except FetchError:
         return None
-    return version_in(answer.text) if answer.status_code == httpx.codes.OK else None
+    return version_in(answer.content.decode(errors="replace")) if answer.status == httpx.codes.OK else None
 
 
 async def router_counts(
@@ -94,14 +92,23 @@ def counts_in(text: str, at: float) -> RouterCounts | None:
 
 async def _counts(url: str, client: httpx.AsyncClient, clock: Callable[[], float]) -> RouterCounts:
     base = url.rstrip("/")
-    query = httpx.QueryParams({"filter": _COUNTERS})
     try:
-        answer = await fetch(Server(url=base, seconds=_TIMEOUT_SECONDS), client, "GET", f"{base}/stats?{query}")
+        answer = await _stats(url, client, _COUNTERS)
     except FetchError as error:
-        raise RouterError(str(error).replace(f"?{query}", "")) from None
+        raise RouterError(str(error).replace(f"?{_query(_COUNTERS)}", "")) from None
     if answer.status != httpx.codes.OK:
         raise RouterError(f"{base}/stats answered {answer.status}: look at the router")
     found = counts_in(answer.content.decode(errors="replace"), clock())
     if found is None:
         raise RouterError(f"{base}/stats does not answer as Envoy does: look at the URL")
     return found
+
+
+async def _stats(url: str, client: httpx.AsyncClient, wanted: str) -> Answer:
+    """The lines of a router's page of statistics that match a regular expression."""
+    base = url.rstrip("/")
+    return await fetch(Server(url=base, seconds=_TIMEOUT_SECONDS), client, "GET", f"{base}/stats?{_query(wanted)}")
+
+
+def _query(wanted: str) -> httpx.QueryParams:
+    return httpx.QueryParams({"filter": wanted})
