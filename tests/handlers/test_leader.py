@@ -226,3 +226,21 @@ async def test_the_time_since_when_the_api_server_answers_starts_anew_after_an_o
     assert not leader.reachable()
     await _rounds(leader, 1)
     assert (leader.reachable(), leader.reachable_since) == (True, 1060)
+
+
+async def test_who_led_and_finds_another_holder_after_the_lease_was_deleted_has_lost_it(server: LeaseServer) -> None:
+    leader, lost = _leader(server), ""
+    await _rounds(leader, 1)
+    server.lease = None
+
+    def faster(verb: str) -> None:
+        if verb == "create" and server.lease is None:
+            server.fail = lambda _: None
+            server._store({"metadata": {}, "spec": {"holderIdentity": "other", "leaseDurationSeconds": 15}})
+
+    server.fail = faster
+    for _ in range(3):
+        server.now += 2
+        lost = lost or await _rounds(leader, 1)
+    assert lost == "it is held by other"
+    assert not leader.may_write()

@@ -62,6 +62,11 @@ def test_no_plan_no_touch() -> None:
             id="drained, it is stopped",
         ),
         pytest.param(
+            [stored(SINGLE, replicas=3), *pods_of(SINGLE, "s0", "s1"), *pods_of(SINGLE, "s2", start=2, drained=-600.0)],
+            ["drain 2"],
+            id="a drain that began in the future, by another operator's clock, begins anew",
+        ),
+        pytest.param(
             [stored(SINGLE, replicas=3), *pods_of(SINGLE, "s0", "s1"), *pods_of(SINGLE, "", start=2)],
             ["scale to 2"],
             id="R5: a surplus pod that is Pending is withdrawn at once",

@@ -127,10 +127,11 @@ class Leader:
         seen = read_lease(obj) if obj is not None else None
         self._state, decision = step(self._state, seen, self._clock(), self._terms)
         match decision:
-            case LeaseStep.LOST:
-                return f"it is held by {seen.holder if seen else 'nobody'}"
-            case LeaseStep.WAIT:
+            case LeaseStep.WAIT if not self._acquired.is_set():
                 self._say(logging.INFO, f"waiting: the Lease is held by {seen.holder if seen else 'nobody'}")
+            # Also where it was deleted, and another was faster: what was decided here is of a time that is over.
+            case LeaseStep.LOST | LeaseStep.WAIT:
+                return f"it is held by {seen.holder if seen else 'nobody'}"
             case LeaseStep.CREATE | LeaseStep.TAKE | LeaseStep.RENEW:
                 with contextlib.suppress(ConflictError):  # another contender was first: the next round looks
                     await self._write(seen)

@@ -79,8 +79,12 @@ def _stop(move: Move, victim: Victim, gone: Counter[DeploymentId]) -> None:
 
 
 def _drained(move: Move, pod: ObservedPod) -> bool:
-    """Whether a pod may be stopped; takes it out of the router where it is not out yet."""
-    if draining_since(pod) is None:
+    """Whether a pod may be stopped; takes it out of the router where it is not out yet.
+
+    A drain that an operator with a clock ahead began would last until ours is there too: it begins anew.
+    """
+    since = draining_since(pod)
+    if since is None or since > move.now:
         move.actions.append(Apply(intent=unroutable_pod(pod, move.now), why="drain", live_uid=pod.uid))
     return move.drained(pod)
 
