@@ -228,11 +228,14 @@ def test_namespaces_hold_their_demands_to_limits(world: World) -> None:
     too_many = "spec.demand.requestsPerSecond: namespace team-a may ask for at most 5"
     assert too_many in told(requestsPerSecond=5.5)
     assert too_many in told(schedule={"floors": [floor]})
-    assert "spec.demand.prometheus: namespace team-a" in told(prometheus={"query": "1"})
+    for measured in ({"prometheus": {"query": "1"}}, {"router": {}}):
+        assert f"spec.demand.{next(iter(measured))}: namespace team-a" in told(**measured)
     assert "spec.priority: namespace team-a may ask for at most 10" in told(requestsPerSecond=5)
     spec["priority"] = 10
     assert "spec.model.servedName: names of namespace team-a must begin with team-a-" in told(requestsPerSecond=5)
-    spec["model"]["servedName"] = "team-a-phi"
+    spec["model"]["servedName"], spec["model"]["aliases"] = "team-a-phi", ["team-a-small", "gpt-4"]
+    assert "spec.model.aliases: names of namespace team-a must begin with team-a-" in told(requestsPerSecond=5)
+    spec["model"]["aliases"] = ["team-a-small"]
     assert told(requestsPerSecond=5).startswith("201")
     assert told(schedule={"floors": [floor | {"requestsPerSecond": 5}]}).startswith("201")
 
