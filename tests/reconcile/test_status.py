@@ -110,6 +110,10 @@ FAULT = Fault(reason=Reason.IMPOSSIBLE_OBJECTIVES, message="5 ms cannot be met")
 SOLVER = Fault(reason=Reason.SOLVER_TIMEOUT, message="no answer in 5 s")
 
 
+READY = demand_object(rate=20.0)
+READY["status"] = {"conditions": [{"type": "Ready", "status": "True", "reason": "Serving", "observedGeneration": 1}]}
+
+
 def invalid() -> Raw:
     broken = demand_object()
     broken["spec"]["objectives"]["ttft"] = "-1s"
@@ -253,6 +257,16 @@ def invalid() -> Raw:
             view(replace(TWO, rollback_of="default-0"), *RUNS, decision=TWO, demand=demand_object(rate=50.0)),
             ["not Ready AwaitingApproval", "not Planned AwaitingApproval", "Routed Routed", "not Degraded Healthy"],
             id="pinned by a rollback",
+        ),
+        pytest.param(
+            view(TWO, *RUNS, decision=plan(planned(replicas("small", count=1), rate=20.0))),
+            ["not Ready Planning", "not Planned Planning", "Routed Routed", "not Degraded Healthy"],
+            id="what was decided for the demand as it is declared now is not in force yet",
+        ),
+        pytest.param(
+            view(TWO, *RUNS, decision=plan(planned(replicas("small", count=1), rate=20.0)), demand=READY),
+            ["Ready Serving", "Planned Planned", "Routed Routed", "not Degraded Healthy"],
+            id="a cheaper plan for a demand that is Ready",
         ),
     ],
 )

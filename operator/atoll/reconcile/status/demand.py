@@ -84,7 +84,7 @@ def _was_ready(live: ObjectLike) -> bool:
 def _demand_conditions(
     view: View, demand: Demand, planned: PlannedDemand | None, *, was_ready: bool
 ) -> tuple[Condition, ...]:
-    plan_is = _planned_condition(view, demand, planned)
+    plan_is = _planned_condition(view, demand, planned, was_ready=was_ready)
     routed = _routed_condition(view, demand)
     wanted, ready = view.service.wanted_replicas[demand.key], view.service.ready_replicas[demand.key]
     short = planned is not None and planned.shortfall > 0.0
@@ -110,16 +110,19 @@ def _demand_conditions(
     return readiness, plan_is, routed, degraded
 
 
-def _planned_condition(view: View, demand: Demand, planned: PlannedDemand | None) -> Condition:
+def _planned_condition(view: View, demand: Demand, planned: PlannedDemand | None, *, was_ready: bool) -> Condition:
     def no(reason: Reason, message: str) -> Condition:
         return Condition(type="Planned", status=False, reason=reason, message=message)
 
     decided = view.planning.demands.get(demand.key)
+    # Decided and not in force yet: what the former plan serves says nothing of a demand that was changed.
+    decision_comes = view.to_approve is None and view.planning.proposal(view.plan) is not None
     if (
         planned is None
         or planned.uid != demand.uid
         or abs(planned.rate - demand.rate) > 1e-6 * max(1.0, demand.rate)
         or (decided is not None and decided != demand_digest(demand))
+        or (decision_comes and not was_ready)
     ):
         if view.planning.fleet_fault is not None:
             return no(view.planning.fleet_fault.reason, str(view.planning.fleet_fault))
