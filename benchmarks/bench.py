@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ending import end_with
+from benchmarks.ending import INTERRUPTED, end_with
 from benchmarks.tables import results_page
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -91,7 +92,7 @@ COMPARISONS = (
         module="traffic",
         about="Requests through the real router while the fleet moves and loses nodes.",
         options=("--requests", "5000", "--moves", "6", "--locust"),
-        long_options=("--requests", "100000", "--moves", "30", "--losses", "3", "--speed", "12", "--locust"),
+        long_options=("--requests", "100000", "--moves", "40", "--losses", "10", "--speed", "12", "--locust"),
     ),
     Comparison(
         run="traffic-losses",
@@ -121,6 +122,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stderr.write(f"benchmarks.bench: {comparison.run}: not there, left out\n")
             continue
         status = run(comparison, options.results, with_all_time=options.long)
+        if status == INTERRUPTED:
+            return status
         if status:
             failed.append(comparison.run)
             sys.stderr.write(f"benchmarks.bench: {comparison.run}: exit status {status}\n")
@@ -153,16 +156,27 @@ def run(comparison: Comparison, results: Path, *, with_all_time: bool) -> int:
     shown = " ".join(["python", *words])
     sys.stderr.write(f"benchmarks.bench: {shown}\n")
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(  # noqa: S603  # our own modules
-        [sys.executable, *words], stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment, check=False
-    )
+    status, told = _ended([sys.executable, *words], environment)
     try:
-        rows = json.loads(done.stdout)
+        rows = json.loads(told)
     except json.JSONDecodeError:
-        return done.returncode or 1
+        return status or 1
     kept = {"command": shown, "about": comparison.about, "commit": commit(), "machine": machine(), "rows": rows}
     (results / f"{comparison.run}.json").write_text(json.dumps(kept, indent=1) + "\n")
-    return done.returncode
+    return status
+
+
+def _ended(command: Sequence[str], environment: Mapping[str, str]) -> tuple[int, str]:
+    """Exit status and output of a command; one that is interrupted still tells what it had done."""
+    with subprocess.Popen(  # noqa: S603  # our own modules
+        command, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=environment, start_new_session=True
+    ) as child:
+        try:
+            told, _ = child.communicate()
+        except KeyboardInterrupt:
+            child.send_signal(signal.SIGINT)
+            told, _ = child.communicate()
+    return child.returncode, told
 
 
 def write_page(results: Path) -> None:

@@ -27,7 +27,7 @@ RESULTS = Path(__file__).resolve().parents[1] / "results"
 
 EXAMPLES = """\
   python -m benchmarks.traffic
-  python -m benchmarks.traffic --requests 100000 --moves 30 --losses 3 --speed 12 --locust --json
+  python -m benchmarks.traffic --requests 100000 --moves 40 --losses 10 --speed 12 --locust --json
   python -m benchmarks.traffic --only "node NotReady" --moves 3 --losses 0 --split 0 --utilisation 0 --keep"""
 
 COLUMNS = {
@@ -62,11 +62,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ttft_pairs=options.ttft,
         locust=options.locust,
     )
+    found = None
     try:
         with bed(
             binaries, coredns, state, speed=options.speed, delivery_delay=options.delay, patience=options.patience
         ) as made:
             found = run(made, size, wanted=options.only)
+    except KeyboardInterrupt:
+        if found is None:  # else the bed was being taken down, and all is measured
+            raise
     finally:
         if options.keep:
             sys.stderr.write(f"benchmarks.traffic: logs and outcomes are in {state}\n")
@@ -104,7 +108,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         description="Real requests through the real router to stand-in engines while the real operator moves the fleet "
         "on a real control plane, all in a network namespace of its own: what fails, what is late, who gets what.",
         epilog=f"Examples:\n\n{EXAMPLES}\n\nExit codes: 0 every aim met, 1 one was not or nothing ran, 2 usage, "
-        "130 interrupted: figures of what had been done are printed.",
+        "130 interrupted by Ctrl-C or SIGTERM: figures of what had been done are printed; a second Ctrl-C prints none.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     names = [move.name for move in MOVES]
@@ -117,7 +121,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--utilisation", type=float, default=60.0, metavar="S", help="seconds to watch templates; 0: not (60)"
     )
     parser.add_argument("--ttft", type=int, default=400, help="pairs of requests for TTFT; 0: none (400)")
-    parser.add_argument("--locust", action="store_true", help="let Locust send too, through the first move")
+    parser.add_argument("--locust", action="store_true", help="let Locust send too, through all moves")
     parser.add_argument("--speed", type=float, default=4.0, help="simulated seconds per second of the engines (4)")
     parser.add_argument(
         "--delay", type=float, default=0.5, help="from a change of the ConfigMap to its files, seconds (0.5)"

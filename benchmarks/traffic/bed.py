@@ -42,14 +42,15 @@ PACE = Pace(pod_start_seconds=2.5, pod_stop_seconds=_NEVER, node_start_seconds=1
 class LoadProcess:
     """The load generator's process."""
 
-    def __init__(self, kubeconfig: Path, out: Path, traces: Mapping[str, str]) -> None:
-        self._out = out
+    def __init__(self, kubeconfig: Path, folder: Path, traces: Mapping[str, str]) -> None:
+        self.doors = folder / "doors"
+        self._out = folder / "outcomes.jsonl"
         words = [f"{name}={kind}" for name, kind in traces.items()]
         self._process = subprocess.Popen(  # noqa: S603  # our own module
             [
                 *tied_to_this_process(),
                 *(sys.executable, "-m", "benchmarks.traffic.load"),
-                *("--kubeconfig", str(kubeconfig), "--out", str(out), *words),
+                *("--kubeconfig", str(kubeconfig), "--out", str(self._out), "--doors", str(self.doors), *words),
             ],
             cwd=ROOT,
             stdin=subprocess.PIPE,
@@ -71,10 +72,14 @@ class LoadProcess:
         counted: dict[str, int] = json.loads(self._process.stdout.readline())
         return counted
 
-    def finish(self) -> list[Outcome]:
-        """Wait for every answer; what came of all requests, by the time they were sent."""
-        self._say({"stop": True})
-        self._process.communicate()
+    def finish(self, within: float | None = None) -> list[Outcome]:
+        """What came of all requests, by the time they were sent.
+
+        Args:
+            within: seconds for which answers are waited for, what has none by then being left out; None: all are.
+        """
+        self._say({"stop": True, "within": within})
+        self._process.wait()
         if self._process.returncode:
             raise RuntimeError(f"the load generator ended with status {self._process.returncode}")
         with self._out.open(encoding="ascii") as lines:
@@ -96,7 +101,7 @@ class LoadProcess:
 class Bed:
     """What moves, losses and measurements work on."""
 
-    def __init__(self, world: World, path: DataPath, load: LoadProcess, speed: float) -> None:
+    def __init__(self, world: World, path: DataPath, load: LoadProcess, speed: float, folder: Path) -> None:
         """Of a bed whose parts run.
 
         Args:
@@ -104,11 +109,13 @@ class Bed:
             path: its data path.
             load: that sends.
             speed: simulated seconds per second.
+            folder: for what its parts write.
         """
         self.world = world
         self.path = path
         self.load = load
         self.speed = speed
+        self.folder = folder
 
     def send(self, **share: float) -> None:
         """Send of every demand so much as it promises to serve, times a share of its own where one is given."""
@@ -155,9 +162,9 @@ def bed(
             path.start_operator()
             world.restore()
             world.settle()
-            load = LoadProcess(plane.kubeconfig, state / "outcomes.jsonl", TRACES)
+            load = LoadProcess(plane.kubeconfig, state, TRACES)
             try:
-                yield Bed(world, path, load, speed)
+                yield Bed(world, path, load, speed, state)
             finally:
                 load.end()
                 world.close()

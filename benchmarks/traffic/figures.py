@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.rows import SCHEMA_VERSION
+from benchmarks.traffic.locust_run import Locusts
 from benchmarks.traffic.request import TRUNCATED, WHOLE, Outcome
-from benchmarks.traffic.run import Episode, Run
+from benchmarks.traffic.run import INTERRUPTED, Episode, Run
 
 Row = dict[str, Any]
 
@@ -18,11 +19,12 @@ def rows_of(run: Run) -> list[Row]:
     losses = [each for each in run.episodes if not each.planned]
     lost = {tag for each in losses if each.loss for tag in each.loss.in_flight}
     elsewhere = [each for each in failed if each.tag not in lost]
+    through = sum(not _during(each, losses) for each in run.outcomes)
     planned = [each for each in elsewhere if not _during(each, losses)]
     moves = [each for each in run.episodes if each.planned]
     faults = [*(f"{each.name}: {each.fault}" for each in run.episodes if each.fault), *run.faults]
-    if run.interrupted:
-        faults.append("interrupted")
+    if run.interrupted and INTERRUPTED not in [each.fault for each in run.episodes]:
+        faults.append(INTERRUPTED)
     sent = len(run.outcomes)
     found = [
         _row("planned moves", len(moves), "", None, samples=len(moves), detail=_counted(each.name for each in moves)),
@@ -43,20 +45,20 @@ def rows_of(run: Run) -> list[Row]:
             detail="; ".join(faults),
         ),
         _row("requests", sent, "", None, samples=sent, detail=_counted(_kind(each) for each in run.outcomes)),
-        _row("failed through planned moves", len(planned), "requests", 0, samples=sent, detail=_told(planned, moves)),
+        _row(
+            "failed through planned moves", len(planned), "requests", 0, samples=through, detail=_told(planned, moves)
+        ),
         _row(
             "truncated through planned moves",
             sum(each.outcome in TRUNCATED for each in planned),
             "requests",
             0,
-            samples=sent,
+            samples=through,
         ),
         _row("Envoys that ended by themselves", len(run.router_ends), "", 0, samples=len(run.acknowledgements)),
     ]
     if run.locusts is not None:
-        found.append(
-            _row("failed by Locust's count", run.locusts.failures, "requests", 0, samples=run.locusts.requests)
-        )
+        found += _of_locust(run.locusts, moves)
     if run.acknowledgements:
         found.append(_times("files to acknowledged", run.acknowledgements, aim=1.0))
     noticed = [each.loss.replaced_seconds for each in moves if each.loss and each.loss.replaced_seconds is not None]
@@ -118,7 +120,7 @@ def _of_losses(run: Run, losses: Sequence[Episode], elsewhere: list[Outcome], fa
     known = [asked[tag] for tag in lost if tag in asked]
     nothing_sent = [each for each in known if not (each.stream and each.first)]
     replaced = [each.replaced_seconds for each in seen if each.replaced_seconds is not None]
-    outside = [each for each in elsewhere if _during(each, losses)]
+    outside = [each for each in elsewhere if _during(each, [loss for loss in losses if loss.loss])]
     rows = [
         _row("losses without notice", len(seen), "", None, samples=len(seen), detail=_counted(e.name for e in losses)),
         _row("in flight on what was lost", len(known), "requests", None, samples=len(seen)),
@@ -142,7 +144,7 @@ def _of_losses(run: Run, losses: Sequence[Episode], elsewhere: list[Outcome], fa
             len(outside),
             "requests",
             0,
-            samples=len(run.outcomes),
+            samples=sum(_during(each, losses) for each in run.outcomes),
             detail=_told(outside, losses),
         ),
         _times("loss to traffic off it", off, aim=2.0),
@@ -150,9 +152,23 @@ def _of_losses(run: Run, losses: Sequence[Episode], elsewhere: list[Outcome], fa
     return [*rows, _times("loss to first corrective write", replaced, aim=5.0)] if replaced else rows
 
 
+def _of_locust(locusts: Locusts, moves: Sequence[Episode]) -> list[Row]:
+    sent = sum(locusts.requests.values())
+    detail = ", ".join(
+        f"{count} x {name} (median {locusts.median_seconds[name]:.3f} s)"
+        for name, count in sorted(locusts.requests.items())
+    )
+    failed = _counted(f"{_under_way(at, at, moves)}: {why}" for at, why in locusts.failed)
+    return [
+        _row("requests by Locust", sent, "", None, samples=sent, detail=detail),
+        _row("failed by Locust's count", locusts.failures, "requests", 0, samples=sent, detail=failed),
+    ]
+
+
 def _times(name: str, seconds: Sequence[float], *, aim: float) -> Row:
-    """The 99th percentile of times."""
-    detail = f"median {_median(seconds):.3f} s, largest {max(seconds):.3f} s"
+    """The 99th percentile of times, and of how many."""
+    few = ", so p99 is the largest" if len(seconds) < 100 else ""
+    detail = f"{len(seconds)} times{few}; median {_median(seconds):.3f} s, largest {max(seconds):.3f} s"
     return _row(f"{name}, p99", percentile(seconds, 0.99), "s", aim, samples=len(seconds), detail=detail)
 
 
@@ -175,14 +191,18 @@ def _median(values: Sequence[float]) -> float:
 
 def _during(outcome: Outcome, episodes: Sequence[Episode]) -> bool:
     """Whether a request was under way while one of these went on."""
-    ended = outcome.started + outcome.seconds
-    return any(each.started <= ended and outcome.started <= each.ended for each in episodes)
+    return bool(_under_way(outcome.started, outcome.started + outcome.seconds, episodes, default=""))
+
+
+def _under_way(started: float, ended: float, episodes: Sequence[Episode], *, default: str = "between moves") -> str:
+    """Name of the first of these that went on at some time between two moments."""
+    return next((each.name for each in episodes if each.started <= ended and started <= each.ended), default)
 
 
 def _told(outcomes: Sequence[Outcome], episodes: Sequence[Episode]) -> str:
     """Failures by move and outcome."""
     return _counted(
-        f"{next((each.name for each in episodes if _during(outcome, [each])), 'between moves')}: {outcome.outcome}"
+        f"{_under_way(outcome.started, outcome.started + outcome.seconds, episodes)}: {outcome.outcome}"
         for outcome in outcomes
     )
 

@@ -2,7 +2,8 @@
 
 It reads one JSON object a line: ``{"rates": {"phi-4": 20.0}}`` sets requests/s by served name, ``{"count": true}`` asks
 for progress, ``{"stop": true}`` or the end of input lets what is in flight finish, writes every outcome as a line of
-JSON and ends. Where to send comes from the router's EndpointSlices, as kube-proxy has it.
+JSON and ends; with ``{"stop": true, "within": 10}``, what has no answer within so many seconds is left out. Where to
+send comes from the router's EndpointSlices, as kube-proxy has it; a file has it for other clients.
 """
 
 import argparse
@@ -42,9 +43,11 @@ class Load:
         rates: requests/s by served name; 0 pauses.
         routers: base URLs that take requests now.
         outcomes: of all requests that ended.
+        doors: file of ``routers``, one a line, for other clients; None for none.
     """
 
     traces: dict[str, str]
+    doors: Path | None = None
     rates: dict[str, float] = field(default_factory=dict)
     routers: list[str] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
@@ -62,17 +65,28 @@ class Load:
                 asyncio.create_task(self._send(session, name, kind, number))
                 for number, (name, kind) in enumerate(sorted(self.traces.items()))
             ]
-            await self._obey(commands)
+            within = await self._obey(commands)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.gather(*self._running)
+            await self._end(within)
 
-    async def _obey(self, commands: asyncio.StreamReader) -> None:
+    async def _end(self, within: float | None) -> None:
+        """Wait for answers, for so many seconds or until all are there."""
+        if not self._running:
+            return
+        _, late = await asyncio.wait(self._running, timeout=within)
+        for each in late:
+            each.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
+
+    async def _obey(self, commands: asyncio.StreamReader) -> float | None:
+        """Until told to stop; for how many seconds answers are then waited for, None for all of them."""
         while line := await commands.readline():
             asked = json.loads(line)
             if asked.get("stop"):
-                return
+                within: float | None = asked.get("within")
+                return within
             if "rates" in asked:
                 self.rates = asked["rates"]
                 changed, self._changed = self._changed, asyncio.Event()
@@ -82,6 +96,7 @@ class Load:
                 counted = {"sent": self._sent, "ended": len(self.outcomes), "failed": failed}
                 sys.stdout.write(json.dumps(counted) + "\n")
                 sys.stdout.flush()
+        return None
 
     async def _follow_routers(self, client: Any) -> None:
         async for item, there in follow(client, SLICES, selector=ROUTER_SERVICE):
@@ -91,6 +106,10 @@ class Load:
             else:
                 self._slices.pop(name, None)
             self.routers = [url for each in self._slices.values() for url in _ready(each)]
+            if self.doors is not None:
+                new = self.doors.with_suffix(".new")
+                new.write_text("".join(f"{url}\n" for url in self.routers), encoding="ascii")
+                new.replace(self.doors)  # who reads it sees the old or the new one, whole
 
     async def _send(self, session: aiohttp.ClientSession, name: str, kind: str, number: int) -> None:
         """Requests of one served name, each a task of its own."""
@@ -154,9 +173,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.traffic.load", description=__doc__)
     parser.add_argument("--kubeconfig", type=Path, required=True, help="of the local cluster's administrator")
     parser.add_argument("--out", type=Path, required=True, help="file of outcomes, one JSON object a line")
+    parser.add_argument("--doors", type=Path, help="file to keep the routers' base URLs in")
     parser.add_argument("models", nargs="+", metavar="NAME=TRACE", help=f"served name and one of {', '.join(_TRACES)}")
     options = parser.parse_args()
-    load = Load(traces=dict(each.rsplit("=", 1) for each in options.models))
+    load = Load(traces=dict(each.rsplit("=", 1) for each in options.models), doors=options.doors)
     asyncio.run(_run(load, options.kubeconfig))
     lines = (json.dumps(asdict(each)) for each in sorted(load.outcomes, key=lambda each: each.started))
     options.out.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")

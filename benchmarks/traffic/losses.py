@@ -10,9 +10,8 @@ from e2e.world import is_serving
 from atoll.local.routerpods import RouterPod
 from benchmarks.traffic.bed import Bed
 from benchmarks.traffic.moves import await_image, has_moved, order_image
-from benchmarks.traffic.sight import Loss, busiest_node, first_write, masked
+from benchmarks.traffic.sight import Loss, busiest_node, first_write
 
-_UNMASKED_WITHIN_SECONDS = 400.0
 _OFF_WITHIN_SECONDS = 30.0
 _POLL_SECONDS = 0.02
 _ADMIN_PORT = 9902
@@ -24,7 +23,6 @@ LOST = "gpt-oss-20b"
 
 def spread(bed: Bed) -> None:
     """Each of its replicas on a node of its own: what one node holds is not all of a served model."""
-    bed.world.wait(lambda: not masked(bed.world), "all nodes are counted on again", _UNMASKED_WITHIN_SECONDS)
     demand = bed.world.manifest("ModelDemand", LOST)
     demand["spec"]["placement"] = {"gpuKinds": ["L40S-48GB"], "minReplicas": 3}
     bed.world.apply(demand)

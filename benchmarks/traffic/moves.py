@@ -19,6 +19,8 @@ _ROUTER = "app.kubernetes.io/component=router"
 _CHEAPEST = "g6e.xlarge"
 _IMAGE = "example.com/vllm"
 _SOON = 40.0
+_MASKED_SECONDS = 300.0
+"""From the first mask of an offering to its end; by the next move of this kind it is over, or nearly."""
 _ARRIVAL_SECONDS = 0.5
 """What was sent before has reached an engine: after a demand's deletion nothing is promised to what comes."""
 
@@ -239,13 +241,14 @@ def scarce_nodes(bed: Bed) -> None:
     world = bed.world
     offerings = [each for each in offerings_of(load_manifests([FLEET]).pools) if each.instance_type == _CHEAPEST]
     scarce = min(offerings, key=lambda offering: offering.price_per_hour)
+    offering = (scarce.instance_type, scarce.zone, scarce.capacity_type)
+    world.wait(lambda: offering not in masked(world), "the offering is counted on again", _MASKED_SECONDS)
     there = nodes_of(world, scarce)
     set_obtainable_nodes(world.api, scarce, there)
     try:
         demand = current(world, "gpt-oss-20b")
         demand["spec"]["placement"] = {"gpuKinds": [scarce.gpu_kind], "minReplicas": there + 2}
         world.apply(demand)
-        offering = (scarce.instance_type, scarce.zone, scarce.capacity_type)
         world.wait(lambda: offering in masked(world), "the offering is masked")
         world.settle("served from elsewhere")
     finally:

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from benchmarks.traffic.bed import Bed
 from benchmarks.traffic.kinds import MOVES, Move
-from benchmarks.traffic.locust_run import Locusts, beside
+from benchmarks.traffic.locust_run import LocustProcess, Locusts
 from benchmarks.traffic.losses import LOSSES, spread
 from benchmarks.traffic.moves import restore
 from benchmarks.traffic.request import Outcome
@@ -23,8 +23,13 @@ T = TypeVar("T")
 
 logger = logging.getLogger("benchmarks.traffic")
 
+INTERRUPTED = "interrupted"
+"""Fault of what went on when the run was interrupted."""
+
 _WAIT_SECONDS = 5.0
 _WARM_UP_SECONDS = 3.0
+_ANSWERED_SECONDS = 10.0
+"""How long an interrupted run waits for answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +69,7 @@ class Run:
         utilisation: of templates as shipped; None where not measured.
         locusts: what Locust counted; None where it did not run.
         faults: why measurements that were asked for are not there.
-        interrupted: by Ctrl-C; the rest is of what had been done.
+        interrupted: by Ctrl-C or SIGTERM; the rest is of what had been done.
     """
 
     outcomes: list[Outcome] = field(default_factory=list)
@@ -90,7 +95,7 @@ class Size:
         split_requests: for the measurement of shares; 0 leaves it out.
         utilisation_seconds: for which templates are watched as shipped; 0 leaves it out.
         ttft_pairs: of a direct and a routed request; 0 leaves it out.
-        locust: a load client that is not ours sends beside ours through the first move.
+        locust: a load client that is not ours sends beside ours through all moves.
     """
 
     requests: int
@@ -114,10 +119,10 @@ def run(bed: Bed, size: Size, *, wanted: Iterable[str] = ()) -> Run:
     try:
         _all(bed, size, tuple(wanted), found)
     except KeyboardInterrupt:
-        logger.info("interrupted: waiting for the answers to what was sent")
+        logger.info("interrupted: waiting %.0f s for the answers to what was sent", _ANSWERED_SECONDS)
         found.interrupted = True
     if not found.outcomes:
-        found.outcomes = bed.load.finish()
+        found.outcomes = bed.load.finish(_ANSWERED_SECONDS)
     found.acknowledgements = [each.seconds for each in bed.path.router_pods.acknowledgements]
     found.router_ends = list(bed.path.router_pods.ends)
     return found
@@ -130,19 +135,14 @@ def _all(bed: Bed, size: Size, wanted: tuple[str, ...], found: Run) -> None:
         found.added = _measured(found, "TTFT", partial(added_by_router, bed, size.ttft_pairs))
     bed.send()
     time.sleep(_WARM_UP_SECONDS)
-    for number, move in enumerate(_moves(size.moves, wanted)):
-        make = partial(_beside_locust, found, bed, move) if size.locust and number == 0 else partial(move.make, bed)
-        logger.info("move %d of %d: %s …", number + 1, size.moves, move.name)
-        found.episodes.append(_episode(bed, move.name, make))
-    while (sent := bed.load.counts()["sent"]) < size.requests:
-        logger.info("%d of %d requests sent …", sent, size.requests)
-        time.sleep(_WAIT_SECONDS)
     if size.losses:
-        _measured(found, "spreading replicas over nodes", partial(_spread, bed))
-        losses = list(islice(cycle(LOSSES.items()), size.losses * len(LOSSES)))
-        for number, (name, lose) in enumerate(losses):
-            logger.info("loss %d of %d: %s …", number + 1, len(losses), name)
-            found.episodes.append(_episode(bed, name, partial(lose, bed), planned=False))
+        _lose(bed, size.losses, found)
+    locust = LocustProcess(bed) if size.locust else None
+    try:
+        _move(bed, size, wanted, found)
+    finally:
+        if locust is not None:
+            found.locusts = _measured(found, "what Locust counted", locust.finish)
     if size.utilisation_seconds:
         watch = partial(utilisation, bed, size.utilisation_seconds)
         found.utilisation = _measured(found, "utilisation of templates", watch)
@@ -151,9 +151,25 @@ def _all(bed: Bed, size: Size, wanted: tuple[str, ...], found: Run) -> None:
         found.split = _measured(found, "shares by static weights", partial(split_by_capacity, bed, size.split_requests))
 
 
-def _spread(bed: Bed) -> None:
-    restore(bed)
-    spread(bed)
+def _lose(bed: Bed, rounds: int, found: Run) -> None:
+    """Losses; before moves, since some leave offerings masked for minutes: what is lost could not come back there."""
+    _measured(found, "spreading replicas over nodes", partial(spread, bed))
+    losses = list(islice(cycle(LOSSES.items()), rounds * len(LOSSES)))
+    for number, (name, lose) in enumerate(losses):
+        logger.info("loss %d of %d: %s …", number + 1, len(losses), name)
+        _episode(bed, found, name, partial(lose, bed), planned=False)
+    _measured(found, "back to what is declared", partial(restore, bed))
+
+
+def _move(bed: Bed, size: Size, wanted: tuple[str, ...], found: Run) -> None:
+    """All moves, and then as long as it takes to send what is to be sent."""
+    before = bed.load.counts()["sent"]
+    for number, move in enumerate(_moves(size.moves, wanted)):
+        logger.info("move %d of %d: %s …", number + 1, size.moves, move.name)
+        _episode(bed, found, move.name, partial(move.make, bed))
+    while (sent := bed.load.counts()["sent"] - before) < size.requests:
+        logger.info("%d of %d requests sent …", sent, size.requests)
+        time.sleep(_WAIT_SECONDS)
 
 
 def _moves(count: int, wanted: tuple[str, ...]) -> Iterable[Move]:
@@ -161,16 +177,24 @@ def _moves(count: int, wanted: tuple[str, ...]) -> Iterable[Move]:
     return islice(cycle(chosen), count)
 
 
-def _beside_locust(found: Run, bed: Bed, move: Move) -> Loss | None:
-    found.locusts, noticed = beside(bed, move.make)
-    return noticed
-
-
-def _episode(bed: Bed, name: str, make: Callable[[], Loss | None], *, planned: bool = True) -> Episode:
+def _episode(bed: Bed, found: Run, name: str, make: Callable[[], Loss | None], *, planned: bool = True) -> None:
+    """Make something happen, and note what came of it."""
     started, before = time.time(), _writes(bed)
     loss, fault = None, ""
     try:
         loss = make()
+    except KeyboardInterrupt:
+        found.episodes.append(
+            Episode(
+                name=name,
+                started=started,
+                ended=time.time(),
+                planned=planned,
+                fault=INTERRUPTED,
+                writes=_writes(bed) - before,
+            )
+        )
+        raise
     except Exception as error:  # a wait that was in vain, above all; the run goes on from what is declared
         logger.exception("%s did not end", name)
         fault = _first_line(error)
@@ -183,7 +207,9 @@ def _episode(bed: Bed, name: str, make: Callable[[], Loss | None], *, planned: b
     counted = bed.load.counts()
     told = "%s: %d writes in %.0f s, %d requests so far, %d failed"
     logger.info(told, name, written, ended - started, counted["ended"], counted["failed"])
-    return Episode(name=name, started=started, ended=ended, planned=planned, fault=fault, writes=written, loss=loss)
+    found.episodes.append(
+        Episode(name=name, started=started, ended=ended, planned=planned, fault=fault, writes=written, loss=loss)
+    )
 
 
 def _writes(bed: Bed) -> int:

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from e2e.world import NODES, POOLS, Object, World, is_serving
 
@@ -83,12 +83,13 @@ def cost(world: World) -> float:
 
 
 def masked(world: World) -> set[tuple[str, str, str]]:
-    """Instance type, zone and capacity type of offerings that are not counted on, since they gave no nodes."""
+    """Instance type, zone and capacity type of offerings that are not counted on now, since they gave no nodes."""
+    now = datetime.now(UTC)
     return {
         (pool["spec"].get("instanceType", ""), each["zone"], each["capacityType"])
         for pool in world.api.list(POOLS)
         for each in pool.get("status", {}).get("offerings", [])
-        if each.get("maskedUntil")
+        if each.get("maskedUntil") and datetime.fromisoformat(each["maskedUntil"]) > now
     }
 
 

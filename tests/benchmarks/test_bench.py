@@ -2,7 +2,10 @@
 
 import builtins
 import json
+import signal
+import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -161,6 +164,16 @@ def test_every_run_has_a_file_of_its_own() -> None:
     assert len({comparison.run for comparison in COMPARISONS}) == len(COMPARISONS)
 
 
+@pytest.fixture
+def kept_signals() -> Iterator[None]:
+    """What a command makes of signals is no matter of those who test it."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("kept_signals")
 def test_ctrl_c_ends_a_command_with_130_and_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted() -> int:
         raise KeyboardInterrupt
@@ -169,3 +182,44 @@ def test_ctrl_c_ends_a_command_with_130_and_one_line(capsys: pytest.CaptureFixtu
         end_with(interrupted, "benchmarks.any")
     assert ended.value.code == 130
     assert capsys.readouterr().err == "\nbenchmarks.any: interrupted\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_in_the_background_ends_although_its_shell_made_it_ignore_ctrl_c(number: signal.Signals) -> None:
+    waits = "import sys, time; print('there', flush=True); time.sleep(600)"
+    command = f"from benchmarks.ending import end_with\ndef main():\n {waits}\nend_with(main, 'benchmarks.any')"
+    with subprocess.Popen(  # noqa: S603  # our own words
+        ["/bin/sh", "-c", 'trap "" INT; exec "$0" -c "$1"', sys.executable, command],
+        cwd=bench.ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "there\n"
+        process.send_signal(number)
+        _, said = process.communicate()
+    assert (process.returncode, said) == (130, "\nbenchmarks.any: interrupted\n")
+
+
+def test_an_interruption_reaches_the_run_under_way_whose_rows_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tells = """
+import signal, os
+signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    os.kill(os.getppid(), signal.SIGINT)
+    signal.pause()
+except KeyboardInterrupt:
+    print('[{"figure": "moves", "value": 3}]')
+    raise SystemExit(130)
+"""
+    interpreter = tmp_path / "python"
+    interpreter.write_text(f"#!{sys.executable}\n{tells}")
+    interpreter.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(interpreter))
+    assert main(["--only", "traffic", "estimate", "--results", str(tmp_path)]) == 130
+    kept = json.loads((tmp_path / "traffic.json").read_text())
+    assert kept["rows"] == [{"figure": "moves", "value": 3}]
+    assert not (tmp_path / "estimate.json").exists()

@@ -1,6 +1,7 @@
 from typing import Any
 
 from benchmarks.traffic.figures import percentile, rows_of
+from benchmarks.traffic.locust_run import Locusts
 from benchmarks.traffic.request import WHOLE, Outcome
 from benchmarks.traffic.run import Episode, Run
 from benchmarks.traffic.sight import Loss
@@ -93,6 +94,37 @@ def test_a_run_that_was_interrupted_meets_not_every_aim() -> None:
     found = figures(Run(outcomes=[outcome("a", 0.0)], interrupted=True))
     row = found["moves, losses and measurements that did not end"]
     assert (row["value"], row["met"], row["detail"]) == (1, False, "interrupted")
+
+
+def test_what_went_on_when_the_run_was_interrupted_is_named_once_and_blamed_for_nothing() -> None:
+    cut = Episode(name="node lost", started=5.0, ended=6.0, planned=False, fault="interrupted")
+    found = figures(Run(outcomes=[outcome("a", 5.5, said="cut stream")], episodes=[cut], interrupted=True))
+    row = found["moves, losses and measurements that did not end"]
+    assert (row["value"], row["detail"]) == (1, "node lost: interrupted")
+    assert found["failed through planned moves"]["value"] == 0
+    assert found["failed through planned moves"]["samples"] == 0
+
+
+def test_failures_by_locusts_count_are_told_by_move() -> None:
+    counted = Locusts(
+        requests={"streamed": 30, "whole": 10},
+        failures=1,
+        median_seconds={"streamed": 0.05, "whole": 0.5},
+        failed=((2.0, "streamed: cut stream"),),
+    )
+    found = figures(Run(episodes=[Episode(name="budget cut", started=1.0, ended=3.0)], locusts=counted))
+    sent, failed = found["requests by Locust"], found["failed by Locust's count"]
+    assert (sent["value"], sent["detail"]) == (40, "30 x streamed (median 0.050 s), 10 x whole (median 0.500 s)")
+    assert (failed["value"], failed["samples"], failed["met"]) == (1, 40, False)
+    assert failed["detail"] == "1 x budget cut: streamed: cut stream"
+
+
+def test_a_99th_percentile_of_few_is_said_to_be_the_largest() -> None:
+    of_8, of_200 = (
+        figures(Run(acknowledgements=[0.1] * count))["files to acknowledged, p99"]["detail"] for count in (8, 200)
+    )
+    assert of_8 == "8 times, so p99 is the largest; median 0.100 s, largest 0.100 s"
+    assert of_200 == "200 times; median 0.100 s, largest 0.100 s"
 
 
 def test_a_percentile_is_a_value_that_was_seen() -> None:

@@ -74,6 +74,17 @@ async def test_requests_of_a_trace_are_answered_whole_and_a_pause_sends_nothing(
     assert {each.engine for each in load.outcomes} == {"code-0"}
 
 
+async def test_who_is_told_to_stop_soon_leaves_out_what_has_no_answer() -> None:
+    load = Load(traces={})
+    late = asyncio.create_task(asyncio.sleep(600.0))
+    load._running.add(late)
+    reader = asyncio.StreamReader()
+    reader.feed_data(b'{"stop": true, "within": 0.05}\n')
+    await load._end(await load._obey(reader))
+    assert late.cancelled()
+    assert load.outcomes == []
+
+
 def request(*, stream: bool) -> Request:
     return Request(tag="t", served_name="code", input_tokens=3, output_tokens=4, stream=stream)
 
