@@ -82,6 +82,7 @@ async def operate(settings: Settings) -> None:
             claims_served=lambda: devices.served,
             refused=lambda: refusals.seen,
             lengths=lambda: sizing.seen,
+            pruned=writer.pruned.fields,
             http=routers,
             routes=Routes(client),
             node_pools=NodePools(client),

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from atoll.cluster.client import Client
-from atoll.domain.objects import RESOURCE_CLAIM_TEMPLATE, Action, Apply, Delete, reference
+from atoll.domain.objects import RESOURCE_CLAIM_TEMPLATE, Action, Apply, ApplyStatus, Delete, reference
 from atoll.handlers.cache import Cache
 from atoll.handlers.leader import Leader
 from atoll.handlers.metrics import Metrics
+from atoll.handlers.pruned import Pruned
 from atoll.handlers.writer import Writer
 
 TEMPLATE: dict[str, Any] = {
@@ -51,3 +52,100 @@ def test_a_claim_template_is_known_as_soon_as_it_is_written() -> None:
 def test_a_claim_template_that_was_deleted_is_known_to_be_gone() -> None:
     gone = Delete(target=reference(TEMPLATE), uid="one", resource_version="7", why="")
     assert after(Apply(intent=TEMPLATE, why=""), gone) == []
+
+
+FLEET: dict[str, Any] = {
+    "apiVersion": "atoll.dev/v1alpha1",
+    "kind": "Fleet",
+    "metadata": {"name": "default", "uid": "one", "resourceVersion": "1"},
+    "spec": {},
+}
+
+
+class Older:
+    """An API server whose definition of a Fleet knows neither ``status.costs`` nor when conditions changed."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.unknown = {"costs"}
+
+    async def create(self, intent: Mapping[str, Any]) -> dict[str, Any]:
+        """As it was sent, but for what is said of GPUs."""
+        return {**intent, "metadata": {**intent["metadata"], "uid": "two", "resourceVersion": "3"}, "spec": {}}
+
+    async def apply_status(self, intent: Mapping[str, Any], *, uid: str) -> dict[str, Any]:
+        self.asked += 1
+        status = {key: value for key, value in intent["status"].items() if key not in self.unknown}
+        if self.unknown:
+            status["conditions"] = [{"type": item["type"]} for item in status["conditions"]]
+        return {
+            **FLEET,
+            "metadata": {**FLEET["metadata"], "uid": uid, "resourceVersion": f"{self.asked + 1}"},
+            "status": status,
+        }
+
+
+def status(cost: float, *, demands: int = 1) -> ApplyStatus:
+    conditions = [{"type": "Ready", "message": f"{cost}"}]
+    fields = {"demands": demands, "costs": [{"level": "x", "cost": cost}], "conditions": conditions}
+    intent = {**FLEET, "metadata": {"name": "default"}, "status": fields}
+    return ApplyStatus(intent=intent, live_uid="one")
+
+
+class Hours:
+    """A clock that is put forward by hand, seconds."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def older() -> tuple[Writer, Older, Hours]:
+    server, cache, clock = Older(), Cache(), Hours()
+    cache.observe_write(FLEET)
+    holds = cast("Leader", Holds())
+    pruned = Pruned(clock=clock)
+    client = cast("Client", server)
+    return Writer(client=client, leader=holds, cache=cache, metrics=Metrics(), pruned=pruned), server, clock
+
+
+def test_a_field_that_the_api_server_drops_is_written_once() -> None:
+    writer, server, _ = older()
+    for cost in (1.0, 2.0, 3.0):
+        asyncio.run(writer.write([status(cost)]))
+    assert server.asked == 1
+    assert writer.pruned.fields() == ("Fleet status.conditions[].message", "Fleet status.costs")
+
+
+def test_what_the_api_server_keeps_is_written_all_the_same() -> None:
+    writer, server, _ = older()
+    for demands in (1, 2, 2):
+        asyncio.run(writer.write([status(1.0, demands=demands)]))
+    assert server.asked == 2
+
+
+def test_definitions_that_were_upgraded_are_noticed_by_the_next_write() -> None:
+    writer, server, _ = older()
+    asyncio.run(writer.write([status(1.0)]))
+    server.unknown = set()
+    asyncio.run(writer.write([status(1.0, demands=2)]))
+    assert writer.pruned.fields() == ()
+
+
+def test_a_dropped_field_is_tried_again_after_an_hour() -> None:
+    writer, server, clock = older()
+    asyncio.run(writer.write([status(1.0)]))
+    clock.now += 3601.0
+    asyncio.run(writer.write([status(1.0)]))
+    asyncio.run(writer.write([status(1.0)]))
+    assert server.asked == 2
+
+
+def test_objects_of_other_kinds_are_written_whatever_comes_back() -> None:
+    writer, _, _ = older()
+    asyncio.run(writer.write([status(1.0)]))
+    asyncio.run(writer.write([Apply(intent=TEMPLATE, why="")]))
+    assert len(writer.cache.view()[RESOURCE_CLAIM_TEMPLATE.name]) == 1
+    assert all(name.startswith("Fleet ") for name in writer.pruned.fields())

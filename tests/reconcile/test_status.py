@@ -466,6 +466,16 @@ def test_a_profile_says_whom_it_serves(profile: Raw, ready: str, reason: str, me
     assert condition["message"].startswith(message)
 
 
+def test_a_fleet_says_which_fields_older_definitions_drop_and_stays_ready() -> None:
+    of = view(TWO, *RUNS)
+    of = replace(of, snapshot=replace(of.snapshot, pruned=("Fleet status.costs", "GPUNodePool status.masked")))
+    assert "Degraded DefinitionsOutdated" in said(of, "Fleet")
+    assert said(of, "Fleet")[0] == "Ready Serving"
+    (degraded,) = [item for item in status(of, "Fleet")["conditions"] if item["type"] == "Degraded"]
+    assert "drops Fleet status.costs, GPUNodePool status.masked" in degraded["message"]
+    assert "upgrade the chart" in degraded["message"]
+
+
 def test_operators_of_two_fleets_say_the_same_of_a_profile() -> None:
     theirs = demand_object("theirs")
     theirs["spec"]["fleet"] = "other"

@@ -142,6 +142,7 @@ def test_a_drain_writes_label_time_and_cost_and_checks_the_pod() -> None:
     assert action.intent["metadata"]["annotations"] == {
         DRAINING_SINCE: "2026-11-21T10:00:00Z",
         names.POD_DELETION_COST: "-1000",
+        **names.PROTECTION,
     }
 
 

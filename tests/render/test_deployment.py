@@ -21,8 +21,8 @@ from atoll.render.claims import claim_template
 from atoll.render.deployment import replica_deployments, single_stage_deployment
 from atoll.render.disruptionbudget import disruption_budgets
 from atoll.render.placement import CAPACITY_TYPE, INSTANCE_TYPE, ZONE
-from atoll.render.pod import start_budget_seconds
 from atoll.render.service import prefill_service, rendezvous_service, router_service
+from atoll.render.standing import start_budget_seconds
 from golden import assert_golden
 from render.sample import DEMAND, FLEET, H100, OWNED, PIPELINE, POOLS, SINGLE, SITE, as_yaml, demand, offering
 

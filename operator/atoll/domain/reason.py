@@ -67,6 +67,7 @@ class Reason(StrEnum):
     OBJECT_TOO_LARGE = "ObjectTooLarge"
     API_UNAVAILABLE = "ApiUnavailable"
     LEASE_NOT_HELD = "LeaseNotHeld"
+    DEFINITIONS_OUTDATED = "DefinitionsOutdated"
     # Plans.
     ADOPTED = "Adopted"
     SUPERSEDED = "Superseded"

@@ -56,7 +56,7 @@ class ObservedPod:
         name: of the pod.
         uid: ``metadata.uid``.
         labels: of the pod.
-        annotations: of the pod, ours only.
+        annotations: of the pod, ours and those that protect it from autoscalers only.
         node: it is bound to; empty while it is not scheduled.
         gpus: ``nvidia.com/gpu`` that it asks for; of our own pods also those that they claim.
         phase: Kubernetes' pod phase.
@@ -176,6 +176,7 @@ class Snapshot:
         quoted: what follows from what was heard of pools' feeds, by pool.
         masks: offerings that gave nothing lately; a mask counts until its time, its strikes until nodes come.
         objects: raw objects of our own kinds and children as last seen, managed fields dropped.
+        pruned: fields of our own kinds that the API server drops, because its definitions are older.
         gateway_fault: why HTTPRoutes can be neither read nor written; None where they can, or are not used.
         router_versions: per router the configuration version it has taken; None where it cannot be read.
     """
@@ -199,5 +200,6 @@ class Snapshot:
     quoted: Mapping[str, Quoted] = field(default_factory=dict)
     masks: Mapping[OfferingKey, Mask] = field(default_factory=dict)
     objects: Mapping[Reference, ObjectLike] = field(default_factory=dict)
+    pruned: tuple[str, ...] = ()
     gateway_fault: Fault | None = None
     router_versions: Mapping[str, str | None] = field(default_factory=dict)

@@ -41,6 +41,7 @@ class Gatherer:
         claims_served: whether the API server has ResourceClaims.
         refused: what autoscalers said of pods of ours, by uid.
         lengths: how long demands' requests were lately.
+        pruned: fields that the API server drops of our writes.
         http: to ask routers with.
         routes: lists HTTPRoutes.
         observing: what engines report; None where nobody asks.
@@ -57,6 +58,7 @@ class Gatherer:
     claims_served: Callable[[], bool] = lambda: True
     refused: Callable[[], Mapping[str, str]] = dict
     lengths: Callable[[], Mapping[DemandKey, SeenLengths]] = dict
+    pruned: Callable[[], tuple[str, ...]] = tuple
     http: httpx.AsyncClient
     routes: Routes
     node_pools: NodePools | None = None
@@ -88,6 +90,7 @@ class Gatherer:
             unheard=self._unheard.of(seen, now),
             released=self._released.of(seen, now),
             refused=self.refused(),
+            pruned=self.pruned(),
         )
         return replace(seen, masks=next_masks(seen, now))
 

@@ -10,6 +10,7 @@ from typing import Any
 from atoll.domain.objects import NODE, POD, RESOURCE_CLAIM, RESOURCE_SLICE, Kind, ObjectLike
 from atoll.reconcile.devices import DRIVER, EXTENDED_RESOURCE_CLAIM
 from atoll.reconcile.observe import pod_gpus
+from atoll.render import names
 from atoll.render.requests import GPU_RESOURCE
 
 _OURS = "atoll.dev/"
@@ -42,7 +43,11 @@ def _pod(obj: ObjectLike, metadata: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "metadata": {
             **_some(metadata, *_IDENTITY, "deletionGracePeriodSeconds", "labels"),
-            "annotations": {k: v for k, v in (metadata.get("annotations") or {}).items() if k.startswith(_OURS)},
+            "annotations": {
+                key: value
+                for key, value in (metadata.get("annotations") or {}).items()
+                if key.startswith(_OURS) or key in names.PROTECTION
+            },
             "ownerReferences": list(metadata.get("ownerReferences") or ())[:1],
         },
         "spec": {

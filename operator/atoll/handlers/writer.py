@@ -14,11 +14,14 @@ from atoll.domain.objects import (
     ApplyStatus,
     Delete,
     Emit,
+    ObjectLike,
     Scale,
+    reference,
 )
-from atoll.handlers.cache import Cache
+from atoll.handlers.cache import Cache, View
 from atoll.handlers.leader import Leader
 from atoll.handlers.metrics import Metrics
+from atoll.handlers.pruned import Pruned
 from atoll.handlers.unwritten import Unwritten
 from atoll.handlers.watch import CACHED
 
@@ -37,6 +40,7 @@ class Writer:
         metrics: to count in.
         fleet: name of the Fleet, which is told what is refused of the router.
         unwritten: what was refused lately.
+        pruned: knows what the API server drops of our writes.
     """
 
     client: Client
@@ -45,14 +49,24 @@ class Writer:
     metrics: Metrics
     fleet: str = "default"
     unwritten: Unwritten = field(default_factory=Unwritten)
+    pruned: Pruned = field(default_factory=Pruned)
     _memory: EventMemory = field(default_factory=EventMemory)
 
     async def write(self, actions: Sequence[Action]) -> tuple[Outcome, ...]:
-        """Try every action once, in order, but those that were refused lately; whom a refusal concerns is told."""
-        outcomes = await self._execute(self.unwritten.due(actions))
+        """Try every action once, in order, but those that were refused lately; whom a refusal concerns is told.
+
+        Nor is sent what the API server would answer with what is there already.
+        """
+        outcomes = await self._execute(self.unwritten.due(self._of_use(actions)))
         self.unwritten.learn(outcomes)
         await self._execute(self.unwritten.told(outcomes, self.cache.view(), self.fleet))
         return outcomes
+
+    def _of_use(self, actions: Sequence[Action]) -> Sequence[Action]:
+        if not self.pruned.fields():
+            return actions
+        view = self.cache.view()
+        return [action for action in actions if not self.pruned.in_vain(action, _live(action, view))]
 
     async def _execute(self, actions: Sequence[Action]) -> tuple[Outcome, ...]:
         if not actions:
@@ -61,6 +75,7 @@ class Writer:
         for outcome in outcomes:
             self._count(outcome)
             self._remember(outcome)
+            self.pruned.learn(outcome)
         return outcomes
 
     def _count(self, outcome: Outcome) -> None:
@@ -84,6 +99,13 @@ class Writer:
             )
         elif outcome.obj is not None and KINDS[outcome.obj["kind"]] in _KEPT:
             self.cache.observe_write(outcome.obj)
+
+
+def _live(action: Action, view: View) -> ObjectLike | None:
+    if not isinstance(action, Apply | ApplyStatus):
+        return None
+    target = reference(action.intent)
+    return view.get(target.kind, {}).get(target)
 
 
 def _named(action: Action) -> tuple[str, str]:

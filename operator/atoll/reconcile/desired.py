@@ -15,7 +15,8 @@ from atoll.reconcile.gateway import wanted_routes
 from atoll.reconcile.routing import routed_demands
 from atoll.reconcile.running import DeploymentId, is_lost, pods_by_deployment
 from atoll.reconcile.sides import side_of
-from atoll.reconcile.starting import expected_start_seconds
+from atoll.reconcile.standing import as_it_runs
+from atoll.reconcile.starting import expected_start_seconds, start_alone_seconds
 from atoll.reconcile.wanted import Desired, WantedDeployment
 from atoll.render import names
 from atoll.render.claims import claim_template
@@ -25,6 +26,7 @@ from atoll.render.router.configuration import RouterConfiguration, router_config
 from atoll.render.router.routing import RouterSettings
 from atoll.render.router.workload import router_objects, router_references
 from atoll.render.service import prefill_service, rendezvous_service, router_service
+from atoll.render.standing import Standing
 
 
 def desired_objects(
@@ -126,17 +128,22 @@ def _of_demand(
 def _single(snapshot: Snapshot, demand: Demand, item: PlannedReplicas) -> WantedDeployment:
     """The Deployment of all replicas of a one-stage strategy."""
     group = item.group
-    intent = single_stage_deployment(
-        demand=demand,
-        strategy=group.strategy,
-        offering=group.site.offerings[0],
-        pools=snapshot.pools,
-        count=group.count,
-        startup_seconds=expected_start_seconds(item, demand, snapshot.pools, snapshot.fleet),
-        fleet=snapshot.fleet,
-    )
+
+    def render(standing: Standing | None) -> ObjectLike:
+        return single_stage_deployment(
+            demand=demand,
+            strategy=group.strategy,
+            offering=group.site.offerings[0],
+            pools=snapshot.pools,
+            count=group.count,
+            startup_seconds=expected_start_seconds(item, demand, snapshot.pools, snapshot.fleet),
+            fleet=snapshot.fleet,
+            standing=standing,
+        )
+
+    alone = start_alone_seconds(item, demand, snapshot.pools, snapshot.fleet)
     return WantedDeployment(
-        intent=intent,
+        intent=render(as_it_runs(snapshot, demand.key, group, render, start_seconds=alone)),
         demand=demand.key,
         offering=group.site.offerings[0],
         gpus=group.strategy.tp,
@@ -150,7 +157,7 @@ def _stages(snapshot: Snapshot, demand: Demand, item: PlannedReplicas) -> Iterat
     """The Deployments of all stages of all replicas of a multi-stage strategy."""
     group = item.group
 
-    def render(replica: int) -> tuple[ObjectLike, ...]:
+    def render(standing: Standing | None, replica: int = 0) -> tuple[ObjectLike, ...]:
         return replica_deployments(
             demand=demand,
             strategy=group.strategy,
@@ -159,11 +166,15 @@ def _stages(snapshot: Snapshot, demand: Demand, item: PlannedReplicas) -> Iterat
             pools=snapshot.pools,
             startup_seconds=expected_start_seconds(item, demand, snapshot.pools, snapshot.fleet),
             fleet=snapshot.fleet,
+            standing=standing,
         )
 
-    template = render(0)[0]["spec"]["selector"]["matchLabels"][names.TEMPLATE]
+    alone = start_alone_seconds(item, demand, snapshot.pools, snapshot.fleet)
+    slowest_node = max(snapshot.pools[at.pool].startup_seconds for at in group.site.offerings)
+    standing = as_it_runs(snapshot, demand.key, group, lambda how: render(how)[0], start_seconds=alone + slowest_node)
+    template = render(standing)[0]["spec"]["selector"]["matchLabels"][names.TEMPLATE]
     for replica in _indices(snapshot, demand.key, template, group.count):
-        for stage, intent in enumerate(render(replica)):
+        for stage, intent in enumerate(render(standing, replica)):
             yield WantedDeployment(
                 intent=intent,
                 demand=demand.key,

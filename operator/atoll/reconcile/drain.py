@@ -23,8 +23,14 @@ def unroutable_pod(pod: ObservedPod, now: datetime) -> dict[str, Any]:
 
 
 def routable_pod(pod: ObservedPod) -> dict[str, Any]:
-    """The intent that takes a pod back into its Service; our annotations go because it does not name them."""
+    """The intent that takes a pod back into its Service; annotations of its drain go because it does not name them."""
     return _intent(pod, {"labels": {names.ROUTABLE: "true"}})
+
+
+def protected_pod(pod: ObservedPod) -> dict[str, Any]:
+    """The intent that keeps autoscalers from moving a pod that serves or starts, and leaves it as it is else."""
+    routed = names.ROUTABLE in pod.labels
+    return routable_pod(pod) if routed else _intent(pod, {})
 
 
 def is_draining(pod: ObservedPod) -> bool:
@@ -52,5 +58,8 @@ def is_found(pod: ObservedPod, now: datetime, drain_seconds: float) -> bool:
 
 
 def _intent(pod: ObservedPod, metadata: dict[str, Any]) -> dict[str, Any]:
+    """An intent of ours for a pod; it always names what protects it, which would go with a later one otherwise."""
     identity = {"namespace": pod.namespace, "name": pod.name, "uid": pod.uid}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": identity | metadata}
+    protection = {key: pod.annotations.get(key, value) for key, value in names.PROTECTION.items()}
+    annotations = {**metadata.get("annotations", {}), **protection}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {**identity, **metadata, "annotations": annotations}}

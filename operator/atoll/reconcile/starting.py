@@ -10,7 +10,7 @@ from atoll.domain.pool import NodePool, OfferingKey, Supply
 from atoll.domain.problem import Problem, ReplicaGroup, ReplicaSite
 from atoll.domain.startup import StartPhases, WeightsSource
 from atoll.domain.strategy import Strategy, Template
-from atoll.render.pod import START_FACTOR
+from atoll.render.standing import START_FACTOR
 
 _CROWD_FACTOR = 1.25
 """A start beside as many as there can be is that much slower at most: nearly all that could delay it is counted."""
@@ -66,14 +66,28 @@ def expected_start_seconds(item: PlannedReplicas, demand: Demand, pools: Mapping
     It follows from the replicas themselves and not from what else a plan starts: it is part of the pod template, which
     must not change once the others run. Beside as many starts as the fleet's pace allows the budget must be enough.
     """
-    sites = [pools[at.pool] for at in item.group.site.offerings if at.pool in pools]
+    alone = start_alone_seconds(item, demand, pools, fleet)
+    sites = _sites(item, pools)
     if item.phases is None or not sites:
-        return item.startup_seconds
+        return alone
     source, strategy = WeightsSource.of(demand.weights), item.group.strategy
-    alone = min(fleet.start.loading_rate(source, pool.bandwidth, loads=len(strategy.stages)) for pool in sites)
     crowded = min(_crowded(fleet, source, pool, strategy) for pool in sites)
     slowest = fleet.start.phases(item.phases.weights_bytes, crowded).seconds
-    return max(fleet.start.phases(item.phases.weights_bytes, alone).seconds, _CROWD_FACTOR * slowest / START_FACTOR)
+    return max(alone, _CROWD_FACTOR * slowest / START_FACTOR)
+
+
+def start_alone_seconds(item: PlannedReplicas, demand: Demand, pools: Mapping[str, NodePool], fleet: Fleet) -> float:
+    """A start with nothing beside it, seconds; without the node's."""
+    sites = _sites(item, pools)
+    if item.phases is None or not sites:
+        return item.startup_seconds
+    source, stages = WeightsSource.of(demand.weights), len(item.group.strategy.stages)
+    alone = min(fleet.start.loading_rate(source, pool.bandwidth, loads=stages) for pool in sites)
+    return fleet.start.phases(item.phases.weights_bytes, alone).seconds
+
+
+def _sites(item: PlannedReplicas, pools: Mapping[str, NodePool]) -> list[NodePool]:
+    return [pools[at.pool] for at in item.group.site.offerings if at.pool in pools]
 
 
 def _crowded(fleet: Fleet, source: WeightsSource, pool: NodePool, strategy: Strategy) -> float:

@@ -17,6 +17,7 @@ from atoll.domain.reason import Fault
 from atoll.domain.snapshot import Snapshot
 from atoll.reconcile.grow import grow
 from atoll.reconcile.move import Move
+from atoll.reconcile.protect import protect
 from atoll.reconcile.room import Room
 from atoll.reconcile.shrink import shrink
 from atoll.reconcile.tidy import delete_idle_router, delete_idle_routes, delete_lost_pods, delete_unused
@@ -69,6 +70,7 @@ def next_step(
     room = Room(move)
     grow(move, room)
     shrink(move, room)
+    protect(move)
     delete_unused(move)
     delete_idle_router(move)
     delete_idle_routes(move)

@@ -11,7 +11,8 @@ from atoll.domain.problem import ReplicaSite
 from atoll.domain.reason import Fault, InvalidObjectError, Reason
 from atoll.domain.strategy import Strategy
 from atoll.render import names
-from atoll.render.pod import StagePod, pod_template, queue_labels, start_budget_seconds
+from atoll.render.pod import StagePod, pod_template, queue_labels
+from atoll.render.standing import Standing, start_budget_seconds
 
 _PROGRESS_MARGIN_SECONDS = 60
 
@@ -25,6 +26,7 @@ def single_stage_deployment(
     count: int,
     startup_seconds: float,
     fleet: Fleet,
+    standing: Standing | None = None,
 ) -> dict[str, Any]:
     """All replicas of a one-stage strategy in one offering.
 
@@ -38,11 +40,12 @@ def single_stage_deployment(
         count: replicas, 0 or more.
         startup_seconds: image, weights and engine start as expected, without the node's, seconds.
         fleet: drain and grace times, scheduler.
+        standing: what its pods keep from those that run; None for pods that are new.
 
     Raises InvalidObjectError where it cannot be rendered.
     """
     pool = _pool(pools, offering)
-    budget = start_budget_seconds(startup_seconds)
+    terms = standing or Standing(start_budget=start_budget_seconds(startup_seconds))
 
     def template(labels: Mapping[str, str]) -> dict[str, Any]:
         return pod_template(
@@ -52,7 +55,7 @@ def single_stage_deployment(
                 stage=0,
                 offerings=(offering,),
                 pool=pool,
-                start_budget=budget,
+                standing=terms,
                 router=fleet.router,
                 labels=labels,
                 scheduler=fleet.scheduler,
@@ -68,7 +71,7 @@ def single_stage_deployment(
         template=template(labels),
         labels=labels,
         count=count,
-        deadline=start_deadline_seconds(pool.startup_seconds, budget),
+        deadline=start_deadline_seconds(pool.startup_seconds, terms.start_budget),
         rollout={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0}},
     )
 
@@ -82,6 +85,7 @@ def replica_deployments(
     pools: Mapping[str, NodePool],
     startup_seconds: float,
     fleet: Fleet,
+    standing: Standing | None = None,
 ) -> tuple[dict[str, Any], ...]:
     """The Deployments of one replica of several stages, in the order of its stages.
 
@@ -93,13 +97,14 @@ def replica_deployments(
         pools: by name; holds the offerings'.
         startup_seconds: image, weights and engine start as expected, without the node's, seconds.
         fleet: drain and grace times, scheduler.
+        standing: what its pods keep from those that run; None for pods that are new.
 
     Raises InvalidObjectError where it cannot be rendered.
     """
     stage_pools = [_pool(pools, offering) for offering in site.offerings]
     slowest_node = max(pool.startup_seconds for pool in stage_pools)
     # The stages wait for one another, so each one's start takes as long as the slowest node.
-    budget = start_budget_seconds(startup_seconds + slowest_node)
+    terms = standing or Standing(start_budget=start_budget_seconds(startup_seconds + slowest_node))
 
     def template(stage: int, leader: str, labels: Mapping[str, str]) -> dict[str, Any]:
         return pod_template(
@@ -109,7 +114,7 @@ def replica_deployments(
                 stage=stage,
                 offerings=site.offerings,
                 pool=stage_pools[stage],
-                start_budget=budget,
+                standing=terms,
                 router=fleet.router,
                 leader=leader,
                 labels=labels,
@@ -129,7 +134,7 @@ def replica_deployments(
             template=template(stage, leader, labels),
             labels={**labels, names.STAGE: str(stage)},
             count=1,
-            deadline=start_deadline_seconds(slowest_node, budget),
+            deadline=start_deadline_seconds(slowest_node, terms.start_budget),
             rollout={"type": "Recreate"},
         )
         for stage in stages

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from atoll.domain.architecture import Quantisation
@@ -42,6 +43,9 @@ ASSUMED = "atoll.dev/assumed"
 POD_DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 DO_NOT_DISRUPT = "karpenter.sh/do-not-disrupt"
 SAFE_TO_EVICT = "cluster-autoscaler.kubernetes.io/safe-to-evict"
+
+PROTECTION: Mapping[str, str] = MappingProxyType({DO_NOT_DISRUPT: "true", SAFE_TO_EVICT: "false"})
+"""Annotations of engine pods that keep autoscalers from moving them; pods may get them while they run."""
 
 NAME_LIMIT = 63
 """Longest DNS label, label value and Service name (RFC 1123)."""

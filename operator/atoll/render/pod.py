@@ -18,10 +18,10 @@ from atoll.render.placement import node_selector, tolerations
 from atoll.render.proxy import proxy_container
 from atoll.render.quantities import mebibytes
 from atoll.render.requests import StageShare, stage_share
+from atoll.render.standing import CONTAINER, STARTUP_PERIOD, Standing
 from atoll.render.weights import weights
 from atoll.render.weightscache import weights_cache
 
-CONTAINER = "engine"
 ENGINE_USER = 2000
 """User ``vllm`` of vLLM's image (docker/Dockerfile: ``useradd --uid 2000 --gid 0``)."""
 
@@ -29,26 +29,9 @@ CACHE_PATH = "/cache"
 STOP_MARGIN_SECONDS = 15
 """From the end of the engine's own shutdown time to the kubelet's SIGKILL, seconds."""
 
-START_FACTOR = 2.0
-"""A start that takes so many times as long as expected has failed."""
-
-_SHORTEST_START_BUDGET = 300
-_STARTUP_PERIOD = 10
 _LIVENESS_PERIOD = 10
 _READINESS_PERIOD = 5
 _PROBE_TIMEOUT = 5
-
-
-def start_budget_seconds(expected_seconds: float) -> int:
-    """How long a start may take before it has failed: 2 x the expected start, rounded up to 300 s x a power of two.
-
-    The steps are coarse because the budget is part of the pod template: a slightly better estimate must not give every
-    Deployment a new name.
-    """
-    budget = _SHORTEST_START_BUDGET
-    while budget < START_FACTOR * expected_seconds:
-        budget *= 2
-    return budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +44,7 @@ class StagePod:
         stage: index of the stage.
         offerings: of all stages of its replica, in order.
         pool: of this stage's offering.
-        start_budget: a start that takes longer has failed, seconds.
+        standing: what its pods keep from those that run.
         router: drain and grace times.
         leader: DNS name of stage 0; empty for a single-stage replica.
         labels: that tell this Deployment's pods from all others.
@@ -73,7 +56,7 @@ class StagePod:
     stage: int
     offerings: tuple[OfferingKey, ...]
     pool: NodePool
-    start_budget: int
+    standing: Standing
     router: RouterPolicy
     leader: str = ""
     labels: Mapping[str, str]
@@ -188,8 +171,7 @@ def _pair_labels(pod: StagePod) -> dict[str, str]:
 
 def _annotations(pod: StagePod) -> dict[str, str]:
     annotations = {
-        names.DO_NOT_DISRUPT: "true",
-        names.SAFE_TO_EVICT: "false",
+        **{key: value for key, value in names.PROTECTION.items() if key in pod.standing.protection},
         names.OFFERINGS: names.write_offerings(pod.offerings),
     }
     if pod.pool.device_class:
@@ -213,7 +195,7 @@ def _container(pod: StagePod, overlay: Overlay, share: StageShare) -> dict[str, 
             stage=pod.stage,
             weights=found,
             leader=pod.leader,
-            start_budget_seconds=pod.start_budget,
+            start_budget_seconds=pod.standing.start_budget,
             shutdown_seconds=pod.grace_seconds,
         )
     )
@@ -287,7 +269,7 @@ def _probes(pod: StagePod) -> dict[str, Any]:
         }
 
     return {
-        "startupProbe": probe(_STARTUP_PERIOD, pod.start_budget // _STARTUP_PERIOD),
+        "startupProbe": probe(STARTUP_PERIOD, pod.standing.start_budget // STARTUP_PERIOD),
         "livenessProbe": probe(_LIVENESS_PERIOD, 6),
         "readinessProbe": probe(_READINESS_PERIOD, 2),
     }

@@ -272,7 +272,7 @@ class World:
                     deployment=key,
                     item=item,
                     labels=metadata["labels"],
-                    annotations={},
+                    annotations=metadata["annotations"],
                     created=self.now,
                 )
 

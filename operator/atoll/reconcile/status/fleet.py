@@ -1,5 +1,7 @@
 """What a Fleet says."""
 
+from collections.abc import Sequence
+
 from atoll.domain.fleet import Mode
 from atoll.domain.objects import FLEET, Action, ObjectLike
 from atoll.domain.reason import Fault, Reason
@@ -16,6 +18,8 @@ _WRONG_ROUTES = {
     Reason.FORBIDDEN,
 }
 """Somebody has to mend something before requests are routed as planned."""
+
+_ALL_IS_SERVED = {Reason.OVER_BUDGET, Reason.DEFINITIONS_OUTDATED}
 
 _NOTES, _NOTE_LENGTH = 8, 1024
 """Of what was found and not understood, as the definition admits."""
@@ -49,6 +53,15 @@ def fleet_status(view: View, live: ObjectLike) -> tuple[Action, ...]:
     return status_actions(FLEET, live, fields, _fleet_conditions(view, fault), view.now, exact=exact)
 
 
+def outdated(fields: Sequence[str]) -> str:
+    """What it means that the API server drops fields of our own kinds, and the mend."""
+    named = ", ".join(fields[:_LISTED]) + (f" and {len(fields) - _LISTED} more" if len(fields) > _LISTED else "")
+    return (
+        f"the API server drops {named}: its custom resource definitions are older than this operator; upgrade the chart"
+        " with crds.enabled, or apply its definitions with kubectl apply --server-side"
+    )
+
+
 def _discovery(view: View, live: ObjectLike) -> dict[str, object]:
     """What was discovered; as it was while NodePools cannot be read."""
     known = live.get("status") or {}
@@ -61,9 +74,8 @@ def _discovery(view: View, live: ObjectLike) -> dict[str, object]:
 
 
 def _fleet_conditions(view: View, invalid: Fault | None) -> tuple[Condition, ...]:
-    plan, planning, step = view.plan, view.planning, view.step
-    short = [item for item in plan.demands if item.shortfall > 0.0] if plan else []
-    fault, budget = invalid or planning.fleet_fault, view.snapshot.fleet.solve.budget_per_hour
+    planning, step = view.planning, view.step
+    fault = invalid or planning.fleet_fault
     if fault is not None:
         planned = Condition(type="Planned", status=False, reason=fault.reason, message=str(fault))
     elif view.snapshot.fleet.mode is Mode.PAUSED:
@@ -74,21 +86,9 @@ def _fleet_conditions(view: View, invalid: Fault | None) -> tuple[Condition, ...
     else:
         planned = Condition(type="Planned", status=True, reason=Reason.PLANNED)
     routed = _routed(view)
-    if fault is not None:
-        degraded = Condition(type="Degraded", status=True, reason=fault.reason, message=str(fault))
-    elif routed.reason in _WRONG_ROUTES:
-        degraded = Condition(type="Degraded", status=True, reason=routed.reason, message=routed.message)
-    elif short:
-        names = ", ".join(str(item.key) for item in short[:_LISTED])
-        degraded = Condition(type="Degraded", status=True, reason=Reason.SHORTFALL, message=f"short: {names}")
-    elif plan is not None and plan.cost_per_hour > budget * (1.0 + 1e-9):
-        cost = f"{plan.cost_per_hour:.2f} of {budget:.2f} US$/h"
-        message = f"the plan costs {cost}: raise spec.budgetPerHour, or lower a demand"
-        degraded = Condition(type="Degraded", status=True, reason=Reason.OVER_BUDGET, message=message)
-    else:
-        degraded = Condition(type="Degraded", status=False, reason=Reason.HEALTHY)
+    degraded = _degraded(view, fault, routed)
     wanted, ready = view.service.wanted_replicas.total(), view.service.ready_replicas.total()
-    if degraded.status and degraded.reason is not Reason.OVER_BUDGET:  # beyond the budget all is served
+    if degraded.status and degraded.reason not in _ALL_IS_SERVED:
         readiness = Condition(type="Ready", status=False, reason=degraded.reason, message=degraded.message)
     elif ready < wanted or not step.converged:
         message = f"{ready} of {wanted} replicas are Ready"
@@ -96,6 +96,27 @@ def _fleet_conditions(view: View, invalid: Fault | None) -> tuple[Condition, ...
     else:
         readiness = Condition(type="Ready", status=True, reason=Reason.SERVING, message=f"{ready} replicas are Ready")
     return readiness, planned, routed, degraded
+
+
+def _degraded(view: View, fault: Fault | None, routed: Condition) -> Condition:
+    """What somebody should mend, the worst alone."""
+    plan, budget = view.plan, view.snapshot.fleet.solve.budget_per_hour
+    short = [item for item in plan.demands if item.shortfall > 0.0] if plan else []
+    if fault is not None:
+        return Condition(type="Degraded", status=True, reason=fault.reason, message=str(fault))
+    if routed.reason in _WRONG_ROUTES:
+        return Condition(type="Degraded", status=True, reason=routed.reason, message=routed.message)
+    if short:
+        names = ", ".join(str(item.key) for item in short[:_LISTED])
+        return Condition(type="Degraded", status=True, reason=Reason.SHORTFALL, message=f"short: {names}")
+    if plan is not None and plan.cost_per_hour > budget * (1.0 + 1e-9):
+        cost = f"{plan.cost_per_hour:.2f} of {budget:.2f} US$/h"
+        message = f"the plan costs {cost}: raise spec.budgetPerHour, or lower a demand"
+        return Condition(type="Degraded", status=True, reason=Reason.OVER_BUDGET, message=message)
+    if view.snapshot.pruned:
+        message = outdated(view.snapshot.pruned)
+        return Condition(type="Degraded", status=True, reason=Reason.DEFINITIONS_OUTDATED, message=message)
+    return Condition(type="Degraded", status=False, reason=Reason.HEALTHY)
 
 
 def _routed(view: View) -> Condition:

@@ -1,0 +1,60 @@
+"""What the API server drops of our own kinds, because its definitions are older than the operator."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from atoll.domain.objects import OUR_KINDS, Action, Apply, ApplyStatus, ObjectLike
+from atoll.reconcile.difference import differs
+
+Path = tuple[str, ...]
+"""Keys from the object's root; ``[]`` stands for each item of a list."""
+
+_ITEM = "[]"
+_OURS = frozenset(kind.name for kind in OUR_KINDS)
+
+
+def dropped_fields(intent: ObjectLike, answer: ObjectLike) -> tuple[frozenset[Path], frozenset[Path]]:
+    """Fields of spec and status that an apply meant and its answer lacks, the uppermost of each; and those it has."""
+    meant, kept = set(_paths(_fields(intent))), set(_paths(_fields(answer)))
+    lacking = meant - kept
+    return frozenset(path for path in lacking if path[:-1] not in lacking), frozenset(meant & kept)
+
+
+def in_vain(action: Action, live: ObjectLike | None, dropped: frozenset[Path]) -> bool:
+    """Whether a write would leave an object of ours as it is, but for fields that the API server drops."""
+    if not dropped or live is None or not isinstance(action, Apply | ApplyStatus):
+        return False
+    if action.intent["kind"] not in _OURS or not action.live_uid:
+        return False
+    rest = _without(action.intent, dropped)
+    return rest != action.intent and not differs(_fields(rest), _fields(live), exact=isinstance(action, ApplyStatus))
+
+
+def is_ours_by_kind(obj: ObjectLike) -> bool:
+    """Whether it is of a kind that our definitions define."""
+    return obj.get("kind") in _OURS
+
+
+def _fields(obj: ObjectLike) -> dict[str, Any]:
+    return {part: obj[part] for part in ("spec", "status") if part in obj}
+
+
+def _paths(value: Any, at: Path = ()) -> Iterator[Path]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if item is not None:
+                yield (*at, key)
+                yield from _paths(item, (*at, key))
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for item in value:
+            yield (*at, _ITEM)
+            yield from _paths(item, (*at, _ITEM))
+
+
+def _without(value: Any, dropped: frozenset[Path], at: Path = ()) -> Any:
+    if isinstance(value, Mapping):
+        kept = {key: item for key, item in value.items() if (*at, key) not in dropped}
+        return {key: _without(item, dropped, (*at, key)) for key, item in kept.items()}
+    if isinstance(value, list | tuple):
+        return [_without(item, dropped, (*at, _ITEM)) for item in value]
+    return value
