@@ -388,6 +388,37 @@ CASES = (
     pool("no disk", {"spec.bandwidth": {"disk": "0"}}, "spec.bandwidth.disk", "at least 1M"),
     pool("a cache that is the disk", {"spec.weightsCache.hostPath": "/mnt"}, "spec.weightsCache.hostPath", "/mnt"),
     pool("a cache elsewhere", {"spec.weightsCache.hostPath": "/a/../b"}, "spec.weightsCache.hostPath", "/a/../b"),
+    *(
+        pool(
+            f"a cache in {folder}",
+            {"spec.weightsCache.hostPath": folder},
+            "spec.weightsCache.hostPath",
+            f"'{folder}' given",
+        )
+        for folder in (
+            *("/etc/kubernetes", "/var/lib/kubelet", "/var/lib/kubelet/pods", "/var/lib", "/proc/sys", "/sys/fs"),
+            *("/usr/lib", "/bin/weights", "/root/weights", "/dev/nvme0", "/var/run/secrets"),
+        )
+    ),
+    *(
+        pool(f"a cache at {path}", {"spec.weightsCache.hostPath": path}, "spec.weightsCache.hostPath", path)
+        for path in ("/", "/etc", "/root", "mnt/weights", "./mnt/weights", "/mnt/../etc", "/mnt/weights/..")
+    ),
+    pool(
+        "a feed that is too old before it is asked again",
+        {"spec.feed.interval": "20m", "spec.feed.staleAfter": "10m"},
+        "spec.feed.interval",
+        "20m given, but what was heard is too old after staleAfter, 10m",
+    ),
+    pool(
+        "a feed that is too old when it is asked again",
+        {"spec.feed.interval": "10m", "spec.feed.staleAfter": "600s"},
+        "spec.feed.interval",
+        "ask more often, or raise staleAfter",
+    ),
+    pool(
+        "a default interval", {"spec.feed": {"url": "http://f/", "staleAfter": "5m"}}, "spec.feed.interval", "5m given"
+    ),
     pool(
         "a line break",
         {"spec.weightsCache.hostPath": "/mnt/a\n"},

@@ -52,6 +52,24 @@ def test_the_label_of_kueue_names_the_queue(labels: dict[str, str] | None, queue
     assert parse_model_demand(obj).queue == queue
 
 
+@pytest.mark.parametrize("queue", ["Team-A", "team_a", "a..b", "a.-b", "-"])
+def test_a_queue_that_no_local_queue_can_be_is_named(queue: str) -> None:
+    obj = minimal()
+    obj["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": queue}
+    with pytest.raises(InvalidObjectError) as raised:
+        parse_model_demand(obj)
+    assert raised.value.fault.field == "metadata.labels.kueue.x-k8s.io/queue-name"
+    assert queue in raised.value.fault.message
+    if queue != "-":  # which is no value of a label either
+        assert "no LocalQueue can be called so" in raised.value.fault.message
+
+
+def test_a_queue_may_have_dots() -> None:
+    obj = minimal()
+    obj["metadata"]["labels"] = {"kueue.x-k8s.io/queue-name": "a.b-1"}
+    assert parse_model_demand(obj).queue == "a.b-1"
+
+
 def test_an_inline_architecture_is_named_after_the_served_name() -> None:
     demand = parse_model_demand(samples.inline_demand())
     assert demand.architecture.name == "team-a-chat"

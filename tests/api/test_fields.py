@@ -126,6 +126,7 @@ OTHERS: dict[str, Any] = {
 CHECKED = {
     "spec.cost.labels[]",
     "spec.cost.budgets[].by",
+    "spec.feed.staleAfter",
     "spec.gpu.count",
     "spec.gpu.kind",
     "spec.placement.capacityTypes[]",

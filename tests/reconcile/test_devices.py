@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from atoll.domain.objects import KINDS
 from atoll.handlers.slim import slim
 from atoll.reconcile.devices import EXTENDED_RESOURCE_CLAIM, NodeDevices, devices_by_node
-from reconcile.worlds import Raw
+from reconcile.worlds import Raw, pod_object
 
 PRODUCT = "NVIDIA L4"
 
@@ -47,7 +47,25 @@ def claim_object(name: str, *given: tuple[str, str], metadata: Raw | None = None
     }
 
 
-OURS = {"labels": {"app.kubernetes.io/managed-by": "atoll", "atoll.dev/demand": "chat"}}
+LABELS = {"app.kubernetes.io/managed-by": "atoll", "atoll.dev/demand": "chat"}
+ENGINE = {**LABELS, "atoll.dev/strategy": "0123456789"}
+
+
+def owned(pod: str = "engine", kind: str = "Pod", *, controller: bool = True) -> Raw:
+    """Metadata of a claim with our labels that says to be made for something."""
+    owner = {"apiVersion": "v1", "kind": kind, "name": pod, "uid": f"uid-{pod}", "controller": controller}
+    return {"labels": LABELS, "ownerReferences": [owner]}
+
+
+PODS = [
+    {**pod_object(name, labels=labels), "metadata": {**pod_object(name, labels=labels)["metadata"], "namespace": space}}
+    for name, space, labels in (
+        ("engine", "team-b", ENGINE),
+        ("other", "team-b", {}),
+        ("elsewhere", "team-c", ENGINE),
+        ("theirs", "team-b", {**ENGINE, "atoll.dev/demand": "code"}),
+    )
+]
 TWO = slice_object("n", device("gpu-0"), device("gpu-1"))
 SLICED = slice_object(
     "n",
@@ -71,7 +89,21 @@ SLICED = slice_object(
             1,
             id="a GPU that is shared",
         ),
-        pytest.param([TWO], [claim_object("a", ("n", "gpu-0"), metadata=OURS)], 2, 0, id="our own are ours to move"),
+        pytest.param([TWO], [claim_object("a", ("n", "gpu-0"), metadata=owned())], 2, 0, id="our own are ours to move"),
+        pytest.param(
+            [TWO], [claim_object("a", ("n", "gpu-0"), metadata=owned("gone"))], 2, 0, id="its pod has gone before it"
+        ),
+        *(
+            pytest.param([TWO], [claim_object("a", ("n", "gpu-0"), metadata=metadata)], 2, 1, id=f"our labels, {what}")
+            for what, metadata in {
+                "nobody's": {"labels": LABELS},
+                "not of a pod": owned("x", "Job"),
+                "no controller": owned(controller=False),
+                "of a pod of others": owned("other"),
+                "of an engine elsewhere": owned("elsewhere"),
+                "of another demand's engine": owned("theirs"),
+            }.items()
+        ),
         pytest.param(
             [TWO],
             [claim_object("a", ("n", "gpu-0"), metadata={"annotations": {EXTENDED_RESOURCE_CLAIM: "true"}})],
@@ -98,7 +130,7 @@ SLICED = slice_object(
 def test_gpus_of_a_node(slices: list[Raw], claims: list[Raw], gpus: int, held: int, *, slimmed: bool) -> None:
     if slimmed:
         slices, claims = ([dict(slim(KINDS[raw["kind"]], raw)) for raw in raws] for raws in (slices, claims))
-    assert devices_by_node(slices, claims) == {"n": NodeDevices(gpus=gpus, held=held, product=PRODUCT)}
+    assert devices_by_node(slices, claims, PODS) == {"n": NodeDevices(gpus=gpus, held=held, product=PRODUCT)}
 
 
 @pytest.mark.parametrize("where", [{"allNodes": True}, {"nodeSelector": {}}])

@@ -1,5 +1,6 @@
 """ModelDemand to the domain's Demand."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, time
@@ -37,6 +38,9 @@ MOST_REQUESTS_PER_SECOND = 1e6
 
 MOST_HEAD_RATIO = 8
 """All heads together may be so many times wider or narrower than hiddenSize; published models stay within 3."""
+
+_OBJECT_NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
+"""Of a Kubernetes object, and so of a LocalQueue (RFC 1123 subdomain); values of labels may be more."""
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
@@ -98,7 +102,15 @@ def _queue(obj: object) -> str:
     """The LocalQueue that the object's label names, as on everything that Kueue queues."""
     labels = obj["metadata"].get("labels") if isinstance(obj, Mapping) else None
     queue = labels.get(QUEUE_LABEL, "") if isinstance(labels, Mapping) else ""
-    return queue if isinstance(queue, str) else ""
+    if not isinstance(queue, str) or not queue:
+        return ""
+    if not _OBJECT_NAME.fullmatch(queue):
+        raise invalid(
+            f"metadata.labels.{QUEUE_LABEL}",
+            f"{shown(queue)} given, but no LocalQueue can be called so: lower-case letters, digits, - and ., first and"
+            " last a letter or digit",
+        )
+    return queue
 
 
 def _spec(obj: object) -> object:

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from atoll.api.decode import check_label_keys, decode, invalid, metadata, shown
 from atoll.api.quantities import bytes_of, mebibytes, millicores, seconds
 from atoll.api.v1alpha1.base import Toleration
-from atoll.api.v1alpha1.gpunodepool import GPUNodePoolSpec, OfferingItem, WeightsCacheSettings
+from atoll.api.v1alpha1.gpunodepool import SYSTEM_FOLDERS, GPUNodePoolSpec, OfferingItem, WeightsCacheSettings
 from atoll.catalogue.gpus import gpu_kind
 from atoll.catalogue.instances import instance_type, instance_types, price
 from atoll.domain.feed import PriceFeed, Quote, Terms
@@ -70,11 +70,14 @@ def parse_price_feed(obj: object) -> PriceFeed | None:
 def _feed(spec: GPUNodePoolSpec) -> PriceFeed | None:
     if spec.feed is None:
         return None
-    return PriceFeed(
-        url=spec.feed.url,
-        interval_seconds=seconds(spec.feed.interval),
-        stale_seconds=seconds(spec.feed.stale_after),
-    )
+    interval, stale = seconds(spec.feed.interval), seconds(spec.feed.stale_after)
+    if interval >= stale:
+        raise invalid(
+            "spec.feed.interval",
+            f"{spec.feed.interval} given, but what was heard is too old after staleAfter, {spec.feed.stale_after}: ask"
+            " more often, or raise staleAfter",
+        )
+    return PriceFeed(url=spec.feed.url, interval_seconds=interval, stale_seconds=stale)
 
 
 def _check_instance_type(spec: GPUNodePoolSpec, config: GpuConfig) -> None:
@@ -123,6 +126,14 @@ def _weights_cache(given: WeightsCacheSettings | None) -> WeightsCache | None:
     limit = None if given.size_limit is None else int(bytes_of(given.size_limit))
     if limit is not None and limit < 1:
         raise invalid("spec.weightsCache.sizeLimit", f"{shown(given.size_limit)} given: must be at least one byte")
+    parts = tuple(given.host_path.strip("/").split("/"))
+    for folder in (tuple(name.split("/")) for name in SYSTEM_FOLDERS):
+        if parts[: len(folder)] == folder or folder[: len(parts)] == parts:
+            raise invalid(
+                "spec.weightsCache.hostPath",
+                f"{shown(given.host_path)} given, but /{'/'.join(folder)} is a system folder of the node: name a folder"
+                " for weights alone, such as /mnt/nvme/weights",
+            )
     return WeightsCache(host_path=given.host_path, limit_bytes=limit)
 
 

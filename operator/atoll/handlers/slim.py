@@ -101,7 +101,11 @@ def _claim(obj: ObjectLike, metadata: Mapping[str, Any]) -> dict[str, Any]:
     kept = [_some(result, "driver", "pool", "device", "adminAccess") for result in results]
     annotations = _some(metadata.get("annotations") or {}, EXTENDED_RESOURCE_CLAIM)
     return {
-        "metadata": {**_some(metadata, *_IDENTITY, "labels"), "annotations": annotations},
+        "metadata": {
+            **_some(metadata, *_IDENTITY, "labels"),
+            "annotations": annotations,
+            "ownerReferences": [item for item in metadata.get("ownerReferences") or () if item.get("controller")],
+        },
         "status": {"allocation": {"devices": {"results": kept}}} if kept else {},
     }
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from atoll.domain.objects import ObjectLike
-from atoll.render import names
+from atoll.domain.objects import POD, ObjectLike
+from atoll.reconcile.ownership import demand_of, is_engine
 
 DRIVER = "gpu.nvidia.com"
 """Of the devices that are GPUs; its other driver, ``compute-domain.nvidia.com``, publishes none."""
@@ -42,12 +42,15 @@ class NodeDevices:
     product: str
 
 
-def devices_by_node(slices: Iterable[ObjectLike], claims: Iterable[ObjectLike]) -> dict[str, NodeDevices]:
+def devices_by_node(
+    slices: Iterable[ObjectLike], claims: Iterable[ObjectLike], pods: Iterable[ObjectLike] = ()
+) -> dict[str, NodeDevices]:
     """GPUs by node name; nodes without devices of NVIDIA's driver are left out.
 
     A GPU is held where a claim of others has it, or has a device that draws on the same counters: a MIG slice of it.
     Access for administrators holds nothing. A claim on a device that no slice tells of any more, as while a driver
-    restarts, holds a GPU of the node that its pool is named after.
+    restarts, holds a GPU of the node that its pool is named after. ``pods`` are all there are: a claim is ours that was
+    made for a pod of ours.
     """
     nodes: dict[_Device, str] = {}
     gpus: dict[str, dict[_Device, Mapping[str, Any]]] = defaultdict(dict)
@@ -64,7 +67,7 @@ def devices_by_node(slices: Iterable[ObjectLike], claims: Iterable[ObjectLike]) 
                 drawn = (pool, item["counterSet"])
                 shares[key].add(drawn)
                 counters[drawn].add(key)
-    allocated = set(_allocated(claims))
+    allocated = set(_allocated(claims, {str(pod["metadata"].get("uid", "")): pod for pod in pods}))
     taken = allocated | {other for key in allocated for drawn in shares[key] for other in counters[drawn]}
     unknown = Counter(pool for pool, _ in allocated - nodes.keys())
     return {
@@ -101,15 +104,27 @@ def _attribute(device: Mapping[str, Any], name: str) -> str:
     return str(value.get("string", ""))
 
 
-def _allocated(claims: Iterable[ObjectLike]) -> Iterable[_Device]:
+def _allocated(claims: Iterable[ObjectLike], pods: Mapping[str, ObjectLike]) -> Iterable[_Device]:
     """Devices that claims of others have been given."""
     for claim in claims:
-        metadata = claim["metadata"]
-        labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
-        is_ours = labels.get(names.MANAGED_BY) == names.FIELD_MANAGER and names.DEMAND in labels
-        if is_ours or annotations.get(EXTENDED_RESOURCE_CLAIM) == "true":
+        annotations = claim["metadata"].get("annotations") or {}
+        if _is_ours(claim["metadata"], pods) or annotations.get(EXTENDED_RESOURCE_CLAIM) == "true":
             continue
         allocation = (claim.get("status") or {}).get("allocation") or {}
         for result in (allocation.get("devices") or {}).get("results") or ():
             if result.get("driver") == DRIVER and not result.get("adminAccess"):
                 yield (str(result.get("pool", "")), str(result.get("device", "")))
+
+
+def _is_ours(claim: Mapping[str, Any], pods: Mapping[str, ObjectLike]) -> bool:
+    """Whether a claim, by its metadata, was made for a pod of ours: labels alone anybody can write.
+
+    It goes with its pod, so one whose pod has just gone is going too, and is still ours.
+    """
+    demand = demand_of(claim.get("namespace", ""), claim.get("labels") or {})
+    owner = next((item for item in claim.get("ownerReferences") or () if item.get("controller")), {})
+    if demand is None or owner.get("kind") != POD.name or not owner.get("uid"):
+        return False
+    pod = pods.get(owner["uid"])
+    labels = pod["metadata"].get("labels") or {} if pod is not None else {}
+    return pod is None or (is_engine(labels) and demand_of(pod["metadata"].get("namespace", ""), labels) == demand)

@@ -126,7 +126,8 @@ def observe(
     demands = _valid(objects, MODEL_DEMAND, parse, faults)
     for key, fault in settle_served_names(demands).items():
         faults[Reference(kind=MODEL_DEMAND.name, namespace=key.namespace, name=key.name)] = (fault,)
-    devices = devices_by_node(objects.get(RESOURCE_SLICE, ()), objects.get(RESOURCE_CLAIM, ()))
+    claims, pods = objects.get(RESOURCE_CLAIM, ()), objects.get(POD, ())
+    devices = devices_by_node(objects.get(RESOURCE_SLICE, ()), claims, pods)
     nodes = [observe_node(raw, pools, devices.get(raw["metadata"]["name"])) for raw in objects.get(NODE, ())]
     masks = {}
     for raw in objects.get(GPU_NODE_POOL, ()):
@@ -141,7 +142,7 @@ def observe(
         pools=pools,
         faults=faults,
         nodes={node.name: node for node in nodes},
-        pods=tuple(observe_pod(raw) for raw in objects.get(POD, ())),
+        pods=tuple(observe_pod(raw) for raw in pods),
         deployments=_deployments(objects.get(DEPLOYMENT, ()), _demands_of_others(everything, fleet)),
         plans=plans,
         profiles=tuple(

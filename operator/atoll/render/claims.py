@@ -14,7 +14,7 @@ def claim_template(demand: Demand, device_class: str, gpus: int) -> dict[str, An
     """What each pod with so many GPUs of a DeviceClass claims.
 
     A claim template never changes: another DeviceClass or number has another name. Claims made from it carry the
-    demand's labels, by which they are known as ours even while their pod goes.
+    demand's labels, by which, and by the pod that owns them, they are known as ours even while it goes.
     """
     return {
         "apiVersion": RESOURCE_CLAIM_TEMPLATE.api_version,

@@ -75,6 +75,13 @@ class FeedSettings(Schema, frozen=True, kw_only=True):
         describe("Age from which on what was heard is too old: the last good prices are kept.", between("10s", "168h")),
     ] = "1h"
 
+    rules: ClassVar[tuple[Rule, ...]] = (
+        Rule(
+            "duration(self.interval) < duration(self.staleAfter)",
+            "interval must be below staleAfter, or what was heard is too old before it is asked for again",
+        ),
+    )
+
 
 class AllocatableResources(Schema, frozen=True, kw_only=True):
     """What one node can give to pods; the smallest seen of its shape."""
@@ -108,6 +115,19 @@ class BandwidthSettings(Schema, frozen=True, kw_only=True):
     ] = None
 
 
+SYSTEM_FOLDERS = (
+    *("bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "proc", "root", "run", "sbin", "sys", "usr"),
+    *("var/lib/cni", "var/lib/containerd", "var/lib/containers", "var/lib/docker", "var/lib/etcd", "var/lib/kubelet"),
+    *("var/log", "var/run"),
+)
+"""Of a node: what is in them is not weights, and the guard of a cache removes what is over its limit."""
+
+_NO_SYSTEM_FOLDER = Rule(
+    f"!self.matches('^/({'|'.join(SYSTEM_FOLDERS)})(/|$)') && self != '/var/lib'",
+    "must not be a system folder of the node, such as /etc or /var/lib/kubelet, nor in one, nor hold one",
+)
+
+
 class WeightsCacheSettings(Schema, frozen=True, kw_only=True):
     """A folder of each node that keeps hf:// weights from one pod to the next; see docs/engines.md."""
 
@@ -115,7 +135,8 @@ class WeightsCacheSettings(Schema, frozen=True, kw_only=True):
         Annotated[str, Meta(pattern=r"^(/[A-Za-z0-9_-][A-Za-z0-9._-]*){2,}$", max_length=256)],
         describe(
             "The folder, two levels deep or more, such as /mnt/nvme/weights. It must be on every node, belong to user "
-            "2000, and the namespaces of demands must admit pods with host paths."
+            "2000, and the namespaces of demands must admit pods with host paths. No system folder of the node.",
+            _NO_SYSTEM_FOLDER,
         ),
     ]
     size_limit: Annotated[
