@@ -466,6 +466,42 @@ def test_a_profile_says_whom_it_serves(profile: Raw, ready: str, reason: str, me
     assert condition["message"].startswith(message)
 
 
+def labelled(**labels: str) -> Raw:
+    demand = demand_object(rate=20.0)
+    return {**demand, "metadata": {**demand["metadata"], "labels": labels}}
+
+
+def budgets(*payers: tuple[str, str]) -> Raw:
+    rows = [{"by": by, "value": value, "perHour": 5.0} for by, value in payers]
+    return fleet_object(cost={"labels": ["team"], "budgets": rows})
+
+
+@pytest.mark.parametrize(
+    ("demand", "fleet", "idle"),
+    [
+        pytest.param(labelled(), budgets(), "", id="no budget"),
+        pytest.param(labelled(team="a"), budgets(("namespace", "team-a"), ("label=team", "a")), "", id="each has some"),
+        pytest.param(labelled(), budgets(("label=team", "")), "", id="those without the label"),
+        pytest.param(
+            labelled(team="a"),
+            budgets(("label=team", "A"), ("namespace", "team-b"), ("namespace", "team-a")),
+            "label=team 'A', namespace 'team-b'",
+            id="one slip each",
+        ),
+        pytest.param(
+            {**labelled(team="a"), "spec": {}}, budgets(("label=team", "a")), "", id="a demand at fault is there too"
+        ),
+    ],
+)
+def test_a_fleet_says_which_budgets_bound_nobody(demand: Raw, fleet: Raw, idle: str) -> None:
+    of = view(TWO, *RUNS, fleet, demand=demand)
+    (planned_,) = [item for item in status(of, "Fleet")["conditions"] if item["type"] == "Planned"]
+    assert planned_["status"] == "True"
+    assert planned_["message"] == (
+        f"spec.cost.budgets: no ModelDemand is of {idle}; mend the value where it should be of one" if idle else ""
+    )
+
+
 def test_a_fleet_says_which_fields_older_definitions_drop_and_stays_ready() -> None:
     of = view(TWO, *RUNS)
     of = replace(of, snapshot=replace(of.snapshot, pruned=("Fleet status.costs", "GPUNodePool status.masked")))

@@ -56,6 +56,18 @@ def costs(snapshot: Snapshot, plan: Plan | None) -> tuple[Cost, ...]:
     return tuple(sorted(found, key=lambda item: item.payer))
 
 
+def idle_budgets(snapshot: Snapshot) -> tuple[Payer, ...]:
+    """For whom budgets are set though no demand of the fleet, valid or not, is theirs: a slip, or before its time."""
+    keys = [
+        DemandKey(namespace=ref.namespace, name=ref.name)
+        for ref, raw in snapshot.objects.items()
+        if ref.kind == MODEL_DEMAND.name and raw.get("spec", {}).get("fleet", "default") == snapshot.fleet.name
+    ]
+    bounded = [payer for payer, _ in snapshot.fleet.cost.budgets]
+    present = {_payer(snapshot, by, key) for by in {payer.by for payer in bounded} for key in keys}
+    return tuple(payer for payer in bounded if payer not in present)
+
+
 def cost_rows(found: Iterable[Cost]) -> list[dict[str, Any]]:
     """``Fleet.status.costs``."""
     return [

@@ -7,7 +7,7 @@ from atoll.domain.objects import FLEET, Action, ObjectLike
 from atoll.domain.reason import Fault, Reason
 from atoll.reconcile.account import account
 from atoll.reconcile.conditions import Condition, status_actions
-from atoll.reconcile.costs import cost_rows, costs
+from atoll.reconcile.costs import cost_rows, costs, idle_budgets
 from atoll.reconcile.policy import in_force, policy_fault
 from atoll.reconcile.status.view import View
 
@@ -84,7 +84,7 @@ def _fleet_conditions(view: View, invalid: Fault | None) -> tuple[Condition, ...
         message = f"FleetPlan {view.to_approve.name} waits for spec.approved"
         planned = Condition(type="Planned", status=True, reason=Reason.AWAITING_APPROVAL, message=message)
     else:
-        planned = Condition(type="Planned", status=True, reason=Reason.PLANNED)
+        planned = Condition(type="Planned", status=True, reason=Reason.PLANNED, message=_idle(view))
     routed = _routed(view)
     degraded = _degraded(view, fault, routed)
     wanted, ready = view.service.wanted_replicas.total(), view.service.ready_replicas.total()
@@ -96,6 +96,15 @@ def _fleet_conditions(view: View, invalid: Fault | None) -> tuple[Condition, ...
     else:
         readiness = Condition(type="Ready", status=True, reason=Reason.SERVING, message=f"{ready} replicas are Ready")
     return readiness, planned, routed, degraded
+
+
+def _idle(view: View) -> str:
+    """Which budgets bound nobody, and the mend; empty where each has somebody."""
+    idle = [f"{payer.by} {payer.value!r}" for payer in idle_budgets(view.snapshot)]
+    if not idle:
+        return ""
+    named = ", ".join(idle[:_LISTED]) + (f" and {len(idle) - _LISTED} more" if len(idle) > _LISTED else "")
+    return f"spec.cost.budgets: no ModelDemand is of {named}; mend the value where it should be of one"
 
 
 def _degraded(view: View, fault: Fault | None, routed: Condition) -> Condition:
