@@ -136,7 +136,7 @@ def model_demand() -> dict[str, Any]:
             "gpuKinds": "H100-80GB,L40S-48GB",
             "strategies": [{"id": "0123456789", "strategy": "2 x L4", "replicas": 3, "readyReplicas": 2, "rate": 8.5}],
             "strategiesTotal": 1,
-            "lengths": {"input": 1800.5, "output": 200.0},
+            "lengths": {"input": 1800.5, "output": 200.0, "differ": ["input"]},
             "measured": {
                 "observedRate": 20.0,
                 "estimate": 24.5,

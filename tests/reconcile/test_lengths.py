@@ -7,7 +7,7 @@ import pytest
 
 from atoll.domain.reason import Reason
 from atoll.domain.workload import Lengths, SeenLengths, Workload
-from atoll.reconcile.lengths import AGREED, FACTOR, FEWEST_REQUESTS, drift
+from atoll.reconcile.lengths import AGREED, FACTOR, FEWEST_REQUESTS, NAMES, drift
 from atoll.reconcile.status.measured import lengths_said
 from reconcile.worlds import demand_object
 
@@ -18,18 +18,20 @@ SEEN = SeenLengths(requests=10_000.0, input=1000.0, output=200.0)
 @pytest.mark.parametrize(
     ("seen", "differed", "off"),
     [
-        (SEEN, False, ()),
-        (replace(SEEN, input=1400.0), False, ()),
-        (replace(SEEN, input=1600.0), False, ("input",)),
-        (replace(SEEN, input=600.0, output=400.0), False, ("input", "output")),
-        (replace(SEEN, input=1400.0), True, ("input",)),
-        (replace(SEEN, input=1200.0), True, ()),
-        (replace(SEEN, input=0.0), False, ("input",)),
-        (replace(SEEN, requests=FEWEST_REQUESTS, output=310.0), False, ("output",)),
+        (SEEN, (), ()),
+        (replace(SEEN, input=1400.0), (), ()),
+        (replace(SEEN, input=1600.0), (), ("input",)),
+        (replace(SEEN, input=600.0, output=400.0), (), ("input", "output")),
+        (replace(SEEN, input=1400.0), ("input",), ("input",)),
+        (replace(SEEN, input=1400.0, output=280.0), ("input",), ("input",)),
+        (replace(SEEN, input=1400.0), ("output",), ()),
+        (replace(SEEN, input=1200.0), NAMES, ()),
+        (replace(SEEN, input=0.0), (), ("input",)),
+        (replace(SEEN, requests=FEWEST_REQUESTS, output=310.0), (), ("output",)),
     ],
 )
 def test_lengths_differ_beyond_a_factor_and_agree_again_within_a_smaller_one(
-    seen: SeenLengths, differed: bool, off: tuple[str, ...]
+    seen: SeenLengths, differed: tuple[str, ...], off: tuple[str, ...]
 ) -> None:
     found = drift(DECLARED, seen, differed=differed)
     assert found is not None
@@ -37,10 +39,10 @@ def test_lengths_differ_beyond_a_factor_and_agree_again_within_a_smaller_one(
 
 
 def test_few_requests_of_which_some_are_long_say_nothing() -> None:
-    assert drift(DECLARED, replace(SEEN, requests=FEWEST_REQUESTS - 1.0, input=9000.0), differed=False) is None
-    assert drift(DECLARED, None, differed=True) is None
+    assert drift(DECLARED, replace(SEEN, requests=FEWEST_REQUESTS - 1.0, input=9000.0), differed=()) is None
+    assert drift(DECLARED, None, differed=NAMES) is None
     wild = replace(DECLARED, input=Lengths(mean=1000.0, cv=20.0))
-    found = drift(wild, replace(SEEN, requests=FEWEST_REQUESTS, input=1600.0), differed=False)
+    found = drift(wild, replace(SEEN, requests=FEWEST_REQUESTS, input=1600.0), differed=())
     assert found is not None
     assert found.off == (), "a mean of 200 such prompts is often off by more"
 
@@ -92,7 +94,7 @@ def test_r8_after_a_restart_and_while_nobody_answers_it_stands_as_it_stood() -> 
     episode = Episode()
     said = episode.say(replace(SEEN, input=2000.0))
     assert episode.say(None) == said
-    assert episode.live["status"]["lengths"] == {"input": 2000.0, "output": 200.0}
+    assert episode.live["status"]["lengths"] == {"input": 2000.0, "output": 200.0, "differ": ["input"]}
     assert episode.written == 1
 
 
@@ -104,6 +106,23 @@ def test_a_mend_is_seen_where_nobody_measures_any_more() -> None:
     assert episode.live["status"]["lengths"] == {"input": 2000.0, "output": 200.0}
     assert episode.say(replace(SEEN, input=2000.0, requests=3.0), mended)[0] is Reason.LENGTHS_AGREE
     assert episode.written == 2
+
+
+def test_that_prompts_differ_does_not_make_answers_differ_sooner() -> None:
+    episode = Episode()
+    episode.say(replace(SEEN, input=2000.0))
+    _, message = episode.say(replace(SEEN, input=1400.0, output=280.0))
+    assert "input" in message
+    assert "output" not in message
+    assert episode.say(replace(SEEN, input=1100.0, output=280.0))[0] is Reason.LENGTHS_AGREE
+    assert episode.live["status"]["lengths"] == {"input": 1100.0, "output": 280.0}
+
+
+def test_where_nobody_kept_which_differed_both_have_to_agree() -> None:
+    episode = Episode()
+    episode.say(replace(SEEN, input=2000.0))
+    del episode.live["status"]["lengths"]["differ"]
+    assert episode.say(replace(SEEN, output=280.0))[0] is Reason.LENGTHS_DIFFER
 
 
 @pytest.mark.parametrize("kept", [3, {"input": "x"}, {"input": None, "output": True}, []])

@@ -173,7 +173,7 @@ def _signal_held(view: View) -> Iterable[Sample]:
 def _length_ratios(view: View) -> Iterable[Sample]:
     """Of demands of which enough is known."""
     for key, demand in sorted(view.snapshot.demands.items()):
-        found = drift(demand.workload, view.snapshot.lengths.get(key), differed=False)
+        found = drift(demand.workload, view.snapshot.lengths.get(key), differed=())
         for kind, ratio in (("input", found.input_ratio), ("output", found.output_ratio)) if found else ():
             yield (key.namespace, key.name, demand.served_name, str(demand.priority), kind), ratio
 

@@ -5,6 +5,7 @@ what objectives were weighed against (decision 41).
 """
 
 import math
+from collections.abc import Container
 from dataclasses import dataclass
 
 from atoll.domain.workload import Lengths, SeenLengths, Workload
@@ -36,22 +37,29 @@ class Drift:
     off: tuple[str, ...]
 
 
-def drift(declared: Workload, seen: SeenLengths | None, *, differed: bool) -> Drift | None:
+NAMES = ("input", "output")
+"""Of prompts' and answers' lengths."""
+
+
+def drift(declared: Workload, seen: SeenLengths | None, *, differed: Container[str]) -> Drift | None:
     """How measured lengths compare with declared ones; None where too few requests tell.
 
     Args:
         declared: shape of the requests as planned for.
         seen: as measured lately.
-        differed: whether they were told to differ before.
+        differed: which were told to differ before.
     """
     if seen is None or seen.requests < FEWEST_REQUESTS:
         return None
-    factor = AGREED if differed else FACTOR
     pairs = (("input", declared.input, seen.input), ("output", declared.output, seen.output))
     return Drift(
         input_ratio=seen.input / declared.input.mean,
         output_ratio=seen.output / declared.output.mean,
-        off=tuple(name for name, lengths, mean in pairs if _is_off(lengths, mean, seen.requests, factor)),
+        off=tuple(
+            name
+            for name, lengths, mean in pairs
+            if _is_off(lengths, mean, seen.requests, AGREED if name in differed else FACTOR)
+        ),
     )
 
 

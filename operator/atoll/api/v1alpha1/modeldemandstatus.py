@@ -57,6 +57,10 @@ class LengthsStatus(Schema, frozen=True, kw_only=True):
 
     input: Annotated[MeanTokens, describe("Mean prompt, tokens.")] = 0.0
     output: Annotated[MeanTokens, describe("Mean answer, tokens.")] = 0.0
+    differ: Annotated[
+        Annotated[tuple[Word, ...], Meta(max_length=2)],
+        describe("Which of them differ from what is declared.", list_type="set"),
+    ] = ()
 
 
 Factor = Annotated[float, Meta(ge=0.7, le=1.3)]

@@ -9,7 +9,7 @@ from atoll.domain.reason import Reason
 from atoll.domain.signal import Measured
 from atoll.domain.workload import SeenLengths, Workload
 from atoll.reconcile.conditions import Condition, former
-from atoll.reconcile.lengths import drift
+from atoll.reconcile.lengths import NAMES, drift
 from atoll.reconcile.measured import read_kept
 from atoll.reconcile.moments import format_moment
 
@@ -70,14 +70,16 @@ def lengths_said(
     What was measured last is held against what is declared now, so that a mend is seen where few requests come.
     """
     before, kept = former(live, "AsDeclared"), (live.get("status") or {}).get("lengths")
-    found = drift(declared, seen, differed=before is not None and before.status is False)
+    differed = _differed(before, kept)
+    found = drift(declared, seen, differed=differed)
     if found is None or seen is None:
-        if before is not None and before.status is False and _is_mended(declared, kept):
+        if before is not None and differed and _is_mended(declared, kept, differed):
             before = Condition(type="AsDeclared", status=True, reason=Reason.LENGTHS_AGREE)
+            kept = {name: value for name, value in dict(kept).items() if name != "differ"}
         return (() if before is None else (before,)), ({"lengths": dict(kept)} if isinstance(kept, Mapping) else {})
     means = {"input": round(seen.input, 1), "output": round(seen.output, 1)}
     if isinstance(kept, Mapping) and all(_is_near(kept.get(name), mean) for name, mean in means.items()):
-        means = dict(kept)
+        means = {name: kept[name] for name in NAMES}
     off = [
         f"mean {name} is declared as {lengths.mean:.4g} tokens and measured as {means[name]:.4g}"
         for name, lengths in (("input", declared.input), ("output", declared.output))
@@ -87,18 +89,26 @@ def lengths_said(
         return (Condition(type="AsDeclared", status=True, reason=Reason.LENGTHS_AGREE),), {"lengths": means}
     message = f"{' and '.join(off)}: what is planned holds for what is declared; mend spec.demand.workload"
     return (Condition(type="AsDeclared", status=False, reason=Reason.LENGTHS_DIFFER, message=message),), {
-        "lengths": means
+        "lengths": {**means, "differ": list(found.off)}
     }
 
 
-def _is_mended(declared: Workload, kept: object) -> bool:
+def _differed(before: Condition | None, kept: object) -> frozenset[str]:
+    """Which lengths were told to differ; both where an earlier operator, or older definitions, did not keep which."""
+    if before is None or before.status is not False:
+        return frozenset()
+    told = kept.get("differ") if isinstance(kept, Mapping) else None
+    return frozenset(map(str, told)) & frozenset(NAMES) if isinstance(told, list) and told else frozenset(NAMES)
+
+
+def _is_mended(declared: Workload, kept: object, differed: frozenset[str]) -> bool:
     """Whether lengths as they were measured last agree with what is declared."""
     if not isinstance(kept, Mapping):
         return False
     prompt, answer = kept.get("input"), kept.get("output")
     if not isinstance(prompt, int | float) or not isinstance(answer, int | float):
         return False
-    found = drift(declared, SeenLengths(requests=math.inf, input=prompt, output=answer), differed=True)
+    found = drift(declared, SeenLengths(requests=math.inf, input=prompt, output=answer), differed=differed)
     return found is not None and not found.off
 
 
