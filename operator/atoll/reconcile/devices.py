@@ -122,7 +122,7 @@ def _is_ours(claim: Mapping[str, Any], pods: Mapping[str, ObjectLike]) -> bool:
     It goes with its pod, so one whose pod has just gone is going too, and is still ours.
     """
     demand = demand_of(claim.get("namespace", ""), claim.get("labels") or {})
-    owner = next((item for item in claim.get("ownerReferences") or () if item.get("controller")), {})
+    owner: Mapping[str, Any] = next((item for item in claim.get("ownerReferences") or () if item.get("controller")), {})
     if demand is None or owner.get("kind") != POD.name or not owner.get("uid"):
         return False
     pod = pods.get(owner["uid"])

@@ -73,9 +73,9 @@ def lengths_said(
     differed = _differed(before, kept)
     found = drift(declared, seen, differed=differed)
     if found is None or seen is None:
-        if before is not None and differed and _is_mended(declared, kept, differed):
+        if differed and isinstance(kept, Mapping) and _is_mended(declared, kept, differed):
             before = Condition(type="AsDeclared", status=True, reason=Reason.LENGTHS_AGREE)
-            kept = {name: value for name, value in dict(kept).items() if name != "differ"}
+            kept = {name: value for name, value in kept.items() if name != "differ"}
         return (() if before is None else (before,)), ({"lengths": dict(kept)} if isinstance(kept, Mapping) else {})
     means = {"input": round(seen.input, 1), "output": round(seen.output, 1)}
     if isinstance(kept, Mapping) and all(_is_near(kept.get(name), mean) for name, mean in means.items()):
@@ -101,10 +101,8 @@ def _differed(before: Condition | None, kept: object) -> frozenset[str]:
     return frozenset(map(str, told)) & frozenset(NAMES) if isinstance(told, list) and told else frozenset(NAMES)
 
 
-def _is_mended(declared: Workload, kept: object, differed: frozenset[str]) -> bool:
+def _is_mended(declared: Workload, kept: Mapping[str, Any], differed: frozenset[str]) -> bool:
     """Whether lengths as they were measured last agree with what is declared."""
-    if not isinstance(kept, Mapping):
-        return False
     prompt, answer = kept.get("input"), kept.get("output")
     if not isinstance(prompt, int | float) or not isinstance(answer, int | float):
         return False
