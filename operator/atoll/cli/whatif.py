@@ -27,13 +27,11 @@ from atoll.domain.reason import Fault
 from atoll.domain.snapshot import Snapshot
 from atoll.optimize.case import Case
 from atoll.optimize.decide import pose
+from atoll.optimize.posing import case_of
 from atoll.optimize.solve import solve
 from atoll.optimize.whatif import changed
 from atoll.performance.estimate import ShippedPerformance
 from atoll.reconcile.adopt import adopt
-from atoll.reconcile.plans import current_plan
-from atoll.reconcile.running import running
-from atoll.reconcile.supply import supplies
 from atoll.report.comparison import Comparison, Side, side_of
 from atoll.report.comparison_table import comparison_table
 from atoll.report.numbers import counted
@@ -177,17 +175,8 @@ def _of_manifests(files: list[Path], fleet: str) -> _Situation:
 
 
 def _case(snapshot: Snapshot, now: datetime) -> Case:
-    """As the planner would pose it at this moment."""
-    current = current_plan(snapshot.plans)
-    return Case(
-        demands=tuple(snapshot.demands.values()),
-        supplies=supplies(snapshot, now),
-        running=running(snapshot, now),
-        former=current.groups if current else (),
-        policy=snapshot.fleet.solve,
-        profiles=snapshot.profiles,
-        start=snapshot.fleet.start,
-    )
+    """As the planner would pose it at this moment, but for what is for people only."""
+    return replace(case_of(snapshot, now), compare=False, explain=False)
 
 
 def _decided(situation: _Situation, case: Case, title: str, tell: Callable[[str], None]) -> _Answer:

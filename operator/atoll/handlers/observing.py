@@ -13,7 +13,6 @@ import httpx
 from atoll.catalogue.gpus import known_gpu_kinds
 from atoll.domain.correction import Correction, CorrectionUse, EngineLoad, Observed
 from atoll.domain.demand import Demand, DemandKey
-from atoll.domain.objects import MODEL_DEMAND, Reference
 from atoll.domain.snapshot import ObservedDeployment, Snapshot
 from atoll.domain.strategy import EngineName, PerformanceSource
 from atoll.handlers.metrics import Metrics
@@ -21,7 +20,7 @@ from atoll.handlers.repeating import repeat
 from atoll.optimize.templates.observed import slowness
 from atoll.performance.estimate import Performance, ShippedPerformance
 from atoll.performance.profiled import with_profiles
-from atoll.reconcile.corrections import corrected, is_telling, read_corrections
+from atoll.reconcile.corrections import corrected, is_telling
 from atoll.reconcile.running import pods_by_deployment
 from atoll.signals.engines import EngineMetricsError, engine_loads
 from atoll.signals.fetch import Server
@@ -92,7 +91,7 @@ class Observing:
         """Corrections of all demands: what their status remembers, and what was heard since.
 
         Args:
-            snapshot: without corrections.
+            snapshot: with what statuses remember.
         """
         self._is_off = snapshot.fleet.corrections is CorrectionUse.OFF
         if self._is_off:
@@ -100,8 +99,7 @@ class Observing:
         self._take(snapshot)
         found: dict[DemandKey, tuple[Correction, ...]] = {}
         for key, demand in snapshot.demands.items():
-            live = snapshot.objects.get(Reference(kind=MODEL_DEMAND.name, namespace=key.namespace, name=key.name), {})
-            known = {item.gpu_kind: item for item in read_corrections(live) if item.engine is demand.engine.name}
+            known = {item.gpu_kind: item for item in snapshot.corrections.get(key, ())}
             for kind, windows in self._of(demand):
                 first = Correction(gpu_kind=kind, engine=demand.engine.name, until=datetime.fromtimestamp(0.0, tz=UTC))
                 known[kind] = corrected(known.get(kind, first), windows)

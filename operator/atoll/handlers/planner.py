@@ -7,20 +7,18 @@ from datetime import datetime, timedelta
 
 from atoll.cluster.execute import Outcome
 from atoll.domain.demand import DemandKey
-from atoll.domain.fleet import Baseline, Mode
+from atoll.domain.fleet import Mode
 from atoll.domain.objects import Action
 from atoll.domain.planning import Planning
 from atoll.domain.reason import Fault
 from atoll.domain.snapshot import Snapshot
 from atoll.handlers.metrics import Metrics
 from atoll.optimize.case import Case, Decision
+from atoll.optimize.posing import case_of
 from atoll.reconcile.adopt import adopt, basis_of
-from atoll.reconcile.corrections import applied_factors
 from atoll.reconcile.plans import current_plan
 from atoll.reconcile.planwrites import plan_actions, prune
 from atoll.reconcile.problem import demand_digest, inputs_of, trigger, without_faulty
-from atoll.reconcile.running import running
-from atoll.reconcile.supply import supplies
 
 logger = logging.getLogger(__name__)
 
@@ -78,7 +76,7 @@ class Planner:
         """
         faults: dict[DemandKey, Fault] = {}
         while True:
-            answer = await self.decide(_case(without_faulty(snapshot, faults), now))
+            answer = await self.decide(case_of(without_faulty(snapshot, faults), now))
             if isinstance(answer, Fault):
                 return answer
             faults |= answer.faults
@@ -147,19 +145,3 @@ class Planner:
         if actions:
             await self.write(actions)
         return bool(actions)
-
-
-def _case(snapshot: Snapshot, now: datetime) -> Case:
-    current = current_plan(snapshot.plans)
-    return Case(
-        demands=tuple(snapshot.demands.values()),
-        supplies=supplies(snapshot, now),
-        running=running(snapshot, now),
-        former=current.groups if current else (),
-        policy=snapshot.fleet.solve,
-        profiles=snapshot.profiles,
-        start=snapshot.fleet.start,
-        corrections=applied_factors(snapshot),
-        compare=snapshot.fleet.baseline is Baseline.ONE_KIND_PER_MODEL,
-        explain=snapshot.fleet.explain,
-    )

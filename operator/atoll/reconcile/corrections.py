@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from atoll.domain.correction import Correction, CorrectionUse, EngineLoad, Observed
-from atoll.domain.demand import DemandKey
+from atoll.domain.demand import Demand, DemandKey
 from atoll.domain.objects import ObjectLike
 from atoll.domain.snapshot import ObservedDeployment, ObservedPod, Snapshot
 from atoll.domain.strategy import EngineName
@@ -93,6 +93,18 @@ def applied_factors(snapshot: Snapshot) -> dict[DemandKey, dict[str, float]]:
         for key, items in snapshot.corrections.items()
     }
     return {key: factors for key, factors in found.items() if factors}
+
+
+def by_demand(demands: Iterable[Demand], raws: Iterable[ObjectLike]) -> dict[DemandKey, tuple[Correction, ...]]:
+    """Corrections that statuses remember, of the engines that run; demands without are left out."""
+    known = {(raw["metadata"].get("namespace", ""), raw["metadata"]["name"]): read_corrections(raw) for raw in raws}
+    found = {
+        demand.key: tuple(
+            item for item in known.get((demand.key.namespace, demand.key.name), ()) if item.engine is demand.engine.name
+        )
+        for demand in demands
+    }
+    return {key: items for key, items in found.items() if items}
 
 
 def read_corrections(demand: ObjectLike) -> tuple[Correction, ...]:

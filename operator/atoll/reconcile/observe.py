@@ -15,7 +15,8 @@ from atoll.api.fleetplan_io import read_plans
 from atoll.api.parse import parse_gpu_node_pool, parse_model_demand, parse_performance_profile
 from atoll.api.pools import parse_price_feed
 from atoll.api.served_names import settle_served_names
-from atoll.domain.demand import DemandKey
+from atoll.domain.correction import Correction, CorrectionUse
+from atoll.domain.demand import Demand, DemandKey
 from atoll.domain.feed import FeedReading, Quoted
 from atoll.domain.fleet import Fleet
 from atoll.domain.objects import (
@@ -40,6 +41,7 @@ from atoll.domain.reason import Fault, InvalidObjectError, Reason
 from atoll.domain.signal import DemandSignal, Kept, Reading
 from atoll.domain.snapshot import ObservedDeployment, ObservedNode, ObservedPod, Snapshot
 from atoll.domain.workload import SeenLengths
+from atoll.reconcile.corrections import by_demand
 from atoll.reconcile.devices import NodeDevices, devices_by_node
 from atoll.reconcile.difference import quantity
 from atoll.reconcile.lead import lead_seconds
@@ -153,6 +155,7 @@ def observe(
         ),
         measured=measured,
         lengths=lengths,
+        corrections=_corrections(fleet_policy, demands, objects),
         quoted=prices,
         masks=masks,
         objects={reference(raw): raw for kind, items in everything.items() if kind not in _COUNTED for raw in items},
@@ -189,6 +192,13 @@ def _quoted(objects: Objects, feeds: Mapping[str, FeedReading], now: datetime) -
         if feed is not None:
             found[raw["metadata"]["name"]] = quoted(feed, feeds.get(feed.url), raw, now)
     return found
+
+
+def _corrections(
+    policy: Fleet, demands: Iterable[Demand], objects: Objects
+) -> Mapping[DemandKey, tuple[Correction, ...]]:
+    """What statuses remember of what engines reported."""
+    return {} if policy.corrections is CorrectionUse.OFF else by_demand(demands, objects.get(MODEL_DEMAND, ()))
 
 
 def _signals(objects: Objects) -> dict[DemandKey, DemandSignal]:

@@ -12,14 +12,13 @@ from atoll.domain.problem import ReplicaGroup
 from atoll.domain.reason import Fault
 from atoll.domain.snapshot import Snapshot
 from atoll.optimize.case import Case, Decision
+from atoll.optimize.posing import case_of
 from atoll.reconcile.adopt import adopt, basis_of
 from atoll.reconcile.desired import desired_objects
 from atoll.reconcile.moments import format_moment
 from atoll.reconcile.plans import current_plan, phases, plan_in_force, prunable
 from atoll.reconcile.problem import demand_digest, inputs_of, replan_due, trigger, without_faulty
-from atoll.reconcile.running import running
 from atoll.reconcile.service import service_of
-from atoll.reconcile.supply import supplies
 from atoll.reconcile.transition import next_step
 from atoll.render.router.routing import RouterSettings
 from atoll.simulate.world import World
@@ -179,13 +178,5 @@ def _counted(groups: Iterable[ReplicaGroup]) -> Counter[tuple[DemandKey, str, ob
 
 
 def _case(snapshot: Snapshot, now: datetime) -> Case:
-    current = current_plan(snapshot.plans)
-    return Case(
-        demands=tuple(snapshot.demands.values()),
-        supplies=supplies(snapshot, now),
-        running=running(snapshot, now),
-        former=current.groups if current else (),
-        policy=snapshot.fleet.solve,
-        profiles=snapshot.profiles,
-        start=snapshot.fleet.start,
-    )
+    """As the planner poses it, but for what is for people only."""
+    return replace(case_of(snapshot, now), compare=False, explain=False)
