@@ -81,6 +81,12 @@ def test_nulls_and_empty_values_are_left_out_except_an_empty_scratch_volume() ->
     }
 
 
+def test_labels_and_annotations_without_a_value_are_ones_like_any_other() -> None:
+    overlay = Overlay({"labels": {"team/gpu": ""}, "annotations": {"team/quiet": ""}})
+
+    assert (overlay.labels, overlay.annotations) == ({"team/gpu": ""}, {"team/quiet": ""})
+
+
 @pytest.mark.parametrize(
     ("uri", "source", "revision"),
     [

@@ -43,7 +43,7 @@ def test_pods_are_placed_as_the_cluster_wants_them() -> None:
         image_pull_secrets=({"name": "mirror"},),
         node_selector={"pool": "system"},
         tolerations=({"key": "system", "operator": "Exists"},),
-        affinity={"nodeAffinity": {}},
+        affinity={"podAntiAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1}]}},
         priority_class_name="system-cluster-critical",
     )
     spec = rendered(pods)["Deployment"]["spec"]["template"]["spec"]
@@ -51,7 +51,7 @@ def test_pods_are_placed_as_the_cluster_wants_them() -> None:
     assert spec["imagePullSecrets"] == [{"name": "mirror"}]
     assert spec["nodeSelector"] == {"pool": "system"}
     assert spec["tolerations"] == [{"key": "system", "operator": "Exists"}]
-    assert spec["affinity"] == {"nodeAffinity": {}}
+    assert spec["affinity"] == pods.affinity
     assert spec["priorityClassName"] == "system-cluster-critical"
     unset = rendered(RouterPods())["Deployment"]["spec"]["template"]["spec"]
     assert not {"imagePullSecrets", "nodeSelector", "tolerations", "affinity", "priorityClassName"} & unset.keys()
@@ -71,3 +71,20 @@ def test_the_service_can_be_a_load_balancer() -> None:
 
     assert service["spec"]["type"] == "LoadBalancer"
     assert service["metadata"]["annotations"] == {"internal": "true"}
+
+
+def test_what_the_api_server_leaves_out_is_left_out_of_placement() -> None:
+    """Written, it would differ from the live Deployment for ever."""
+    terms = {"topologyKey": "zone", "labelSelector": {}, "namespaceSelector": {}, "namespaces": []}
+    pods = RouterPods(
+        tolerations=({"key": "gpu", "operator": "Exists", "value": "", "effect": "", "tolerationSeconds": 0},),
+        affinity={"podAffinity": None, "podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [terms]}},
+        node_selector={"dedicated": ""},
+    )
+
+    kept = {"topologyKey": "zone", "labelSelector": {}, "namespaceSelector": {}}
+    assert pods.placement() == {
+        "tolerations": [{"key": "gpu", "operator": "Exists", "tolerationSeconds": 0}],
+        "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [kept]}},
+        "nodeSelector": {"dedicated": ""},
+    }

@@ -13,6 +13,10 @@ _POD_FIELDS = ("imagePullSecrets", "serviceAccountName", "priorityClassName", "r
 _FIELDS = frozenset({"labels", "annotations", "cpu", "memory", "volumes", "volumeMounts", "tolerations", *_POD_FIELDS})
 _VOLUME_KINDS = frozenset({"persistentVolumeClaim", "emptyDir", "configMap", "csi", "secret"})
 _FIELD = "spec.engine.podTemplate"
+_MEANT = {"emptyDir", "labelSelector", "namespaceSelector"}
+"""An empty selector selects everything, none nothing."""
+_FREE = {"labels", "annotations", "matchLabels", "nodeSelector", "volumeAttributes"}
+"""Maps in which an empty text is a value."""
 
 
 class Overlay:
@@ -102,10 +106,15 @@ def merge_named(
 def prune(value: Mapping[str, Any]) -> dict[str, Any]:
     """A copy without what the API server leaves out of an object: nulls, false, empty strings, lists and maps.
 
-    Written, they would differ from the live object for ever. ``emptyDir: {}`` stays, it means something.
+    Written, they would differ from the live object for ever. Maps that mean something though they are empty stay, and
+    what people name freely stays as it is.
     """
-    pruned = {name: _pruned(item) for name, item in value.items() if item is not None and item is not False}
-    return {name: item for name, item in pruned.items() if name == "emptyDir" or item not in ("", [], {})}
+    pruned = {
+        name: item if name in _FREE else _pruned(item)
+        for name, item in value.items()
+        if item is not None and item is not False
+    }
+    return {name: item for name, item in pruned.items() if name in _MEANT or item not in ("", [], {})}
 
 
 def _pruned(value: Any) -> Any:

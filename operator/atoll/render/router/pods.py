@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from atoll.render.overlay import prune
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RouterPods:
@@ -39,11 +41,12 @@ class RouterPods:
 
     def placement(self) -> dict[str, Any]:
         """Those fields of a PodSpec that are set, and nothing for the others."""
-        found = {
-            "imagePullSecrets": [dict(each) for each in self.image_pull_secrets],
-            "nodeSelector": dict(self.node_selector),
-            "tolerations": [dict(each) for each in self.tolerations],
-            "affinity": dict(self.affinity),
-            "priorityClassName": self.priority_class_name,
-        }
-        return {key: value for key, value in found.items() if value}
+        return prune(
+            {
+                "imagePullSecrets": list(self.image_pull_secrets),
+                "nodeSelector": dict(self.node_selector),
+                "tolerations": list(self.tolerations),
+                "affinity": self.affinity,
+                "priorityClassName": self.priority_class_name,
+            }
+        )
