@@ -1,6 +1,7 @@
 """The planner asks for a decision, with what it may count on."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -55,6 +56,24 @@ async def test_gpus_of_a_demand_that_can_no_longer_be_served_are_not_given_to_ot
     assert [[str(demand.key.name) for demand in case.demands] for case in cases] == [["chat", "other"], ["other"]]
     assert planner.planning is not None
     assert planner.planning.faults == {key(): BAD}
+
+
+async def test_a_solver_that_fails_is_asked_again_after_a_while_also_where_the_clock_was_set_back() -> None:
+    asked: list[Case] = []
+
+    async def decide(case: Case) -> Fault:
+        asked.append(case)
+        return Fault(reason=Reason.SOLVER_TIMEOUT, message="no answer")
+
+    async def write(_: Sequence[Any]) -> tuple[()]:
+        return ()
+
+    planner = Planner(decide=decide, write=write, metrics=Metrics())
+    looks = []
+    for seconds in (0, 10, 29, 31, 40, -3600, -3590, -3569):
+        await planner.look(seen(fleet_object(), POOL, demand_object()), NOW + timedelta(seconds=seconds))
+        looks.append(len(asked))
+    assert looks == [1, 1, 1, 2, 2, 3, 3, 4]
 
 
 @pytest.mark.parametrize(("mode", "writes"), [("Paused", False), ("Recommend", True)])

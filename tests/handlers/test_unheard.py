@@ -85,3 +85,10 @@ def test_a_node_that_was_there_is_gone_at_once(gatherer: Gatherer) -> None:
     assert _doomed(gatherer, NOW) == []
     gatherer.cache.remove(KINDS["Node"], node_object("new"))
     assert _doomed(gatherer, NOW) == ["Pod"]
+
+
+def test_a_clock_that_is_set_back_lets_a_node_count_as_there_for_no_longer(gatherer: Gatherer) -> None:
+    assert _doomed(gatherer, NOW) == []
+    back = NOW - timedelta(hours=1)
+    assert _doomed(gatherer, back) == []
+    assert _doomed(gatherer, back + (LATER - NOW)) == ["Pod"]

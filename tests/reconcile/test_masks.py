@@ -100,9 +100,10 @@ def test_strikes_are_remembered_for_an_hour_after_the_mask() -> None:
     assert not masks(masked_until=-LONGEST_WAIT.total_seconds() - 1)
 
 
-def test_r24_a_mask_until_the_end_of_time_is_one_like_any_other() -> None:
+def test_r24_a_mask_lasts_no_longer_than_the_longest_wait_whatever_clock_set_it() -> None:
     until = (datetime.max.replace(tzinfo=UTC) - NOW).total_seconds() - 1.0
-    assert masks(placed(30.0), masked_until=until)[offering()].strikes == 1
+    mask = masks(placed(30.0), masked_until=until)[offering()]
+    assert (mask.strikes, mask.until) == (1, NOW + LONGEST_WAIT)
 
 
 def test_a_pod_that_found_a_node_lately_clears_the_strikes() -> None:

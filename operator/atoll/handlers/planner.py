@@ -57,7 +57,9 @@ class Planner:
             return False
         inputs = inputs_of(snapshot, now)
         why = trigger(self._inputs, inputs)
-        if not why or (self._retry_at is not None and now < self._retry_at):
+        # Farther away than it was ever set, the clock was set back.
+        waits = self._retry_at is not None and now < self._retry_at <= now + _RETRY
+        if not why or waits:
             return await self._write_plan(snapshot, now)
         logger.info("solving (%s): %d demands, %d pools", why, len(snapshot.demands), len(snapshot.pools))
         answer = await self._decide(snapshot, now)

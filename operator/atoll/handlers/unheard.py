@@ -20,5 +20,5 @@ class Unheard:
         """Names of nodes that may yet be heard of; a node that was there and is not any more is none of them."""
         bound = {pod.node for pod in snapshot.pods if pod.node}
         self._heard = {*snapshot.nodes, *(self._heard & bound)}
-        self._missing = {name: self._missing.get(name, now) for name in bound - self._heard}
+        self._missing = {name: min(now, self._missing.get(name, now)) for name in bound - self._heard}
         return frozenset(name for name, since in self._missing.items() if now - since < _LAG)

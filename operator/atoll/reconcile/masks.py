@@ -5,6 +5,7 @@ Masking must work from Pending time alone: an autoscaler that finds nothing to b
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -58,7 +59,7 @@ def next_masks(snapshot: Snapshot, now: datetime) -> dict[OfferingKey, Mask]:
             if waited > (snapshot.fleet.pending_timeout_seconds if said else _patience(snapshot, deployment)):
                 struck[key] = max(struck.get(key, (0.0, "")), (waited, said))
     masks = {
-        key: mask
+        key: _bounded(mask, now)
         for key, mask in snapshot.masks.items()
         if now < mask.until or (key not in placed and now - mask.until < LONGEST_WAIT)
     }
@@ -71,6 +72,11 @@ def next_masks(snapshot: Snapshot, now: datetime) -> dict[OfferingKey, Mask]:
         reason = f"a pod was Pending for {waited:.0f} s and {said or 'no node came'}"
         masks[key] = Mask(offering=key, until=now + wait, strikes=strikes, reason=reason)
     return masks
+
+
+def _bounded(mask: Mask, now: datetime) -> Mask:
+    """The mask, no farther away than it was ever set: an operator with another clock may have set it."""
+    return mask if mask.until - now <= LONGEST_WAIT else replace(mask, until=now + LONGEST_WAIT)
 
 
 def _patience(snapshot: Snapshot, deployment: ObservedDeployment) -> float:
