@@ -39,7 +39,7 @@ def route_path(route: Object) -> str:
 
 
 def answer(world: World, *, accepted: bool) -> None:
-    """Say once of every route, for every Gateway that it names, whether it is accepted."""
+    """Say of every route, for every Gateway that it names, whether it is accepted."""
     for route in routes(world):
         conditions = [
             {

@@ -194,9 +194,9 @@ def kueue_gate(world: World) -> Iterator[None]:
 def admit(world: World, demand: str) -> None:
     """Lift the gates of a demand's pods, as Kueue does when there is quota."""
     for pod in world.pods(demand):
-        world.api.merge(
-            f"/api/v1/namespaces/default/pods/{pod['metadata']['name']}", {"spec": {"schedulingGates": None}}
-        )
+        if pod["spec"].get("schedulingGates"):
+            path = f"/api/v1/namespaces/default/pods/{pod['metadata']['name']}"
+            world.api.merge(path, {"spec": {"schedulingGates": None}})
 
 
 def templates(world: World) -> list[Object]:

@@ -33,7 +33,7 @@ OPERATORS = f"app.kubernetes.io/instance={RELEASE},app.kubernetes.io/component=o
 ROUTERS = "app.kubernetes.io/managed-by=atoll,app.kubernetes.io/component=router"
 POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-WAIT = ("--namespace", NAMESPACE, "--wait", "--timeout", "4m")
+WAIT = ("--namespace", NAMESPACE, "--wait", "--timeout", "10m")
 NOT_SERVED = ("ServiceMonitor", "PodMonitor", "PrometheusRule")
 
 
@@ -74,10 +74,8 @@ def run_operator(world: World, folder: Path) -> None:
     def newest() -> list[dict[str, Any]]:
         return [pod for pod in ready_pods(world, OPERATORS) if pod["spec"]["containers"][0]["env"] == wanted]
 
-    world.wait(newest, "a pod of the operator is Ready", 60)
-    kubelet.start_operator(
-        world.plane, newest()[0], folder=folder, name=OPERATOR_PROCESS, probe_port=world.fleet.probe_port
-    )
+    pod = world.wait(newest, "a pod of the operator is Ready", 60)[0]
+    kubelet.start_operator(world.plane, pod, folder=folder, name=OPERATOR_PROCESS, probe_port=world.fleet.probe_port)
 
 
 def engine_uids(world: World) -> set[str]:
@@ -226,7 +224,7 @@ def test_namespaces_hold_their_demands_to_limits(world: World) -> None:
 
     floor = {"start": "08:00", "end": "09:00", "requestsPerSecond": 6}
     too_many = "spec.demand.requestsPerSecond: namespace team-a may ask for at most 5"
-    assert too_many in told(requestsPerSecond=5.5)
+    world.wait(lambda: too_many in told(requestsPerSecond=5.5), "the limits are in force", 30)
     assert too_many in told(schedule={"floors": [floor]})
     for measured in ({"prometheus": {"query": "1"}}, {"router": {}}):
         assert f"spec.demand.{next(iter(measured))}: namespace team-a" in told(**measured)
@@ -272,6 +270,7 @@ def test_a_rollback_and_another_upgrade_leave_engines_and_routers_alone(
     world.calm()
     assert len(router_uids(world)) == 3
     world.kubectl("scale", "--namespace", NAMESPACE, "deployment/atoll-router", "--replicas=2")
+    world.wait(lambda: len(router_uids(world)) == 2, "two routers are left", 60)
 
 
 def test_uninstalled_it_leaves_what_serves_and_what_was_declared(world: World, release: Helm, tmp_path: Path) -> None:

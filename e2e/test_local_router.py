@@ -77,7 +77,10 @@ def test_envoy_follows_the_config_map(control_plane: ControlPlane) -> None:
     )
 
     def answers(text: str) -> bool:
-        return httpx.get(f"http://{LOOPBACK}:{ingress}/", trust_env=False).text == text
+        try:
+            return httpx.get(f"http://{LOOPBACK}:{ingress}/", trust_env=False).text == text
+        except httpx.TransportError:  # it listens a moment after it is ready
+            return False
 
     with control_plane.api() as api, router:
         router.start()
@@ -88,7 +91,7 @@ def test_envoy_follows_the_config_map(control_plane: ControlPlane) -> None:
 
         api.apply(f"{CONFIG_MAPS}/router", config_map("v2", answer="second"))
         control_plane.wait_until(lambda: set(router.acknowledged_versions().values()) == {"v2"}, what="v2", seconds=60)
-        assert answers("second")
+        control_plane.wait_until(lambda: answers("second"), what="second routes", seconds=60)
 
         control_plane.restart("kube-apiserver")
         broken = config_map("v3", answer="third")

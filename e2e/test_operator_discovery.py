@@ -50,9 +50,11 @@ def test_demands_are_served_from_pools_that_were_discovered(world: World) -> Non
     assert {pool["spec"]["instanceType"] for pool in pools} == {"g6e.xlarge", "g6e.12xlarge", "p4d.24xlarge"}
     assert all(is_discovered(pool) for pool in pools)
     assert all("catalogue prices of" in pool["metadata"]["annotations"]["atoll.dev/assumed"] for pool in pools)
-    assert {world.condition(pool)["status"] for pool in pools} == {"True"}
-    assert world.policy()["status"]["discoveredPools"] == len(pools)
-    world.calm()
+    world.wait(
+        lambda: {world.condition(pool).get("status") for pool in world.api.list(POOLS)} == {"True"}, "pools are Ready"
+    )
+    world.wait(lambda: world.policy()["status"]["discoveredPools"] == len(pools), "the Fleet counts discovered pools")
+    world.converge()
     assert world.quiet_window(renewals=3) == []
 
 
@@ -64,12 +66,12 @@ def test_karpenter_consolidates_nothing_that_serves(world: World) -> None:
 
     world.wait(lambda: consolidations(world) > looks, "Karpenter has looked for what to consolidate", 30)
 
+    world.settle("the fleet serves as before")
     assert {pod["metadata"]["uid"] for pod in world.pods()} == before
-    assert world.is_settled()
 
 
 def test_a_node_that_drifts_is_left_before_karpenter_takes_it(world: World) -> None:
-    (node,) = {pod["spec"]["nodeName"] for pod in world.pods("phi-4")}
+    node = world.pods("phi-4")[0]["spec"]["nodeName"]
     live = world.api.get(f"{NODES}/{node}")
     assert live is not None
     pool = f"{NODE_POOLS}/{live['metadata']['labels']['karpenter.sh/nodepool']}"
@@ -110,16 +112,17 @@ def test_a_discovered_pool_can_be_taken_over(world: World) -> None:
 
 def consolidatable(world: World) -> set[str]:
     """Nodes that nothing but their pods keeps from being consolidated."""
+    statuses = [claim.get("status", {}) for claim in world.api.list(NODE_CLAIMS)]
     return {
-        claim["status"]["nodeName"]
-        for claim in world.api.list(NODE_CLAIMS)
-        if any(c["type"] == "Consolidatable" and c["status"] == "True" for c in claim["status"].get("conditions", []))
+        status["nodeName"]
+        for status in statuses
+        if any(c["type"] == "Consolidatable" and c["status"] == "True" for c in status.get("conditions", []))
     }
 
 
 def consolidations(world: World) -> float:
     """How often Karpenter has looked for a node to consolidate."""
-    text = httpx.get(world.plane.karpenter_metrics_url, trust_env=False).text
+    text = httpx.get(world.plane.karpenter_metrics_url, trust_env=False, timeout=60).text
     name = "karpenter_voluntary_disruption_decision_evaluation_duration_seconds_count"
     looks = [line for line in text.splitlines() if line.startswith(name) and 'consolidation_type="single"' in line]
     return sum(float(line.rsplit(" ", 1)[1]) for line in looks)

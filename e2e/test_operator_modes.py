@@ -31,9 +31,10 @@ def test_r15_in_mode_recommend_nothing_moves_before_somebody_approves(world: Wor
     before = world.children()
     set_mode(world, "Recommend")
     world.apply(world.demand_at("phi-4", 8))
-    asked = world.await_reason("phi-4", "AwaitingApproval")
+    world.await_reason("phi-4", "AwaitingApproval")
     proposal = proposed(world)
-    assert proposal["metadata"]["name"] in asked["message"], "it says what to approve"
+    name = proposal["metadata"]["name"]
+    world.wait(lambda: name in world.ready("phi-4").get("message", ""), "it says what to approve", 30)
     assert not proposal["spec"]["approved"]
     spec = proposal["spec"]
     assert spec["savingPerHour"] == pytest.approx(spec["previousCostPerHour"] - spec["costPerHour"])
@@ -84,14 +85,14 @@ def test_in_mode_paused_nothing_moves_and_then_it_does(world: World) -> None:
     set_mode(world, "Paused")
     world.apply(world.demand_at("phi-4", 8))
     assert "Paused" in world.await_reason("phi-4", "Paused")["message"]
-    world.wait(lambda: world.condition(world.policy(), "Planned").get("reason") == "Paused", "the Fleet says so", 20)
+    world.wait(lambda: world.condition(world.policy(), "Planned").get("reason") == "Paused", "the Fleet says so", 30)
     led = world.logged("leading as")
     world.fleet.kill_operator()
     world.fleet.start_operator()
-    world.wait(lambda: world.logged("leading as") > led, "it leads again", 20)
+    world.wait(lambda: world.logged("leading as") > led, "it leads again", 40)
     world.quiet_window(renewals=4)
     assert world.children() == before
-    assert world.ready("phi-4")["reason"] == "Paused"
+    world.await_reason("phi-4", "Paused")
     set_mode(world, "Automatic")
     world.settle()
     assert world.demand("phi-4")["status"]["servedRate"] >= 8
@@ -111,8 +112,13 @@ def approve(world: World, plan: Object) -> None:
 
 def proposed(world: World) -> Object:
     """The one proposal that waits."""
-    world.wait(lambda: len(world.plans("Proposed")) == 1, "one proposal waits", 20)
-    return world.plans("Proposed")[0]
+
+    def found() -> list[Object] | None:
+        waiting = world.plans("Proposed")
+        return waiting if len(waiting) == 1 else None
+
+    (proposal,) = world.wait(found, "one proposal waits", 30) or ()
+    return proposal
 
 
 def phase(world: World, plan: Object) -> str:

@@ -65,7 +65,7 @@ def test_a_demand_that_comes_is_served_and_one_that_goes_leaves_nothing(world: W
 
 
 def test_a_cheaper_place_is_moved_to_only_where_that_is_worth_it(world: World) -> None:
-    world.calm()
+    world.converge()
     pool, index = pool_in_use(world, "phi-4")
     before, children = world.writes(), world.children()
     offering = pool["spec"]["offerings"][index]
@@ -133,9 +133,12 @@ def test_a_change_of_anything_that_is_planned_for_is_ready_only_once_it_is_so(wo
     world.apply(demand)
     world.kubectl("wait", "--for=condition=Ready", "md", "gpt-oss-20b", "--timeout=240s")
     world.wait(lambda: world.ready("gpt-oss-20b").get("status") == "True", "Ready is about the change", 60)
-    assert {offering_of(pod)[1] for pod in world.pods("gpt-oss-20b") if "deletionTimestamp" not in pod["metadata"]} == {
-        "on-demand"
-    }
+    wanted = [each for each in world.deployments("gpt-oss-20b") if each["spec"]["replicas"]]
+    assert {offering_of(each)[1] for each in wanted} == {"on-demand"}
+    # Their controller stops pods a moment after the operator has said that it should.
+    world.wait(
+        lambda: {offering_of(each)[1] for each in world.pods("gpt-oss-20b")} == {"on-demand"}, "no other pod is left"
+    )
 
 
 def test_another_engine_image_is_rolled_out_new_before_old(world: World) -> None:
@@ -159,6 +162,7 @@ def test_r2_an_offering_that_gives_nothing_is_masked_and_done_without(world: Wor
         for offering in offerings_of(load_manifests([MANIFESTS / "fleet"]).pools)
         if (offering.instance_type, offering.capacity_type) == ("p4d.24xlarge", "spot")
     }
+    world.converge()  # no such node is left over from what was before
     set_obtainable_nodes(world.api, cheapest, 0)
     with ServiceWatch(world) as seen:
         world.apply(world.demand_at("phi-4", 12))
@@ -189,9 +193,9 @@ def nodes_of(world: World) -> set[str]:
     return {pod["spec"].get("nodeName", "") for pod in world.pods()}
 
 
-def offering_of(pod: Object) -> tuple[str, str]:
-    """Pool and capacity type of a pod."""
-    pool, _, terms = pod["metadata"]["labels"][names.OFFERING].split(".")
+def offering_of(obj: Object) -> tuple[str, str]:
+    """Pool and capacity type of a pod or its Deployment."""
+    pool, _, terms = obj["metadata"]["labels"][names.OFFERING].split(".")
     return pool, terms
 
 

@@ -90,10 +90,7 @@ def test_gpus_that_are_claimed_are_given_by_the_real_scheduler_and_not_counted_t
         assert {node for node, _ in ours} == {pod["spec"]["nodeName"]}
         assert not ours & theirs
         assert GPU_RESOURCE not in asked["requests"]
-        live = world.api.get(POOL_PATH)
-        assert live is not None
-        free = {offering["obtainableNodes"] for offering in live["status"]["offerings"]}
-        assert free == {2}, "a whole node, and one with the GPU that is left"
+        world.wait(lambda: free_nodes(world) == {2}, "a whole node, and one with the GPU that is left", 30)
         world.calm()
         assert world.quiet_window(renewals=2) == []
         world.delete("ModelDemand", "claimed")
@@ -110,8 +107,12 @@ def test_a_pod_that_kueue_holds_back_waits_for_quota_and_for_nothing_else(world:
         (deployment,) = world.deployments("queued")
         assert deployment["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "serving"
         assert not any(world.ready(name).get("status") != "True" for name in ("phi-4", "gpt-oss-20b"))
-        admit(world, "queued")
-        world.settle("Kueue has admitted it, and it is served")
+
+        def is_served() -> bool:
+            admit(world, "queued")  # also pods that came after others
+            return world.is_settled()
+
+        world.wait(is_served, "Kueue has admitted it, and it is served")
         world.delete("ModelDemand", "queued")
         world.wait(lambda: not world.pods("queued"), "its pods are gone", 30)
 
@@ -135,6 +136,12 @@ def obtainable(world: World) -> int:
     pool = world.api.get(f"{POOLS}/a100-x8")
     assert pool is not None
     return int(pool["status"]["obtainableNodes"])
+
+
+def free_nodes(world: World) -> set[int]:
+    """Nodes of the rack that can be had, by what each of its offerings says."""
+    live = world.api.get(POOL_PATH) or {}
+    return {offering["obtainableNodes"] for offering in live.get("status", {}).get("offerings", ())}
 
 
 def foreign_pod(*, gpus: int) -> dict[str, object]:

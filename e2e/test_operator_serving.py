@@ -64,7 +64,7 @@ def test_the_plan_is_an_object_that_people_can_read(world: World) -> None:
 
 
 def test_printer_columns_show_what_it_costs(world: World) -> None:
-    world.calm()
+    world.converge()
     cost = world.policy()["status"]["costPerHour"]
     assert cost == pytest.approx(sum(each["status"]["costPerHour"] for each in world.demands()), abs=0.01)
     assert cost == pytest.approx(sum(price_of(world, node) for node in nodes_in_use(world)), abs=0.01)
@@ -114,19 +114,19 @@ def test_the_real_router_has_taken_the_configuration_and_knows_every_served_name
         wanted = {config["metadata"]["annotations"][names.ROUTER_VERSION]}
         return set(world.fleet.router.acknowledged_versions().values()) == wanted
 
-    world.wait(taken, "the router has taken the configuration", 10)
+    world.wait(taken, "the router has taken the configuration", 30)
     # Addresses of simulated pods lead nowhere: a model that is known has no healthy endpoint, another is not there.
-    assert ask(world, "phi-4") == ask(world, "default/gpt-oss-20b") == 503
-    assert ask(world, "nobody-serves-this") == 404
+    for name, status in (("phi-4", 503), ("default/gpt-oss-20b", 503), ("nobody-serves-this", 404)):
+        world.wait(lambda n=name, s=status: ask(world, n) == s, f"{name} is answered with {status}", 30)
 
 
 def test_c15_a_converged_fleet_writes_nothing_but_its_lease(world: World) -> None:
-    world.calm()
+    world.converge()
     assert world.quiet_window() == []
 
 
 def test_c16_a_restarted_operator_writes_nothing_where_nothing_is_to_be_done(world: World) -> None:
-    world.calm()
+    world.converge()
     before = world.writes()
     for end in (world.fleet.kill_operator, world.fleet.stop_operator):
         end()
@@ -135,7 +135,7 @@ def test_c16_a_restarted_operator_writes_nothing_where_nothing_is_to_be_done(wor
         world.wait(lambda n=decided: world.decisions() > n, "it decides again", 30)
         world.quiet_window(renewals=4)
     assert world.writes() == before
-    assert world.is_settled()
+    world.settle()
 
 
 @pytest.mark.parametrize("change", ["image", "scaled down", "scaled up", "label", "deleted"])
@@ -200,7 +200,7 @@ def test_an_engine_pod_deleted_by_hand_comes_back(world: World) -> None:
 
 def test_an_alias_is_routed_and_moves_no_replica(world: World) -> None:
     before = {each["metadata"]["name"]: each["metadata"]["generation"] for each in world.deployments()}
-    assert ask(world, "phi-latest") == 404
+    world.wait(lambda: ask(world, "phi-latest") == 404, "nobody knows the alias", 30)
     demand = world.manifest("ModelDemand", "phi-4")
     demand["spec"]["model"]["aliases"] = ["phi-latest"]
     world.apply(demand)
@@ -225,16 +225,14 @@ def test_gateways_of_the_cluster_carry_the_requests(world: World) -> None:
             "routes are written",
             30,
         )
-        assert len(routes(world)) == 2
-        answer(world, accepted=False)
-        await_routed(world, "RouteNotAccepted")
+        world.wait(lambda: len(routes(world)) == 2, "each demand has a route", 30)
+        await_routed(world, "RouteNotAccepted", accepted=False)
         world.wait(
             lambda: "no listener allows" in world.condition(world.demand("phi-4"), "Routed").get("message", ""),
             "the demand tells why, in the Gateway's own words",
             30,
         )
-        answer(world, accepted=True)
-        await_routed(world, "Routed")
+        await_routed(world, "Routed", accepted=True)
         world.calm()  # routes that are as wanted are not written again
 
         (route,) = (route for route in routes(world) if route["metadata"]["name"] == "phi-4")
@@ -261,8 +259,15 @@ def routed(world: World) -> Object:
     return world.condition(world.policy(), "Routed")
 
 
-def await_routed(world: World, reason: str) -> None:
-    world.wait(lambda: routed(world).get("reason") == reason, f"the fleet is {reason}", 30)
+def await_routed(world: World, reason: str, *, accepted: bool | None = None) -> None:
+    """Wait until the fleet says so, while Gateways say of every route, as it is then, whether it is accepted."""
+
+    def is_so() -> bool:
+        if accepted is not None:
+            answer(world, accepted=accepted)
+        return routed(world).get("reason") == reason
+
+    world.wait(is_so, f"the fleet is {reason}", 30)
 
 
 def engine_of(deployment: Object) -> Object:

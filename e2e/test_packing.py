@@ -47,14 +47,14 @@ def wide_pods_placed(control_plane: ControlPlane, api: Api, scheduler: str) -> i
 
     for number in range(8):
         api.create(PODS, pod(f"small-{number}", gpus=1, scheduler=scheduler))
-    control_plane.wait_until(lambda: all("nodeName" in each["spec"] for each in pods()), what="small pods", seconds=120)
+    control_plane.wait_until(lambda: all("nodeName" in each["spec"] for each in pods()), what="small pods", seconds=300)
     for number in range(3):
         api.create(PODS, pod(f"wide-{number}", gpus=8, scheduler=scheduler))
-    control_plane.wait_until(lambda: all(map(decided, pods())), what="every pod placed or refused", seconds=120)
+    control_plane.wait_until(lambda: all(map(decided, pods())), what="every pod placed or refused", seconds=300)
     placed = sum(1 for each in pods() if each["metadata"]["name"].startswith("wide") and "nodeName" in each["spec"])
     for each in pods():
         api.delete(f"{PODS}/{each['metadata']['name']}", grace_seconds=0)
-    control_plane.wait_until(lambda: not pods(), what="no pods left", seconds=120)
+    control_plane.wait_until(lambda: not pods(), what="no pods left", seconds=300)
     return placed
 
 

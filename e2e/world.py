@@ -5,8 +5,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import yaml
@@ -17,7 +18,8 @@ from atoll.local.binaries import Binaries
 from atoll.local.controlplane import ControlPlane, Profile, Provisioning
 from atoll.local.credentials import OPERATOR
 from atoll.local.errors import LocalEnvironmentError
-from atoll.local.fleet import NAMESPACE, LocalFleet, resource_path
+from atoll.local.fleet import NAMESPACE, OPERATOR_PROCESS, LocalFleet, resource_path
+from atoll.local.karpenter import NODE_CLAIMS
 from atoll.local.kwok import Pace
 from atoll.local.offerings import offerings_of
 from atoll.render import names
@@ -51,7 +53,11 @@ _NO_CHANGE = {"leases", "selfsubjectaccessreviews"}
 _POLL_SECONDS = 0.1
 _TAIL_LINES = 40
 
+SOLVING, DECIDED = "solving (", "decided default-"
+"""How the operator says that it begins to think about another plan, and that it has."""
+
 Object = dict[str, Any]
+T = TypeVar("T")
 
 
 class World:
@@ -63,6 +69,7 @@ class World:
         self.api = plane.api()
         self.manifests = documents(folder)
         self.operator_user = OPERATOR
+        self.operator_process = OPERATOR_PROCESS
         self.patience = PATIENCE
 
     # What users do.
@@ -95,18 +102,19 @@ class World:
         return done.stdout if done.returncode == 0 else done.stderr
 
     def restore(self) -> None:
-        """Make everything declared as the folder's manifests say, and nothing else; wait until that was decided."""
-        wanted, decided, repriced = {resource_path(obj) for obj in self.manifests}, self.decisions(), False
+        """Make everything declared as the folder's manifests say, nothing else; wait until that is thought about."""
+        wanted, begun = {resource_path(obj) for obj in self.manifests}, -1
         for collection in ("modeldemands", "gpunodepools"):
             for obj in self.api.list(f"{ATOLL}/{collection}"):
                 if (path := resource_path({**obj, "kind": obj.get("kind") or KIND_OF[collection]})) not in wanted:
                     self.api.delete(path)
         for obj in self.manifests:
-            before = self.api.get(resource_path(obj))
+            before, solves = self.api.get(resource_path(obj)), self.logged(SOLVING)
             after = self.apply(obj)
-            repriced |= obj["kind"] == "GPUNodePool" and (before is None or generation(before) != generation(after))
-        if repriced:  # no demand says so
-            self.wait(lambda: self.decisions() > decided, "a decision with other pools", 30)
+            if obj["kind"] == "GPUNodePool" and (before is None or generation(before) != generation(after)):
+                begun = solves
+        if begun >= 0:  # no demand says so; one that was under way does not know of the last pool
+            self.wait(lambda: self.logged(SOLVING) > begun, "another plan is thought about with other pools", 30)
 
     # What users read.
 
@@ -169,42 +177,57 @@ class World:
         found[f"router {config['metadata']['annotations'][names.ROUTER_VERSION] if config else ''}"] = 1
         return found
 
+    def said(self) -> str:
+        """All that the operator has said so far."""
+        path = self.plane.processes.log(self.operator_process)
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
     def operator_log(self) -> str:
         """The end of the operator's log."""
-        path = self.plane.state.logs / "operator.log"
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-        return "\n".join(lines[-_TAIL_LINES:])
+        return "\n".join(self.said().splitlines()[-_TAIL_LINES:])
 
     def logged(self, text: str) -> int:
         """How often the operator has said something so far."""
-        path = self.plane.state.logs / "operator.log"
-        return path.read_text(encoding="utf-8", errors="replace").count(text) if path.exists() else 0
+        return self.said().count(text)
 
     def decisions(self) -> int:
         """How often the operator has decided on a plan, the same one or another."""
-        return self.logged("decided default-")
+        return self.logged(DECIDED)
+
+    def is_deciding(self) -> bool:
+        """Whether the operator thinks about another plan just now."""
+        said = self.said()
+        return said.rfind(SOLVING) > max(said.rfind(each) for each in (DECIDED, "no decision: ", "planner failed"))
+
+    def spare_nodes(self) -> set[str]:
+        """Nodes that Karpenter makes or will take away again: those of its nodes on which nothing is."""
+        claims = (self.api.get(NODE_CLAIMS) or {"items": []})["items"]
+        used = {pod["spec"].get("nodeName") for pod in self.api.list(PODS)}
+        return {c["metadata"]["name"] for c in claims if c.get("status", {}).get("nodeName") not in used}
 
     def writes(self) -> list[audit.Write]:
         """The operator's writes so far, but for its Lease and for reviews, which ask and store nothing."""
         return [w for w in audit.writes(self.plane.audit_log, user=self.operator_user) if w.resource not in _NO_CHANGE]
 
+    def renewed_at(self) -> list[datetime]:
+        """When the operator renewed its Lease so far, by the API server's clock."""
+        found = audit.writes(self.plane.audit_log, user=self.operator_user)
+        return [datetime.fromisoformat(w.at) for w in found if w.resource == "leases" and w.status == 200]
+
     def renewals(self) -> int:
         """How often the operator renewed its Lease so far."""
-        return sum(
-            w.resource == "leases" and w.status == 200
-            for w in audit.writes(self.plane.audit_log, user=self.operator_user)
-        )
+        return len(self.renewed_at())
 
     # What users wait for.
 
-    def wait(self, condition: Callable[[], object], what: str, seconds: float = MOVE_SECONDS) -> None:
-        """Wait until the condition holds; an API server that is away is waited for."""
+    def wait(self, condition: Callable[[], T], what: str, seconds: float = MOVE_SECONDS) -> T:
+        """Wait until the condition holds, and answer with what it gave; an API server that is away is waited for."""
         seconds *= self.patience
         deadline = time.monotonic() + seconds
         while True:
             try:
-                if condition():
-                    return
+                if found := condition():
+                    return found
             except (httpx.TransportError, LocalEnvironmentError) as error:
                 last = f"; last error: {error}"
             else:
@@ -214,7 +237,7 @@ class World:
             time.sleep(_POLL_SECONDS)
 
     def is_settled(self) -> bool:
-        """Every demand is Ready as it is declared now, nothing moves, and nothing is left of former plans."""
+        """Every demand is Ready as it is declared now, nothing moves or is about to, no former plan left anything."""
         plan = self.plan()
         if plan is None or plan.get("status", {}).get("phase") != "Completed":
             return False
@@ -229,7 +252,7 @@ class World:
         pods = self.pods()
         if not len(pods) == sum(map(is_serving, pods)) == sum(wanted.values()):
             return False
-        return all(any(selects(each, pod) for pod in pods) for each in self.companions())
+        return all(any(selects(each, pod) for pod in pods) for each in self.companions()) and not self.is_deciding()
 
     def settle(self, what: str = "the fleet serves", seconds: float = MOVE_SECONDS) -> None:
         """Wait until everything is settled."""
@@ -237,12 +260,25 @@ class World:
 
     def await_reason(self, name: str, reason: str, seconds: float = 30) -> Object:
         """Wait until a demand's Ready has this reason; the condition."""
-        self.wait(lambda: self.ready(name).get("reason") == reason, f"{name} is {reason}", seconds)
-        return self.ready(name)
+
+        def found() -> Object | None:
+            ready = self.ready(name)
+            return ready if ready.get("reason") == reason else None
+
+        return self.wait(found, f"{name} is {reason}", seconds) or {}
 
     def calm(self) -> None:
         """Wait until nothing was written for a while: what people read follows a move a little later."""
-        self.wait(lambda: not self.quiet_window(renewals=2), "nothing is written any more", 60)
+
+        def is_calm() -> bool:
+            return not self.quiet_window(renewals=2) and not self.is_deciding()
+
+        self.wait(is_calm, "nothing is written any more", 60)
+
+    def converge(self) -> None:
+        """Wait until nothing is written, and no node comes or goes: pools tell of nodes, which go long after pods."""
+        self.wait(lambda: not self.spare_nodes(), "Karpenter has taken away what nobody uses")
+        self.calm()
 
     def quiet_window(self, renewals: int = 11) -> list[audit.Write]:
         """What the operator writes while it renews its Lease so many times, which is every two seconds."""

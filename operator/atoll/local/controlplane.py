@@ -126,12 +126,16 @@ class ControlPlane:
         self.processes.stop_all()
 
     def restart(self, name: str) -> None:
-        """End a component abruptly, start it again with the same command line and wait until it serves."""
+        """End a component abruptly, start it again with the same command line and wait until it serves.
+
+        KWOK misses what is bound while the API server is away, where a kubelet would list again: so it starts anew too.
+        """
         self.processes.restart(name)
         if name == "etcd":
             self._await_etcd()
         if name in ("etcd", "kube-apiserver"):
             self._await_apiserver()
+            self.processes.restart("kwok")
 
     def kill(self, name: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a component a signal: SIGKILL for a crash, SIGSTOP and SIGCONT for a hang."""

@@ -32,6 +32,9 @@ _CUSTOM_RESOURCES = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 _RBAC = "/apis/rbac.authorization.k8s.io/v1"
 _INSTALL_SECONDS = 90.0
 
+_STOP_SECONDS = 15.0
+"""For an operator that ends: it releases its Lease, so that the next one need not wait until that runs out."""
+
 
 class LocalFleet:
     """Atoll on one local cluster. A context manager: leaving it ends operator and router, not the cluster."""
@@ -123,7 +126,7 @@ class LocalFleet:
     def stop_operator(self) -> None:
         """End the operator as a rollout would: it releases its Lease. Nothing where it does not run."""
         if self._plane.processes.has(self._operator):
-            self._plane.processes.end(self._operator)
+            self._plane.processes.end(self._operator, patience_seconds=_STOP_SECONDS)
 
     def apply(self, paths: Iterable[Path]) -> None:
         """Apply manifests as a user would; the Fleet's routers are the local Envoy, a Fleet that is missing is made."""
