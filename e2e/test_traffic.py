@@ -18,7 +18,7 @@ Figures = dict[str, dict[str, Any]]
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory: pytest.TempPathFactory) -> Figures:
     """Figures by name, of 5,000 requests, six moves, two lost nodes, an engine that crashes and one that hangs."""
-    size = "--requests 5000 --moves 6 --speed 7 --losses 1 --split 1000 --ttft 50 --utilisation 0 --locust"
+    size = "--requests 5000 --moves 6 --speed 7 --losses 1 --split 1000 --ttft 50 --utilisation 0 --locust --patience 3"
     results = tmp_path_factory.mktemp("traffic")
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.traffic", *size.split(), "--results", str(results), "--json"],
