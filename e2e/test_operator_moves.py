@@ -65,7 +65,7 @@ def test_a_demand_that_comes_is_served_and_one_that_goes_leaves_nothing(world: W
 
 
 def test_a_cheaper_place_is_moved_to_only_where_that_is_worth_it(world: World) -> None:
-    world.converge()
+    world.calm()
     pool, index = pool_in_use(world, "phi-4")
     before, children = world.writes(), world.children()
     offering = pool["spec"]["offerings"][index]
