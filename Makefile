@@ -30,6 +30,10 @@ help: ## list the targets
 	echo "make run EXAMPLE=FOLDER   another folder of manifests (default: $(EXAMPLE))"
 	echo "make run CLUSTER=FILE     on the cluster of that kubeconfig instead of a local one; YES=1: do not ask"
 
+.PHONY: install
+install: $(INSTALLED) ## the command alone, as .venv/bin/atoll: what `make run` and all others do first
+	@echo "$(BIN)/atoll --help"
+
 .PHONY: run
 run: $(INSTALLED) ## a real control plane with simulated GPU nodes, the operator, and the example, until Ctrl-C
 	@exec $(BIN)/atoll local run -f $(EXAMPLE) $(if $(CLUSTER),--cluster $(CLUSTER)) $(if $(YES),--yes)

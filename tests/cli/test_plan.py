@@ -135,7 +135,16 @@ def test_a_fleet_without_demands_is_a_usage_error_and_not_a_success() -> None:
 def test_the_table_names_limits_that_are_not_kept(changed: Callable[[str, Change], str]) -> None:
     result = run("-f", changed("Fleet", lambda spec: spec.update(budgetPerHour=0.5)))
 
-    assert "OverBudget" in result.stdout
+    assert result.exit_code == 4
+    assert result.stdout.count("OverBudget") == 1
+    assert " of 0.50 $/h: raise spec.budgetPerHour of the Fleet, or lower a demand" in " ".join(result.stdout.split())
+
+
+def test_a_folder_without_manifests_is_said_to_hold_none(tmp_path: Path) -> None:
+    result = run("-f", str(tmp_path))
+
+    assert result.exit_code == 2
+    assert "name the folder that does" in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize("deadline", ["99ms", "0s", "11m", "1000000h"])

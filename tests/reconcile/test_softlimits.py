@@ -14,6 +14,7 @@ PLACEMENT = Placement(spot_share=0.25, min_replicas=3, min_domains=2, survive=Lo
         ("SpotShareUnmet", ["spec.placement.spotShare 0.25", "raise it"]),
         ("MinReplicasUnmet", ["spec.placement.minReplicas 3", "maxNodes"]),
         ("MinDomainsUnmet", ["spec.placement.minDomains 2", "more zones"]),
+        ("OverBudget", ["spec.budgetPerHour", "raise it"]),
         ("SurviveUnmet", ["spec.placement.survive zone with share 0.5", "lower the share"]),
     ],
 )

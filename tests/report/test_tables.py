@@ -33,6 +33,8 @@ def report(*demands: dict[str, Any], **changes: Any) -> dict[str, Any]:
         "gap": 0.026,
         "boundIsUseful": True,
         "conditional": False,
+        "budgetPerHour": None,
+        "overBudget": False,
         "shortfall": {f"default/{item['name']}": item["shortfall"] for item in demands},
         "baseline": {"oneKindPerModel": None},
         "solveSeconds": 0.5,
@@ -110,7 +112,7 @@ def test_a_fault_is_told_once() -> None:
 
 def test_where_nothing_was_planned_only_the_faults_are_told() -> None:
     fault = {"object": "a.yaml:1", "reason": "InvalidSpec", "field": "", "message": "no valid YAML"}
-    assert drawn(report(faults=[fault])) == "a.yaml:1: InvalidSpec: no valid YAML\n"
+    assert drawn(report(faults=[fault])) == "1 fault in what was given:\na.yaml:1: InvalidSpec: no valid YAML\n"
 
 
 def test_large_numbers_are_told_without_exponents() -> None:
@@ -118,3 +120,26 @@ def test_large_numbers_are_told_without_exponents() -> None:
     assert "1,000,000" in text
     assert "123,456.00" in text
     assert "e+" not in text
+
+
+def test_a_budget_that_is_not_kept_is_told_once_with_cost_limit_and_mend() -> None:
+    unkept = ["OverBudget: spec.budgetPerHour of the Fleet is exceeded: raise it, or lower a demand"]
+    shown = drawn(report(demand("a", unkept=unkept), demand("b", unkept=unkept), budgetPerHour=1.0, overBudget=True))
+
+    assert shown.count("OverBudget") == 1
+    assert "OverBudget: 3.80 of 1.00 $/h: raise spec.budgetPerHour of the Fleet, or lower a demand" in shown
+
+
+def test_gpus_stand_in_the_order_of_the_strategies_beside_them() -> None:
+    replicas = [
+        {"count": 1, "strategy": kind, "tp": 1, "stages": [{"gpuKind": kind, "layers": 40}]} for kind in ("L4", "A100")
+    ]
+    shown = drawn(report(demand(replicas=replicas)))
+
+    assert shown.index("1 L4") < shown.index("1 A100")
+
+
+def test_how_many_faults_there_are_is_said_before_them() -> None:
+    faults = [{"object": "Fleet default", "reason": "InvalidSpec", "field": "spec.mode", "message": "no"}]
+
+    assert "1 fault in what was given:" in drawn(report(demand(), faults=faults))

@@ -216,6 +216,8 @@ def _fault(error: str, value: Any, struct: type[Schema], path: str) -> Fault:
         problem = f"use one of {', '.join(schema['enum'])}"
     elif "pattern" in schema and "matching regex" in problem:
         problem = f"{schema.get('description', '')} Must match {schema['pattern']}".strip()
+    elif "description" in schema and ", got " in problem:
+        problem = f"{problem}. {schema['description']}"
     problem = re.sub(r"`(\w+)(?: \| null)?`", lambda word: _WORDS.get(word[1], word[0]), problem)
     return Fault(reason=Reason.INVALID_SPEC, field=field, message=f"{shown(seen)} is refused: {problem}")
 

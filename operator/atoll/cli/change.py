@@ -58,7 +58,7 @@ for, until somebody approves another plan; the operator goes on proposing.
 Exit codes: 0 rolled back (with --wait: reached), 1 there is nothing to go back to, 2 usage."""
 
 Wait = Annotated[bool, typer.Option("--wait", help="Until the plan is reached.")]
-Timeout = Annotated[str, typer.Option(help="With --wait: for how long, such as 10m.")]
+Timeout = Annotated[str, typer.Option(metavar="DURATION", help="With --wait: for how long, such as 10m.")]
 
 
 def approve(

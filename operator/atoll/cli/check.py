@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from atoll.api.documents import STANDARD_INPUT, files_of
+from atoll.api.documents import STANDARD_INPUT
 from atoll.api.manifests import Manifests, load_manifests
 from atoll.cli.exits import Exit
 from atoll.cli.output import write
-from atoll.cli.reading import missing
+from atoll.cli.reading import missing, refuse_empty
 from atoll.domain.demand import DemandKey
 from atoll.domain.objects import MODEL_DEMAND
 from atoll.domain.reason import Reason
@@ -38,10 +38,7 @@ def check(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Say whether manifests can be understood: fields, values, rules between fields, served names given twice."""
-    empty = next((each for each in files if each.is_dir() and not any(files_of([each]))), None)
-    if empty is not None:
-        message = f"{empty}: holds no *.yaml, *.yml or *.json: name the folder that does"
-        raise typer.BadParameter(message, param_hint="FILE")
+    refuse_empty(files, option="FILE")
     try:
         manifests = _as_if_measured(files, datetime.now(UTC))
     except FileNotFoundError as error:

@@ -71,9 +71,13 @@ def explain(
         ),
     ] = None,
     deadline: Annotated[
-        str, typer.Option(help="With -f: time for stage two, 100ms to 10m. Default: the Fleet's spec.solve.deadline.")
+        str,
+        typer.Option(
+            metavar="DURATION",
+            help="With -f: time for stage two, 100ms to 10m. Default: the Fleet's spec.solve.deadline.",
+        ),
     ] = "",
-    fleet: Annotated[str, typer.Option(help="Name of the Fleet.")] = "default",
+    fleet: Annotated[str, typer.Option(metavar="NAME", help="Name of the Fleet.")] = "default",
     *,
     plan: Annotated[
         str, typer.Option(metavar="NAME", help="Without -f: this FleetPlan instead of the one in force.")

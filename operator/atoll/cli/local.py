@@ -21,8 +21,9 @@ from rich.text import Text
 from atoll.api.documents import STANDARD_INPUT
 from atoll.api.manifests import Manifests, load_manifests
 from atoll.cli.exits import Exit
+from atoll.cli.helptext import Command, Group
 from atoll.cli.live import follow_changes, follow_until_settled, standings_table
-from atoll.cli.reading import missing
+from atoll.cli.reading import missing, refuse_empty
 from atoll.local.binaries import ensure_binaries, is_built
 from atoll.local.controlplane import ControlPlane, Profile, down
 from atoll.local.errors import LocalEnvironmentError
@@ -35,15 +36,16 @@ from atoll.local.processes import tied_to_this_process
 from atoll.local.state import StateDirectory, default_state_directory
 from atoll.report.tables import plan_table
 
-app = typer.Typer(help="Run everything on this machine: no GPU, no cloud, no Docker.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="Run everything on this machine: no GPU, no cloud, no Docker.", no_args_is_help=True)
 
 EXAMPLE = Path("examples/coral-six")
-_PICTURE_COLUMNS = 128
+_PICTURE_COLUMNS = 108
 
 
 @app.command(
+    cls=Command,
     epilog="Examples:\n\n  atoll local run\n\n  atoll local run -f my-manifests/\n\n"
-    "  atoll local run --cluster ~/.kube/config   # a cluster of yours: recommends, moves nothing by itself"
+    "  atoll local run --cluster ~/.kube/config   # a cluster of yours: recommends, moves nothing by itself",
 )
 def run(
     files: Annotated[
@@ -66,6 +68,7 @@ def run(
     for path in paths:
         if path == STANDARD_INPUT or not (path.is_dir() or path.is_file() or not path.exists()):
             raise typer.BadParameter(f"{path} can be read only once: give files or folders", param_hint="-f")
+    refuse_empty(paths)
     try:
         manifests = load_manifests(paths, now=datetime.now(UTC))
     except FileNotFoundError as error:
@@ -84,14 +87,16 @@ def run(
         console.print("stopped; nothing is left running")
 
 
-@app.command("down")
+@app.command("down", cls=Command)
 def stop(state: Annotated[Path | None, typer.Option(help="State folder of the environment.")] = None) -> None:
     """End whatever an earlier run left behind, for example after a kill."""
     ended = down(state)
     typer.echo(f"ended: {', '.join(ended)}" if ended else "nothing was running")
 
 
-@app.command("lose-node", epilog="Example:\n\n  atoll local lose-node $(kubectl get nodes -o name | head -1)")
+@app.command(
+    "lose-node", cls=Command, epilog="Example:\n\n  atoll local lose-node $(kubectl get nodes -o name | head -1)"
+)
 def lose(
     name: Annotated[str, typer.Argument(help="Name of the node.")],
     state: Annotated[Path | None, typer.Option(help="State folder of the environment.")] = None,

@@ -73,11 +73,12 @@ def plan(
     deadline: Annotated[
         str,
         typer.Option(
+            metavar="DURATION",
             help="Time for stage two, 100ms to 10m, such as 5s; stage one and the comparison come on top. "
-            "Default: the Fleet's spec.solve.deadline."
+            "Default: the Fleet's spec.solve.deadline.",
         ),
     ] = "",
-    fleet: Annotated[str, typer.Option(help="Name of the Fleet to plan for.")] = "default",
+    fleet: Annotated[str, typer.Option(metavar="NAME", help="Name of the Fleet to plan for.")] = "default",
     at: Annotated[
         str, typer.Option(metavar="TIME", help="Moment that schedules are read for, RFC 3339; default: now.")
     ] = "",
@@ -98,7 +99,8 @@ def plan(
         Format | None,
         typer.Option(
             "--format",
-            help="How to print it; default: table. Markdown is for pull requests.",
+            metavar="FORMAT",
+            help="table (the default), json or markdown, which is for pull requests.",
             show_default=False,
         ),
     ] = None,
@@ -178,6 +180,6 @@ def exit_code(report: PlanReport) -> Exit:
         return Exit.ERROR
     if report.shortfall > 1e-6:
         return Exit.SHORTFALL
-    if report.plan.cost_per_hour > report.budget_per_hour * (1.0 + 1e-9):
+    if report.is_over_budget:
         return Exit.OVER_BUDGET
     return Exit.OK

@@ -8,6 +8,7 @@ from types import MappingProxyType
 import typer
 from rich.console import Console
 
+from atoll.api.documents import files_of
 from atoll.api.manifests import Manifests, load_manifests
 from atoll.cli.exits import Exit
 from atoll.cli.measured import NOTHING_ASKED, Answers, with_rates
@@ -20,6 +21,19 @@ GIVE_MANIFESTS = "give files or folders of manifests, or - for standard input"
 def missing(error: FileNotFoundError, *, option: str = "-f", mend: str = GIVE_MANIFESTS) -> typer.BadParameter:
     """What to say of a path that is not there: which, of which option, and the mend."""
     return typer.BadParameter(f"{error.filename}: no such file or folder: {mend}", param_hint=option)
+
+
+def refuse_empty(paths: Iterable[Path], *, option: str = "-f") -> None:
+    """Refuse a folder that holds no manifest: it is another one that was meant.
+
+    Raises:
+        typer.BadParameter: there is one.
+    """
+    for path in paths:
+        if path.is_dir() and not any(files_of([path])):
+            raise typer.BadParameter(
+                f"{path}: holds no *.yaml, *.yml or *.json: name the folder that does", param_hint=option
+            )
 
 
 def read_manifests(
@@ -40,8 +54,9 @@ def read_manifests(
         answers: of a Prometheus that was asked.
 
     Raises:
-        typer.BadParameter: a path does not exist, or nothing is of that Fleet.
+        typer.BadParameter: a path does not exist, a folder is empty, or nothing is of that Fleet.
     """
+    refuse_empty(files)
     try:
         manifests = load_manifests(files, now=moment, signals={**answers.estimates, **rates})
     except FileNotFoundError as error:

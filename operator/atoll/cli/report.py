@@ -82,9 +82,13 @@ def report(
         ),
     ] = By.SERVED_MODEL,
     deadline: Annotated[
-        str, typer.Option(help="With -f: time for stage two, 100ms to 10m. Default: the Fleet's spec.solve.deadline.")
+        str,
+        typer.Option(
+            metavar="DURATION",
+            help="With -f: time for stage two, 100ms to 10m. Default: the Fleet's spec.solve.deadline.",
+        ),
     ] = "",
-    fleet: Annotated[str, typer.Option(help="Name of the Fleet.")] = "default",
+    fleet: Annotated[str, typer.Option(metavar="NAME", help="Name of the Fleet.")] = "default",
     *,
     plan: Annotated[
         str, typer.Option(metavar="NAME", help="Without -f: this FleetPlan instead of the one in force.")
@@ -95,7 +99,8 @@ def report(
         bool, typer.Option(help="With -f: also seek the best answer with one GPU kind per served model.")
     ] = True,
     output: Annotated[
-        Format | None, typer.Option("--format", help="How to print it; default: table.", show_default=False)
+        Format | None,
+        typer.Option("--format", metavar="FORMAT", help="How to print it; default: table.", show_default=False),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:

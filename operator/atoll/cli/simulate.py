@@ -58,11 +58,13 @@ def simulate(
     epochs: Annotated[
         int | None, typer.Option(min=1, max=LONGEST_EPOCHS, help="How many epochs; default: the scenario's.")
     ] = None,
-    epoch: Annotated[str, typer.Option(help="Length of one, such as 60s; default: the scenario's.")] = "",
+    epoch: Annotated[
+        str, typer.Option(metavar="DURATION", help="Length of one, such as 60s; default: the scenario's.")
+    ] = "",
     baseline: Annotated[
         list[Baseline] | None, typer.Option(help="What to compare with; may be repeated. Default: all but none.")
     ] = None,
-    fleet: Annotated[str, typer.Option(help="Name of the Fleet to play.")] = "default",
+    fleet: Annotated[str, typer.Option(metavar="NAME", help="Name of the Fleet to play.")] = "default",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Play a scenario: demand, prices and supply change, nodes are lost, and the fleet follows, or does not need to."""

@@ -62,7 +62,7 @@ def strategies(
         list[str] | None,
         typer.Option(metavar="NAME", help="Only this ModelDemand, name or namespace/name; may be repeated."),
     ] = None,
-    fleet: Annotated[str, typer.Option(help="Name of the Fleet.")] = "default",
+    fleet: Annotated[str, typer.Option(metavar="NAME", help="Name of the Fleet.")] = "default",
     top: Annotated[int, typer.Option(min=1, help="Most strategies of a demand in the table.")] = 20,
     plot: Annotated[
         Path | None,

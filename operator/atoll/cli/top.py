@@ -55,7 +55,7 @@ def top(
     all_namespaces: AllNamespaces = False,
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Go on, also where output is no terminal.")] = False,
     once: Annotated[bool, typer.Option("--once", help="Print once, also on a terminal.")] = False,
-    interval: Annotated[str, typer.Option(help="From one look to the next, 500ms to 10m.")] = "2s",
+    interval: Annotated[str, typer.Option(metavar="DURATION", help="From one look to the next, 500ms to 10m.")] = "2s",
     kubeconfig: Kubeconfig = None,
     context: Context = "",
     as_json: AsJson = False,

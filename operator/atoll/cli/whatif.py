@@ -88,7 +88,10 @@ def what_if(
         float | None, typer.Option(min=0.0, max=1e9, metavar="X", help="Another budget of the Fleet, US$/h.")
     ] = None,
     deadline: Annotated[
-        str, typer.Option(help="Time for each solve, 100ms to 10m. Default: the Fleet's spec.solve.deadline.")
+        str,
+        typer.Option(
+            metavar="DURATION", help="Time for each solve, 100ms to 10m. Default: the Fleet's spec.solve.deadline."
+        ),
     ] = "",
     kubeconfig: Kubeconfig = None,
     context: Context = "",

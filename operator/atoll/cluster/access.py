@@ -34,7 +34,7 @@ class Access:
             AccessError: there is no usable kubeconfig or service account.
         """
         if self.kubeconfig is not None and not any(map(os.path.isfile, str(self.kubeconfig).split(os.pathsep))):
-            raise AccessError(f"kubeconfig {self.kubeconfig}: no such file")
+            raise AccessError(f"kubeconfig {self.kubeconfig}: no such file; KUBECONFIG or --kubeconfig names another")
         configuration = Configuration()
         # As kopf does: no proxy from the environment between the operator and its API server.
         configuration.client_session_kwargs = {"trust_env": False}

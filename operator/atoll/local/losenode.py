@@ -8,6 +8,8 @@ to nothing.
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from atoll.local.api import Api
 from atoll.local.errors import LocalEnvironmentError
 from atoll.local.karpenter import NODE_CLAIMS
@@ -20,7 +22,12 @@ _ATTEMPTS = 5
 def lose_node(kubeconfig: Path, name: str) -> None:
     """Remove the Node and, where Karpenter made it, its NodeClaim, at once and without a drain."""
     with Api(kubeconfig) as api:
-        node = api.get(f"{_NODES}/{name}")
+        try:
+            node = api.get(f"{_NODES}/{name}")
+        except httpx.ConnectError as error:
+            raise LocalEnvironmentError(
+                f"kubeconfig {kubeconfig}: nothing answers at its server; start it first (`make run`)"
+            ) from error
         if node is None:
             names = ", ".join(sorted(each["metadata"]["name"] for each in api.list(_NODES))) or "none"
             raise LocalEnvironmentError(f"node {name!r}: there is none of that name; nodes are: {names}")

@@ -30,6 +30,7 @@ def _said(reason: str, placement: Placement) -> str:
             f"spec.placement.survive {placement.survive} with share {placement.survive_share:g} is not kept: "
             "lower the share, or offer nodes elsewhere"
         ),
+        Reason.OVER_BUDGET: "spec.budgetPerHour of the Fleet is exceeded: raise it, or lower a demand",
     }
     known = next((text for name, text in sentences.items() if name == reason), "is not kept")
     return f"{reason}: {known}"

@@ -1,5 +1,6 @@
 """A decision as a report: one value for table and JSON (docs/reference/json.md)."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -65,6 +66,11 @@ class PlanReport:
         return sum(self._shortfall_by_demand().values())
 
     @property
+    def is_over_budget(self) -> bool:
+        """Whether it costs more than the Fleet may."""
+        return self.plan.cost_per_hour > self.budget_per_hour * (1.0 + 1e-9)
+
+    @property
     def assumptions(self) -> tuple[str, ...]:
         """What the numbers rest on, for people."""
         return (*self.premises, *_price_assumptions(self.plan, self.pools), *_rate_assumptions(self.plan))
@@ -81,6 +87,8 @@ class PlanReport:
             "gap": plan.gap,
             "boundIsUseful": plan.gap < NO_BOUND_GAP,
             "conditional": plan.conditional,
+            "budgetPerHour": self.budget_per_hour if math.isfinite(self.budget_per_hour) else None,
+            "overBudget": self.is_over_budget,
             "shortfall": self._shortfall_by_demand(),
             "baseline": {
                 "oneKindPerModel": None

@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from atoll.domain.reason import Reason
 from atoll.report.numbers import amount, counted, money
 
 Json = Mapping[str, Any]
@@ -87,16 +88,28 @@ def _summary(report: Json) -> list[RenderableType]:
         lines.append(_against(rival, report))
     if report["deadlineSeconds"] is not None:
         lines.append(_times(report))
-    lines.extend(
-        Text(f"{_name(item)}: {sentence}", style="yellow") for item in report["demands"] for sentence in item["unkept"]
-    )
+    lines.extend(_unkept(report))
     lines.extend(_shortfalls(report))
     lines.extend(_faults(report))
     lines.extend(Text(f"Assumed: {line}", style="dim") for line in report["assumptions"])
     return lines
 
 
+def _unkept(report: Json) -> Iterator[Text]:
+    """Soft limits; the budget once, for it is of the fleet and no demand is nearer to blame."""
+    if report["overBudget"]:
+        costs = f"{money(report['costPerHour'])} of {money(report['budgetPerHour'])} $/h"
+        mend = "raise spec.budgetPerHour of the Fleet, or lower a demand"
+        yield Text(f"{Reason.OVER_BUDGET}: {costs}: {mend}", style="yellow")
+    for item in report["demands"]:
+        for sentence in item["unkept"]:
+            if not (report["overBudget"] and sentence.startswith(Reason.OVER_BUDGET)):
+                yield Text(f"{_name(item)}: {sentence}", style="yellow")
+
+
 def _faults(report: Json) -> Iterator[Text]:
+    if report["faults"]:
+        yield Text(f"{counted(len(report['faults']), 'fault')} in what was given:", style="bold red")
     for fault in report["faults"]:
         where = f"{fault['field']}: " if fault["field"] else ""
         yield Text(f"{fault['object']}: {fault['reason']}: {where}{fault['message']}", style="red")
@@ -120,7 +133,7 @@ def _against(rival: Json, report: Json) -> Text:
     if rival["shortfall"] > 0.0:
         text = f"{text}, and that is {amount(rival['shortfall'])} requests/s short"
     elif cost > 0.0:
-        text = f"{text}, {price / cost:.2f} times as much" if abs(price / cost - 1.0) >= 0.005 else f"{text}, as much"
+        text = f"{text}, {price / cost:.2f} times as much" if abs(price / cost - 1.0) >= 0.005 else f"{text}, the same"
     if more <= 1e-6 and price < report["lowerBoundPerHour"] * (1.0 - 1e-6):  # so it lacks what comes before cost
         return Text(f"{text}: cheaper because it keeps less of priorities, limits, budget or preference")
     if more <= 1e-6 and price < cost * (1.0 - 1e-6):
@@ -166,8 +179,9 @@ def _strategies(item: Json) -> Text:
 
 
 def _gpus(item: Json) -> list[str]:
+    """In the order of the strategies that stand beside them."""
     counts: Counter[str] = Counter()
     for replicas in item["replicas"]:
         for stage in replicas["stages"]:
             counts[stage["gpuKind"]] += replicas["tp"] * replicas["count"]
-    return [f"{count:,} {kind}" for kind, count in sorted(counts.items())]
+    return [f"{count:,} {kind}" for kind, count in counts.items()]
