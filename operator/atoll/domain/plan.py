@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from atoll.domain.demand import DemandKey
 from atoll.domain.explanation import Alternative, Binding, NodeWorth
@@ -92,7 +93,7 @@ class PlannedDemand:
     bindings: tuple[Binding, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Plan:
     """One FleetPlan.
 
@@ -134,9 +135,12 @@ class Plan:
     baseline_shortfall: float = 0.0
     worths: tuple[NodeWorth, ...] = ()
 
-    @property
+    @cached_property
     def content(self) -> str:
-        """Ten hexadecimal digits of what it does: demands by uid, strategies, sites and counts; not what it costs."""
+        """Ten hexadecimal digits of what it does: demands by uid, strategies, sites and counts; not what it costs.
+
+        Reckoned once: plans are compared for every demand, again and again.
+        """
         rows = sorted(
             [str(demand.key), demand.uid, r.group.strategy.id, *map(str, r.group.site.offerings), str(r.group.count)]
             for demand in self.demands

@@ -42,6 +42,8 @@ class Room:
     def __init__(self, move: Move) -> None:
         self._move = move
         self._limits: Counter[OfferingKey] = Counter()
+        nodes = move.snapshot.nodes.values()
+        self._here = Counter(node.offering for node in nodes if node.offering and node.ready and not node.notice)
         self.free: Counter[OfferingKey] = Counter()
         self.coming: Counter[OfferingKey] = Counter()
         self.asks: list[Ask] = []
@@ -82,10 +84,8 @@ class Room:
 
     def stuck(self, key: DeploymentId) -> int:
         """Pods of a Deployment that no node takes although all nodes of the offering are there (R23)."""
-        wanted = self._move.desired.deployments[key]
-        nodes = self._move.snapshot.nodes.values()
-        here = sum(node.offering == wanted.offering and node.ready and not node.notice for node in nodes)
-        if here < self._limits[wanted.offering]:
+        offering = self._move.desired.deployments[key].offering
+        if self._here[offering] < self._limits[offering]:
             return 0
         return sum(
             not pod.node and seconds_waiting(pod, self._move.snapshot, self._move.now) >= _SCHEDULED_WITHIN_SECONDS
