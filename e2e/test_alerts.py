@@ -141,10 +141,14 @@ CASES = (
     ),
     Case(
         alert="AtollNoLeader",
-        series={'atoll_leader{instance="a:8081"}': "1x4 0x20", 'atoll_leader{instance="b:8081"}': "0x30"},
+        series={
+            'atoll_leader{namespace="gold", instance="a:8081"}': "1x4 0x20",
+            'atoll_leader{namespace="gold", instance="b:8081"}': "0x30",
+            'atoll_leader{namespace="silver", instance="c:8081"}': "1x30",
+        },
         silent=6,
         fires=9,
-        labels={},
+        labels={"namespace": "gold"},
         summary="No Atoll operator holds the Lease, or none is scraped",
         never={'atoll_leader{instance="a:8081"}': "1x4 0x30", 'atoll_leader{instance="b:8081"}': "0x4 1x30"},
     ),

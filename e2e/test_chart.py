@@ -197,6 +197,12 @@ def test_every_image_comes_from_the_mirror_by_digest(render: Callable[..., list[
         assert re.fullmatch(r"mirror\.example:5000/[a-z/-]+@sha256:([123])\1{63}", image)
 
 
+def test_a_demands_namespace_is_not_taken_for_that_of_the_operator(render: Callable[..., list[Object]]) -> None:
+    """Prometheus puts its target's namespace in the place of a metric's own, unless it is told to honour that."""
+    (monitor,) = of_kind(render(FOLDER / "values" / "observed.yaml"), "ServiceMonitor")
+    assert [endpoint.get("honorLabels") for endpoint in monitor["spec"]["endpoints"]] == [True]
+
+
 def test_network_policies_select_the_pods_that_there_are(render: Callable[..., list[Object]]) -> None:
     objects = render(FOLDER / "values" / "default.yaml")
     pods = [w["spec"]["template"]["metadata"]["labels"] for w in of_kind(objects, "Deployment")]
