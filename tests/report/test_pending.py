@@ -241,7 +241,7 @@ CLASSLESS = {
             [pods_of(DEPLOYMENT, "", ready=False, gates=("kueue.x-k8s.io/admission",))[0]],
             {},
             "waits for quota in LocalQueue",
-            "get workloads.kueue.x-k8s.io",
+            "describe workloads.kueue.x-k8s.io",
             id="Kueue has not admitted it",
         ),
         pytest.param(

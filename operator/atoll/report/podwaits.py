@@ -69,8 +69,9 @@ def _gated(wait: PodWait) -> Told:
         mend = f"whoever put the gate on it has to lift it: {', '.join(wait.pod.gates)}"
         return False, gate_text(wait.pod), mend
     mend = (
-        f"kubectl -n {wait.pod.namespace} get workloads.kueue.x-k8s.io tells what each waits for; raise the quota of "
-        "the ClusterQueue, or take the label kueue.x-k8s.io/queue-name from the ModelDemand"
+        f"kubectl -n {wait.pod.namespace} describe workloads.kueue.x-k8s.io tells what each waits for; raise the quota "
+        "of the ClusterQueue, make the LocalQueue if it is not there, or take the label kueue.x-k8s.io/queue-name from "
+        "the ModelDemand"
     )
     return False, gate_text(wait.pod), mend
 
