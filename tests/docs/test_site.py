@@ -47,3 +47,19 @@ def test_styles_load_nothing_from_other_hosts(site: Path) -> None:
 def test_linked_files_of_the_repository_are_part_of_the_site(site: Path) -> None:
     assert (site / "repository" / "index.html").exists()
     assert (site / "repository" / "examples" / "scenarios" / "noise.yaml.txt").exists()
+
+
+def test_links_can_be_read_in_the_dark() -> None:
+    """WCAG's contrast of text, against the background that Material gives its dark scheme."""
+    style = (ROOT / "docs" / "assets" / "atoll.css").read_text(encoding="utf-8")
+    dark = style[style.index('[data-md-color-scheme="slate"]') :]
+    colour = re.search(r"--md-typeset-a-color: (#[0-9a-f]{6})", dark)
+
+    assert colour is not None
+    assert (_luminance(colour[1]) + 0.05) / (_luminance("#1e2129") + 0.05) >= 4.5
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[at : at + 2], 16) / 255.0 for at in (1, 3, 5)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

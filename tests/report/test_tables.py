@@ -130,6 +130,12 @@ def test_a_budget_that_is_not_kept_is_told_once_with_cost_limit_and_mend() -> No
     assert "OverBudget: 3.80 of 1.00 $/h: raise spec.budgetPerHour of the Fleet, or lower a demand" in shown
 
 
+def test_demands_that_are_short_for_one_reason_share_a_line() -> None:
+    short = [demand(f"d{number}", shortfall=2.0, shortfallReason="no node is left") for number in range(5)]
+
+    assert "d0, d1, d2 and 2 more: 10 short: no node is left" in drawn(report(*short))
+
+
 def test_gpus_stand_in_the_order_of_the_strategies_beside_them() -> None:
     replicas = [
         {"count": 1, "strategy": kind, "tp": 1, "stages": [{"gpuKind": kind, "layers": 40}]} for kind in ("L4", "A100")

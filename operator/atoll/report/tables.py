@@ -21,6 +21,9 @@ NARROW = 80
 _LEAST_STRATEGY = 20
 """Columns that strategies need in a row; where long names leave fewer, demands are blocks too."""
 
+_NAMED = 3
+"""Demands that are named where many are short for one reason."""
+
 
 def plan_table(report: Json) -> RenderableType:
     """One row per served model demand, then what the fleet costs and how good that is proven to be."""
@@ -155,9 +158,14 @@ def _shortfalls(report: Json) -> Iterator[Text]:
         return
     yield Text(f"Shortfall {amount(total)} requests/s", style="bold red")
     told = {fault["object"] for fault in report["faults"]}
+    short: dict[str, list[Json]] = {}
     for item in report["demands"]:
         if item["shortfall"] > 0.0 and f"ModelDemand {item['namespace']}/{item['name']}" not in told:
-            yield Text(f"{_name(item)}: {amount(item['shortfall'])} short: {item['shortfallReason']}", style="red")
+            short.setdefault(item["shortfallReason"], []).append(item)
+    for reason, items in short.items():
+        more = f" and {len(items) - _NAMED:,} more" if len(items) > _NAMED else ""
+        names = ", ".join(map(_name, items[:_NAMED]))
+        yield Text(f"{names}{more}: {amount(sum(item['shortfall'] for item in items))} short: {reason}", style="red")
 
 
 def _name(item: Json) -> str:
