@@ -2,6 +2,7 @@
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -182,6 +183,28 @@ def test_a_lie_of_a_hundredfold_is_named_and_moves_nothing(measured: Measured) -
     measured.world.wait(lambda: measured.reason == "Measured", "it is measured again", 40)
     assert measured.rate <= 8
     assert {pod["metadata"]["name"] for pod in measured.world.pods(NAME)} == pods
+
+
+def test_r8_a_count_that_comes_minutes_late_is_followed_and_one_that_comes_too_late_holds_the_plan(
+    measured: Measured,
+) -> None:
+    world, now = measured.world, time.time()
+
+    def ask(query: str) -> None:
+        demand = world.manifest("ModelDemand", NAME)
+        demand["spec"]["demand"]["prometheus"]["query"] = query
+        world.apply(demand)
+
+    late, too_late = (round(1000.0 * (now - seconds)) for seconds in (120.0, 360.0))
+    measured.exporter.page += f"late_rate 18 {late}\ntoo_late_rate 1 {too_late}\n"
+    ask("max(late_rate)")
+    measured.follow(18, 20, "Prometheus gives its last sample for five minutes")
+    pods = {pod["metadata"]["name"] for pod in world.pods(NAME)}
+
+    ask("max(too_late_rate)")
+    world.wait(lambda: measured.reason == "SignalStale", "it says that samples have ended", 40)
+    assert measured.rate >= 18
+    assert {pod["metadata"]["name"] for pod in world.pods(NAME)} == pods
 
 
 def test_r7_a_feed_that_is_garbage_or_away_leaves_the_last_good_price(measured: Measured) -> None:
