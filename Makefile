@@ -124,7 +124,8 @@ preflight: ## say what this machine lacks, and how to get it
 $(INSTALLED): | preflight
 	@echo "Installing into $(VENV) (once for each change of the requirements) ..." >&2
 	"$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps --requirement requirements-dev.txt \
+		|| { echo "Packages could not be had: pip needs a package index; see the network, and pip's own configuration." >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	rm -f $(VENV)/installed-*
 	touch $@

@@ -24,6 +24,7 @@ from atoll.cli.exits import Exit
 from atoll.cli.helptext import Command, Group
 from atoll.cli.live import follow_changes, follow_until_settled, standings_table
 from atoll.cli.reading import missing, refuse_empty
+from atoll.domain.reason import Reason
 from atoll.local.binaries import ensure_binaries, is_built
 from atoll.local.controlplane import ControlPlane, Profile, down
 from atoll.local.errors import LocalEnvironmentError
@@ -75,7 +76,10 @@ def run(
         raise missing(error) from error
     try:
         for fault in manifests.faults:
-            console.print(Text(f"fault: {fault}", style="red"))
+            console.print(Text(f"fault: {fault}", style="red"), soft_wrap=True)
+        if any(item.fault.reason is Reason.INVALID_SPEC for item in manifests.faults):
+            console.print("Nothing was started: an API server would refuse what is at fault.")
+            raise typer.Exit(Exit.ERROR)
         if cluster is not None:
             _run_against(cluster, paths, console, yes=yes)
         else:

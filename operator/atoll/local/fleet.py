@@ -11,6 +11,7 @@ from typing import Any, Self
 import msgspec
 import yaml
 
+from atoll.api.documents import files_of
 from atoll.domain.fleet import RouterPolicy
 from atoll.domain.objects import KINDS, OUR_KINDS, Kind
 from atoll.local.api import Api
@@ -176,9 +177,8 @@ def resource_path(obj: Mapping[str, Any]) -> str:
 
 
 def documents_of(path: Path) -> list[dict[str, Any]]:
-    """All YAML documents of a file, or of a folder and its sub-folders."""
-    files = sorted(path.rglob("*.yaml")) if path.is_dir() else [path]
-    return [obj for file in files for obj in yaml.safe_load_all(file.read_text(encoding="utf-8")) if obj]
+    """All YAML documents of a file, or of a folder and its sub-folders: of the files that a plan reads."""
+    return [obj for file in files_of([path]) for obj in yaml.safe_load_all(file.read_text(encoding="utf-8")) if obj]
 
 
 def _path_of_grant(obj: Mapping[str, Any]) -> str:
