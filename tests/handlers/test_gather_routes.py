@@ -14,9 +14,14 @@ from atoll.domain.snapshot import Snapshot
 from atoll.handlers.cache import Cache
 from atoll.handlers.gather import Gatherer
 from atoll.handlers.routes import Routes
-from reconcile.worlds import NAMESPACE, NOW, ROUTER, fleet_object
+from reconcile.worlds import NAMESPACE, NOW, ROUTER, demand_object, fleet_object
 
-ROUTE = {"apiVersion": HTTP_ROUTE.api_version, "kind": "HTTPRoute", "metadata": {"name": "a", "namespace": NAMESPACE}}
+LABELS = {"app.kubernetes.io/managed-by": "atoll", "atoll.dev/demand": "chat"}
+ROUTE = {
+    "apiVersion": HTTP_ROUTE.api_version,
+    "kind": "HTTPRoute",
+    "metadata": {"name": "a", "namespace": NAMESPACE, "labels": LABELS},
+}
 GONE = {**ROUTE, "metadata": {"name": "gone", "namespace": NAMESPACE, "resourceVersion": "1"}}
 
 
@@ -34,9 +39,10 @@ class FakeClient:
         return Listing(items=self.answer, resource_version="9")
 
 
-def gatherer_of(client: FakeClient, router: Mapping[str, Any]) -> Gatherer:
-    cache = Cache()
-    for obj in (fleet_object(router=router), GONE):  # what was written once stays in the cache
+def gatherer_of(client: FakeClient, router: Mapping[str, Any], *, fleet: str = "default") -> Gatherer:
+    cache, demand = Cache(), demand_object()
+    demand["spec"]["fleet"] = fleet
+    for obj in (fleet_object(router=router), demand, GONE):  # what was written once stays in the cache
         cache.upsert(KINDS[obj["kind"]], obj)
     return Gatherer(
         cache=cache,
@@ -107,6 +113,15 @@ async def test_routes_that_are_left_are_seen_until_the_last_is_gone() -> None:
     for _ in range(3):
         await gatherer.with_routers(gatherer.snapshot(NOW))
     assert len(client.asked) == 3
+
+
+async def test_routes_of_another_fleet_are_not_waited_for() -> None:
+    client = FakeClient((ROUTE,))
+    gatherer = gatherer_of(client, {}, fleet="another")
+
+    for _ in range(3):
+        await gatherer.with_routers(gatherer.snapshot(NOW))
+    assert len(client.asked) == 1
 
 
 async def test_an_api_server_that_is_away_does_not_mean_that_none_is_left() -> None:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, replace
 
 from atoll.cluster.client import Client
 from atoll.cluster.errors import ForbiddenError, NotFoundError
-from atoll.domain.objects import HTTP_ROUTE, reference
+from atoll.domain.objects import HTTP_ROUTE, MODEL_DEMAND, ObjectLike, Reference, reference
 from atoll.domain.reason import Fault, Reason
 from atoll.domain.snapshot import Snapshot
 from atoll.handlers.kopfthread import MANAGED_BY_US
 from atoll.handlers.slim import slim
+from atoll.reconcile.ownership import demand_of, fleet_of
 
 _MISSING = Fault(
     reason=Reason.GATEWAY_API_MISSING,
@@ -22,7 +23,7 @@ _MISSING = Fault(
 
 @dataclass(slots=True)
 class Routes:
-    """Lists them while Gateways carry requests, and afterwards until the last is gone.
+    """Lists them while Gateways carry requests, and afterwards until the last of our fleet's demands is gone.
 
     Attributes:
         client: to list with.
@@ -43,7 +44,7 @@ class Routes:
             return self._without(snapshot, _MISSING, wanted=wanted)
         except ForbiddenError as error:
             return self._without(snapshot, Fault(reason=Reason.FORBIDDEN, message=str(error)), wanted=wanted)
-        self.left = wanted or bool(listing.items)
+        self.left = wanted or any(_is_of_a_demand(route, snapshot) for route in listing.items)
         objects = {ref: obj for ref, obj in snapshot.objects.items() if ref.kind != HTTP_ROUTE.name}
         return replace(snapshot, objects={**objects, **{reference(route): route for route in listing.items}})
 
@@ -51,3 +52,13 @@ class Routes:
         """Nothing can be listed, which is a fault only where routes are wanted."""
         self.left = wanted
         return replace(snapshot, gateway_fault=fault) if wanted else snapshot
+
+
+def _is_of_a_demand(route: ObjectLike, snapshot: Snapshot) -> bool:
+    """Whether a route is of a demand of our fleet that is there; those of others are not ours to take away."""
+    metadata = route["metadata"]
+    demand = demand_of(metadata.get("namespace", ""), metadata.get("labels") or {})
+    if demand is None:
+        return False
+    raw = snapshot.objects.get(Reference(kind=MODEL_DEMAND.name, namespace=demand.namespace, name=demand.name))
+    return raw is not None and fleet_of(raw) == snapshot.fleet.name

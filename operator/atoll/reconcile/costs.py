@@ -10,6 +10,7 @@ from atoll.domain.demand import DemandKey
 from atoll.domain.objects import MODEL_DEMAND, Reference
 from atoll.domain.plan import Plan, PlannedDemand
 from atoll.domain.snapshot import Snapshot
+from atoll.reconcile.ownership import fleet_of
 from atoll.reconcile.shares import per_million_tokens_of
 
 MOST_PAYERS = 100
@@ -61,7 +62,7 @@ def idle_budgets(snapshot: Snapshot) -> tuple[Payer, ...]:
     keys = [
         DemandKey(namespace=ref.namespace, name=ref.name)
         for ref, raw in snapshot.objects.items()
-        if ref.kind == MODEL_DEMAND.name and raw.get("spec", {}).get("fleet", "default") == snapshot.fleet.name
+        if ref.kind == MODEL_DEMAND.name and fleet_of(raw) == snapshot.fleet.name
     ]
     bounded = [payer for payer, _ in snapshot.fleet.cost.budgets]
     present = {_payer(snapshot, by, key) for by in {payer.by for payer in bounded} for key in keys}
