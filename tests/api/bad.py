@@ -510,5 +510,6 @@ CASES = (
     fleet("name too long", {"metadata.name": "a" * 41}, "metadata.name", "at most 40"),
     profile("step of no time", {"spec.points.0.milliseconds": 0}, "spec.points[0].milliseconds", "0 is refused"),
     profile("no decode step", {"spec.points.0.phase": "Prefill"}, "spec.points", "at least one Decode"),
+    profile("width that nobody plans", {"spec.tp": 3}, "spec.tp", "3 given, but sglang is planned with 1, 2, 4, 8"),
     profile("unknown GPU kind", {"spec.gpuKind": "H100"}, "spec.gpuKind", "H100-80GB", admitted=True),
 )

@@ -106,6 +106,7 @@ OTHERS: dict[str, Any] = {
     "spec.engine.podTemplate.volumes[].emptyDir.medium": "",
     "spec.engine.podTemplate.volumeMounts[].mountPath": "/x",
     "spec.objectives.tpot": "80ms",
+    "spec.tp": 8,
     "spec.offerings[].zone": "us-east-2b",
     "spec.offerings[].capacityType": "reserved",
     "spec.solve.horizon": "3h",

@@ -94,7 +94,13 @@ def test_a_file_that_tells_no_step_is_named_with_the_mend(tmp_path: Path, result
 
 
 @pytest.mark.parametrize(
-    ("options", "said"), [(("--gpu-kind", "L41S"), "spec.gpuKind"), (("--architecture", "phi-5"), "phi-5")]
+    ("options", "said"),
+    [
+        (("--gpu-kind", "L41S"), "spec.gpuKind"),
+        (("--architecture", "phi-5"), "phi-5"),
+        (("--tp", "3"), "spec.tp: 3 given, but vllm is planned with 1, 2, 4, 8"),
+        (("--tp", "4"), "--tp 4: so many GPUs cannot share a layer of microsoft/phi-4 in bf16"),
+    ],
 )
 def test_what_nobody_knows_is_refused(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
     refused = run(tmp_path, load(1), options=options)

@@ -20,6 +20,7 @@ from atoll.domain.objects import PERFORMANCE_PROFILE
 from atoll.domain.profile import Phase, ProfilePoint
 from atoll.domain.reason import InvalidObjectError
 from atoll.domain.strategy import EngineName
+from atoll.performance.memory import width_fits
 from atoll.performance.peak import peak
 from atoll.performance.steps import StepCosts
 
@@ -91,7 +92,9 @@ def profile(
             engine=engine,
             name=name,
         )
-        for point in parse_performance_profile(found).points:
+        points = parse_performance_profile(found).points
+        _refuse_width(served, tp, held)
+        for point in points:
             _refuse_impossible(point, served, peak(served, known_gpu_kind(gpu_kind), tp, held))
     except (UnusableError, InvalidObjectError) as error:
         typer.echo(f"error: {error}", err=True)
@@ -148,6 +151,12 @@ def _asked(results: Mapping[Path, Mapping[str, Any]]) -> str:
             f"{second}: measured {other}, but {first} measured {one}: give one profile the files of one"
         )
     return next(iter(told), "")
+
+
+def _refuse_width(served: Architecture, tp: int, held: Quantisation) -> None:
+    if not width_fits(served, tp, held):
+        message = f"--tp {tp}: so many GPUs cannot share a layer of {served.name} in {held}: check what was measured"
+        raise UnusableError(message)
 
 
 def _refuse_impossible(point: ProfilePoint, served: Architecture, least: StepCosts) -> None:

@@ -51,6 +51,7 @@ class PerformanceProfileSpec(Schema, frozen=True, kw_only=True):
     source: Annotated[Text, describe("Who measured it, when and how; for people.")] = ""
 
     rules: ClassVar[tuple[Rule, ...]] = (
+        Rule("self.tp in [1, 2, 4, 8]", "tp must be 1, 2, 4 or 8: engines are planned with no other width"),
         Rule("self.points.exists(p, p.phase == 'Decode')", "points must hold at least one Decode step"),
     )
 
