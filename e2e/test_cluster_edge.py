@@ -5,7 +5,7 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
@@ -27,6 +27,7 @@ from atoll.domain.objects import (
     POD,
     SERVICE,
     Apply,
+    ApplyStatus,
     Delete,
     Emit,
     EventType,
@@ -37,7 +38,9 @@ from atoll.domain.objects import (
 )
 from atoll.handlers.cache import Cache
 from atoll.handlers.leader import Leader
+from atoll.handlers.metrics import Metrics
 from atoll.handlers.watch import CACHED, Watch, WatchEndedError
+from atoll.handlers.writer import Writer
 from atoll.local.api import Api
 from atoll.local.controlplane import ControlPlane
 
@@ -306,6 +309,57 @@ async def test_without_permission_it_says_what_is_missing_and_goes_on_when_it_is
     with control_plane.api() as api:
         api.delete(binding)
     await weak.close()
+
+
+def older_definition() -> dict[str, Any]:
+    """Of a Fleet, before it told what it costs for whom."""
+    definition: dict[str, Any] = yaml.safe_load((DEFINITIONS / "fleets.yaml").read_text(encoding="utf-8"))
+    del definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["status"]["properties"]["costs"]
+    return definition
+
+
+async def test_what_an_older_definition_drops_is_written_once(client: Client, control_plane: ControlPlane) -> None:
+    class Holds:
+        def may_write(self) -> bool:
+            return True
+
+    fleet = {"apiVersion": FLEET.api_version, "kind": FLEET.name, "metadata": {"name": "older"}, "spec": {}}
+    created = await client.create(fleet)
+    uid = created["metadata"]["uid"]
+
+    def status(demands: int, cost: float) -> ApplyStatus:
+        costs = [{"by": "namespace", "value": "team-a", "demands": demands, "costPerHour": cost}]
+        intent = {**fleet, "status": {"demands": demands, "costs": costs}}
+        return ApplyStatus(intent={key: value for key, value in intent.items() if key != "spec"}, live_uid=uid)
+
+    cache = Cache()
+    cache.observe_write(created)
+    writer = Writer(client=client, leader=cast("Leader", Holds()), cache=cache, metrics=Metrics())
+
+    async def written(demands: int, cost: float) -> dict[str, Any]:
+        await writer.write([status(demands, cost)])
+        found = await client.get(reference(fleet))
+        assert found is not None
+        return found
+
+    cost = 1.0
+    try:
+        with control_plane.api() as api:
+            api.apply(f"{CRD}/fleets.atoll.dev", older_definition())
+            while not writer.pruned.fields():  # the API server takes a moment to know of its own definition
+                cost += 1.0
+                first = await written(1, cost)
+        assert writer.pruned.fields() == ("Fleet status.costs",)
+        assert "costs" not in first["status"]
+        again = await written(1, cost + 1.0)
+        assert again["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+        assert (await written(2, cost))["status"] == {"demands": 2}
+    finally:
+        with control_plane.api() as api:
+            apply_definition(api, FLEET.plural)
+        while "costs" not in (await client.apply_status(status(3, cost).intent, uid=uid))["status"]:
+            cost += 1.0
+        await client.delete(Delete(target=reference(fleet), uid=uid, resource_version="", why="test ended"))
 
 
 async def test_a_missing_definition_is_waited_for_and_a_deleted_one_ends_the_watch(
