@@ -502,13 +502,13 @@ def test_a_fleet_says_which_budgets_bound_nobody(demand: Raw, fleet: Raw, idle: 
     )
 
 
-def test_a_fleet_says_which_fields_older_definitions_drop_and_stays_ready() -> None:
+def test_a_fleet_says_which_fields_older_definitions_lack_and_stays_ready() -> None:
     of = view(TWO, *RUNS)
     of = replace(of, snapshot=replace(of.snapshot, pruned=("Fleet status.costs", "GPUNodePool status.masked")))
     assert "Degraded DefinitionsOutdated" in said(of, "Fleet")
     assert said(of, "Fleet")[0] == "Ready Serving"
     (degraded,) = [item for item in status(of, "Fleet")["conditions"] if item["type"] == "Degraded"]
-    assert "drops Fleet status.costs, GPUNodePool status.masked" in degraded["message"]
+    assert "does not take Fleet status.costs, GPUNodePool status.masked" in degraded["message"]
     assert "upgrade the chart" in degraded["message"]
 
 

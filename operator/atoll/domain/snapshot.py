@@ -176,7 +176,7 @@ class Snapshot:
         quoted: what follows from what was heard of pools' feeds, by pool.
         masks: offerings that gave nothing lately; a mask counts until its time, its strikes until nodes come.
         objects: raw objects of our own kinds and children as last seen, managed fields dropped.
-        pruned: fields of our own kinds that the API server drops, because its definitions are older.
+        pruned: fields of our own kinds that the API server does not take, because its definitions are older.
         gateway_fault: why HTTPRoutes can be neither read nor written; None where they can, or are not used.
         router_versions: per router the configuration version it has taken; None where it cannot be read.
     """

@@ -41,7 +41,7 @@ class Gatherer:
         claims_served: whether the API server has ResourceClaims.
         refused: what autoscalers said of pods of ours, by uid.
         lengths: how long demands' requests were lately.
-        pruned: fields that the API server drops of our writes.
+        pruned: fields that the API server does not take of our writes.
         http: to ask routers with.
         routes: lists HTTPRoutes.
         observing: what engines report; None where nobody asks.

@@ -1,4 +1,4 @@
-"""Remembers which fields the API server drops, so that nobody writes them again and again."""
+"""Remembers which fields the API server does not take, so that nobody writes them again and again."""
 
 import logging
 import time
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from atoll.cluster.execute import Outcome, Result
 from atoll.domain.objects import Action, Apply, ApplyStatus, ObjectLike
-from atoll.reconcile.pruned import Path, dropped_fields, in_vain, is_ours_by_kind
+from atoll.reconcile.pruned import Path, dropped_fields, fitted, in_vain, is_ours_by_kind, undeclared_fields
 
 logger = logging.getLogger(__name__)
 
@@ -17,7 +17,7 @@ _FORGOTTEN_SECONDS = 3600.0
 
 @dataclass(slots=True, kw_only=True)
 class Pruned:
-    """What answers to our writes lacked, by kind.
+    """What was refused of our writes, or lacking in answers to them, by kind.
 
     Attributes:
         clock: monotonic, seconds.
@@ -35,21 +35,28 @@ class Pruned:
         """Whether a write would change nothing, since the API server drops all that it has of new."""
         return live is not None and in_vain(action, live, self._dropped(str(live["kind"])))
 
+    def fitted(self, action: Action) -> Action:
+        """The write without fields that the API server does not take."""
+        if not isinstance(action, Apply | ApplyStatus):
+            return action
+        return fitted(action, self._dropped(str(action.intent["kind"])))
+
     def learn(self, outcome: Outcome) -> None:
-        """Take note of what the answer to a write of an object of ours lacks, or has again."""
+        """Take note of what a write of an object of ours was refused for, what its answer lacks, or has again."""
         action, answer = outcome.action, outcome.obj
-        if outcome.result is not Result.DONE or answer is None or not isinstance(action, Apply | ApplyStatus):
+        if not isinstance(action, Apply | ApplyStatus) or not is_ours_by_kind(action.intent):
             return
-        if not is_ours_by_kind(action.intent):
-            return
-        kind, (lacking, kept) = str(action.intent["kind"]), dropped_fields(action.intent, answer)
+        lacking, kept = undeclared_fields(outcome.error), frozenset[Path]()
+        if outcome.result is Result.DONE and answer is not None:
+            lacking, kept = dropped_fields(action.intent, answer)
+        kind = str(action.intent["kind"])
         known = {path: at for path, at in self._found.get(kind, {}).items() if path not in kept}
         self._found[kind] = known | dict.fromkeys(lacking, self.clock())
         news = {_named(kind, path) for path in lacking} - self._told
         if news:
             self._told |= news
             logger.warning(
-                "the API server drops %s: its custom resource definitions are older than this operator; upgrade them",
+                "the API server does not take %s: its definitions are older than this operator; upgrade them",
                 ", ".join(sorted(news)),
             )
 

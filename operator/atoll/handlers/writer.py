@@ -40,7 +40,7 @@ class Writer:
         metrics: to count in.
         fleet: name of the Fleet, which is told what is refused of the router.
         unwritten: what was refused lately.
-        pruned: knows what the API server drops of our writes.
+        pruned: knows what the API server does not take of our writes.
     """
 
     client: Client
@@ -58,6 +58,9 @@ class Writer:
         Nor is sent what the API server would answer with what is there already.
         """
         outcomes = await self._execute(self.unwritten.due(self._of_use(actions)))
+        if again := {index: fit for index, item in enumerate(outcomes) if (fit := self._fitted(item)) is not None}:
+            found = dict(zip(again, await self._execute(list(again.values())), strict=True))
+            outcomes = tuple(found.get(index, item) for index, item in enumerate(outcomes))
         self.unwritten.learn(outcomes)
         await self._execute(self.unwritten.told(outcomes, self.cache.view(), self.fleet))
         return outcomes
@@ -66,7 +69,13 @@ class Writer:
         if not self.pruned.fields():
             return actions
         view = self.cache.view()
-        return [action for action in actions if not self.pruned.in_vain(action, _live(action, view))]
+        of_use = (action for action in actions if not self.pruned.in_vain(action, _live(action, view)))
+        return [self.pruned.fitted(action) for action in of_use]
+
+    def _fitted(self, outcome: Outcome) -> Action | None:
+        """A write that was refused for fields that older definitions lack, without these; None for any other."""
+        fit = self.pruned.fitted(outcome.action)
+        return fit if outcome.result is Result.FAILED and fit is not outcome.action else None
 
     async def _execute(self, actions: Sequence[Action]) -> tuple[Outcome, ...]:
         if not actions:

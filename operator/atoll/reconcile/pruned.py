@@ -1,6 +1,12 @@
-"""What the API server drops of our own kinds, because its definitions are older than the operator."""
+"""What the API server does not take of our own kinds, because its definitions are older than the operator.
 
+It drops such fields of an object that is created, and refuses the whole of one that is applied, with status 500 (seen
+on Kubernetes 1.36).
+"""
+
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from atoll.domain.objects import OUR_KINDS, Action, Apply, ApplyStatus, ObjectLike
@@ -10,6 +16,8 @@ Path = tuple[str, ...]
 """Keys from the object's root; ``[]`` stands for each item of a list."""
 
 _ITEM = "[]"
+_SELECTED = re.compile(r"\[[^\]]*\]")
+_UNDECLARED = re.compile(r"(\.[\w.\[\]]+): field not declared in schema")
 _OURS = frozenset(kind.name for kind in OUR_KINDS)
 
 
@@ -20,14 +28,26 @@ def dropped_fields(intent: ObjectLike, answer: ObjectLike) -> tuple[frozenset[Pa
     return frozenset(path for path in lacking if path[:-1] not in lacking), frozenset(meant & kept)
 
 
-def in_vain(action: Action, live: ObjectLike | None, dropped: frozenset[Path]) -> bool:
-    """Whether a write would leave an object of ours as it is, but for fields that the API server drops."""
-    if not dropped or live is None or not isinstance(action, Apply | ApplyStatus):
-        return False
-    if action.intent["kind"] not in _OURS or not action.live_uid:
-        return False
+def undeclared_fields(error: str) -> frozenset[Path]:
+    """Fields that an apply was refused for, by the API server's words."""
+    plain = _SELECTED.sub(f".{_ITEM}", error)
+    return frozenset(tuple(path.strip(".").split(".")) for path in _UNDECLARED.findall(plain))
+
+
+def fitted(action: Action, dropped: frozenset[Path]) -> Action:
+    """The write without fields that the API server does not take."""
+    if not dropped or not isinstance(action, Apply | ApplyStatus) or action.intent["kind"] not in _OURS:
+        return action
     rest = _without(action.intent, dropped)
-    return rest != action.intent and not differs(_fields(rest), _fields(live), exact=isinstance(action, ApplyStatus))
+    return action if rest == action.intent else replace(action, intent=rest)
+
+
+def in_vain(action: Action, live: ObjectLike | None, dropped: frozenset[Path]) -> bool:
+    """Whether a write would leave an object of ours as it is, but for fields that the API server does not take."""
+    rest = fitted(action, dropped)
+    if live is None or rest is action or not isinstance(rest, Apply | ApplyStatus) or not rest.live_uid:
+        return False
+    return not differs(_fields(rest.intent), _fields(live), exact=isinstance(rest, ApplyStatus))
 
 
 def is_ours_by_kind(obj: ObjectLike) -> bool:

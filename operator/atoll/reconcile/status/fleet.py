@@ -54,11 +54,11 @@ def fleet_status(view: View, live: ObjectLike) -> tuple[Action, ...]:
 
 
 def outdated(fields: Sequence[str]) -> str:
-    """What it means that the API server drops fields of our own kinds, and the mend."""
+    """What it means that the API server does not take fields of our own kinds, and the mend."""
     named = ", ".join(fields[:_LISTED]) + (f" and {len(fields) - _LISTED} more" if len(fields) > _LISTED else "")
     return (
-        f"the API server drops {named}: its custom resource definitions are older than this operator; upgrade the chart"
-        " with crds.enabled, or apply its definitions with kubectl apply --server-side"
+        f"the API server does not take {named}: its custom resource definitions are older than this operator; upgrade"
+        " the chart with crds.enabled, or apply its definitions with kubectl apply --server-side"
     )
 
 
