@@ -11,14 +11,12 @@ from atoll.domain.planning import Planning
 from atoll.domain.snapshot import Snapshot
 from atoll.handlers.metrics import Metrics
 from atoll.handlers.planner import Write
-from atoll.reconcile.desired import desired_objects
 from atoll.reconcile.discover import discover, pool_writes
-from atoll.reconcile.plans import plan_in_force
-from atoll.reconcile.problem import replan_due, without_faulty
+from atoll.reconcile.look import look_at
 from atoll.reconcile.service import service_of
 from atoll.reconcile.status.view import View
 from atoll.reconcile.status.write import status_writes
-from atoll.reconcile.transition import Step, next_step
+from atoll.reconcile.transition import Step
 from atoll.render.router.routing import RouterSettings
 
 logger = logging.getLogger(__name__)
@@ -40,29 +38,22 @@ class Executor:
 
     async def look(self, snapshot: Snapshot, planning: Planning, now: datetime) -> Step:
         """One step: decide, write, tell."""
-        plan = plan_in_force(snapshot.plans, planning)
-        due = replan_due(snapshot, planning, plan, now)
         discovered = discover(snapshot, now)  # also for demands that are at fault for want of pools
-        snapshot = without_faulty(snapshot, planning.faults)
-        desired, faults = desired_objects(snapshot, plan, self.router)
-        if faults:
-            snapshot = without_faulty(snapshot, faults)
-            desired, _ = desired_objects(snapshot, plan, self.router)
-        step = next_step(snapshot, desired, now, hold=plan is None, replan_due=due)
+        found = look_at(snapshot, planning, self.router, now)
         if snapshot.fleet.mode is not Mode.PAUSED:
-            _log(await self.write((*pool_writes(snapshot, discovered), *step.actions)))
+            _log(await self.write((*pool_writes(snapshot, discovered), *found.step.actions)))
         view = View(
-            snapshot=snapshot,
+            snapshot=found.snapshot,
             planning=planning,
-            plan=plan,
-            step=step,
-            service=service_of(snapshot, plan, desired),
+            plan=found.plan,
+            step=found.step,
+            service=service_of(found.snapshot, found.plan, found.desired),
             now=now,
             discovered=discovered,
         )
         _log(await self.write(status_writes(view)))
         self.metrics.measure(view)
-        return step
+        return found.step
 
 
 def _log(outcomes: tuple[Outcome, ...]) -> None:

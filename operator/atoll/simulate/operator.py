@@ -14,12 +14,11 @@ from atoll.domain.snapshot import Snapshot
 from atoll.optimize.case import Case, Decision
 from atoll.optimize.posing import case_of
 from atoll.reconcile.adopt import adopt, basis_of
-from atoll.reconcile.desired import desired_objects
+from atoll.reconcile.look import look_at
 from atoll.reconcile.moments import format_moment
-from atoll.reconcile.plans import current_plan, phases, plan_in_force, prunable
-from atoll.reconcile.problem import demand_digest, inputs_of, replan_due, trigger, without_faulty
+from atoll.reconcile.plans import current_plan, phases, prunable
+from atoll.reconcile.problem import demand_digest, inputs_of, trigger, without_faulty
 from atoll.reconcile.service import service_of
-from atoll.reconcile.transition import next_step
 from atoll.render.router.routing import RouterSettings
 from atoll.simulate.world import World
 
@@ -134,20 +133,12 @@ class Operator:
         planning = self._planning
         if planning is None:
             return False
-        snapshot, now = self.world.snapshot(), self.world.now
-        plan = plan_in_force(snapshot.plans, planning)
-        due = replan_due(snapshot, planning, plan, now)
-        snapshot = without_faulty(snapshot, planning.faults)
-        desired, faults = desired_objects(snapshot, plan, self.router)
-        if faults:
-            snapshot = without_faulty(snapshot, faults)
-            desired, _ = desired_objects(snapshot, plan, self.router)
-        step = next_step(snapshot, desired, now, hold=plan is None, replan_due=due)
-        self.world.act(step.actions)
-        self.converged = step.converged
-        self.capacity = dict(service_of(snapshot, plan, desired).served_rate)
+        found = look_at(self.world.snapshot(), planning, self.router, self.world.now)
+        self.world.act(found.step.actions)
+        self.converged = found.step.converged
+        self.capacity = dict(service_of(found.snapshot, found.plan, found.desired).served_rate)
         self._tell_phases(planning)
-        return bool(step.actions)
+        return bool(found.step.actions)
 
     def _tell_phases(self, planning: Planning) -> None:
         plans = self.world.plans
