@@ -1,4 +1,9 @@
+from typing import Any
+
+import pytest
+
 from atoll.domain.fleet import RouterPolicy
+from atoll.reconcile.difference import differs
 from atoll.render.router.configuration import router_configuration
 from atoll.render.router.pods import RouterPods
 from atoll.render.router.routing import RouterSettings
@@ -70,7 +75,7 @@ def test_the_service_can_be_a_load_balancer() -> None:
     service = rendered(RouterPods(service_type="LoadBalancer", service_annotations={"internal": "true"}))["Service"]
 
     assert service["spec"]["type"] == "LoadBalancer"
-    assert service["metadata"]["annotations"] == {"internal": "true"}
+    assert service["metadata"]["annotations"]["internal"] == "true"
 
 
 def test_what_the_api_server_leaves_out_is_left_out_of_placement() -> None:
@@ -88,3 +93,27 @@ def test_what_the_api_server_leaves_out_is_left_out_of_placement() -> None:
         "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [kept]}},
         "nodeSelector": {"dedicated": ""},
     }
+
+
+@pytest.mark.parametrize(
+    "former",
+    [
+        {"node_selector": {"pool": "system"}},
+        {"tolerations": ({"key": "system", "operator": "Exists"},)},
+        {"priority_class_name": "system-cluster-critical"},
+        {"pod_labels": {"team": "a"}},
+        {"service_annotations": {"load-balancer": "internal"}},
+    ],
+)
+def test_a_setting_that_is_taken_back_is_a_difference(former: dict[str, Any]) -> None:
+    """What an intent no longer has goes with its next apply, so there must be one."""
+    live, intents = rendered(RouterPods(**former)), rendered(RouterPods())
+
+    assert any(differs(intents[kind], live[kind]) for kind in intents)
+    assert not any(differs(intents[kind], rendered(RouterPods())[kind]) for kind in intents)
+
+
+def test_the_number_of_routers_that_an_autoscaler_sets_makes_no_difference_elsewhere() -> None:
+    few, many = (rendered(RouterPods(autoscaled=True), running=count)["Deployment"] for count in (2, 5))
+
+    assert few["metadata"] == many["metadata"]

@@ -14,6 +14,7 @@ ROUTER_USER = 101
 """User ``envoy`` of Envoy's image."""
 
 _BOOTSTRAP_HASH = "atoll.dev/router-bootstrap"
+_INTENT = "atoll.dev/intent"
 _STOP_MARGIN_SECONDS = 15
 _LEAVE_SECONDS = 5
 """The readiness probe fails and the Service drops the pod within so long, seconds."""
@@ -37,11 +38,12 @@ def router_objects(
     # pod, unless the autoscaler has written it too, which it does only when it scales (decision 44).
     if settings.pods.autoscaled and running is not None:
         replicas = running
-    return (
+    objects = (
         router_deployment(configuration, settings, policy, replicas),
         router_service(settings),
         router_disruption_budget(settings),
     )
+    return tuple(map(_stamped, objects))
 
 
 def router_references(settings: RouterSettings) -> frozenset[Reference]:
@@ -200,6 +202,18 @@ def router_disruption_budget(settings: RouterSettings) -> dict[str, Any]:
 
 def _replicas(settings: RouterSettings, policy: RouterPolicy) -> int:
     return settings.pods.replicas if policy.replicas is None else policy.replicas
+
+
+def _stamped(obj: dict[str, Any]) -> dict[str, Any]:
+    """The object with a digest of all of it but its replicas.
+
+    What a live object has and the intent has not is nobody's difference, so a setting that was taken back would stay
+    for ever: by the digest it is written once more, and goes.
+    """
+    spec = {key: value for key, value in obj["spec"].items() if key != "replicas"}
+    metadata = obj["metadata"]
+    stamp = {_INTENT: names.content_hash({"metadata": metadata, "spec": spec})}
+    return {**obj, "metadata": {**metadata, "annotations": {**metadata.get("annotations", {}), **stamp}}}
 
 
 def _metadata(settings: RouterSettings) -> dict[str, Any]:
