@@ -99,6 +99,12 @@ def test_without_room_the_fleet_converges_within_its_gpus(story: Any, provisioni
     tell(made, story)
 
 
+def test_what_a_replica_that_lost_a_stage_still_holds_is_given_to_nobody_else() -> None:
+    made = fleet(small=3, big=1, provisioning="Autoscaler")
+    made.watched = False
+    tell(made, [(8, ("demand", "chat", 30.0, "both", "v:1")), (0, ("lose", 0))])
+
+
 @MANY
 @given(story=STORY, kills=KILLS, provisioning=st.sampled_from(["Autoscaler", "Fixed"]), small=st.sampled_from([3, 40]))
 def test_c7_killed_at_any_write_it_ends_in_the_same_objects(

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from atoll.domain.objects import Delete
 from atoll.domain.pool import OfferingKey, Provisioning
 from atoll.domain.snapshot import ObservedPod
 from atoll.reconcile.move import Move
@@ -113,10 +114,15 @@ class Room:
         return pool is not None and pool.provisioning is Provisioning.AUTOSCALER and not masked
 
     def _stopping(self) -> Iterator[tuple[ObservedPod, OfferingKey]]:
-        """Pods of planned demands that are being stopped, with their offering; those of others are no supply at all."""
+        """Pods of planned demands that are being stopped, with their offering; those of others are no supply at all.
+
+        So are those that this step stops because another stage of their replica failed: they are replaced at once.
+        """
+        stopped = {action.uid for action in self._move.actions if isinstance(action, Delete) and not action.force}
         for pod in self._move.snapshot.pods:
             node = self._move.snapshot.nodes.get(pod.node)
-            if not pod.deleting or pod.finished or not is_engine(pod.labels) or node is None or node.offering is None:
+            stopping = (pod.deleting or pod.uid in stopped) and not pod.finished and is_engine(pod.labels)
+            if not stopping or node is None or node.offering is None:
                 continue
             if demand_of(pod.namespace, pod.labels) in self._move.snapshot.demands and self._counts(pod, node.offering):
                 yield pod, node.offering
