@@ -1,9 +1,12 @@
-"""Nodes whose GPUs are claimed: no device plugin, but ResourceSlices, as NVIDIA's DRA driver publishes them."""
+"""Nodes of one's own, with a device plugin or with the ResourceSlices of NVIDIA's DRA driver in its place."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 
 from e2e.world import ATOLL, NODES, PODS, Object, World
+
+from atoll.local.cloud import GPU_RESOURCE
 
 SLICES = "/apis/resource.k8s.io/v1/resourceslices"
 CLAIMS = "/apis/resource.k8s.io/v1/namespaces/default/resourceclaims"
@@ -29,15 +32,21 @@ POOL: Object = {
 }
 
 
+def pool(*, claimed: bool) -> Object:
+    """The rack as a pool."""
+    found = deepcopy(POOL)
+    if not claimed:
+        del found["spec"]["gpu"]["deviceClass"]
+    return found
+
+
 @contextmanager
-def rack(world: World, nodes: int = 2) -> Iterator[list[str]]:
-    """So many nodes, their slices, and the DeviceClass of the driver's chart; names of the nodes."""
+def rack(world: World, nodes: int = 2, *, claimed: bool = True) -> Iterator[list[str]]:
+    """So many nodes and, where GPUs are claimed, slices and the DeviceClass of the driver's chart; the nodes' names."""
     names = [f"rack-{index}" for index in range(nodes)]
-    made = [
-        (CLASSES, device_class()),
-        *((NODES, node(name)) for name in names),
-        *((SLICES, slice_of(n)) for n in names),
-    ]
+    made = [(NODES, node(name, claimed=claimed)) for name in names]
+    if claimed:
+        made += [(CLASSES, device_class()), *((SLICES, slice_of(name)) for name in names)]
     try:
         for path, obj in made:
             world.api.create(path, obj)
@@ -58,9 +67,10 @@ def device_class() -> Object:
     }
 
 
-def node(name: str) -> Object:
+def node(name: str, *, claimed: bool) -> Object:
     zone = {"topology.kubernetes.io/region": "us-east-2", "topology.kubernetes.io/zone": "us-east-2a"}
     size = {"cpu": "48", "memory": "360Gi", "ephemeral-storage": "200Gi", "pods": "50"}
+    size |= {} if claimed else {GPU_RESOURCE: str(GPUS)}
     return {
         "apiVersion": "v1",
         "kind": "Node",
@@ -137,66 +147,6 @@ def given_to(world: World, pod: str) -> set[tuple[str, str]]:
         if any(user["name"] == pod for user in claim.get("status", {}).get("reservedFor", []))
         for result in claim["status"]["allocation"]["devices"]["results"]
     }
-
-
-@contextmanager
-def kueue_gate(world: World) -> Iterator[None]:
-    """Pods with a queue's label are gated, by an admission policy as Kueue's webhook does it."""
-    name, root = "kueue-gate", "/apis/admissionregistration.k8s.io/v1/mutatingadmissionpolic"
-    label, gate = "kueue.x-k8s.io/managed", "kueue.x-k8s.io/admission"
-    mutation = (
-        f"Object{{metadata: Object.metadata{{labels: {{'{label}': 'true'}}}}, "
-        f"spec: Object.spec{{schedulingGates: [Object.spec.schedulingGates{{name: '{gate}'}}]}}}}"
-    )
-    policy: Object = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "MutatingAdmissionPolicy",
-        "metadata": {"name": name},
-        "spec": {
-            "matchConstraints": {
-                "resourceRules": [
-                    {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
-                ]
-            },
-            "matchConditions": [
-                {
-                    "name": "queued",
-                    "expression": "object.metadata.?labels[?'kueue.x-k8s.io/queue-name'].hasValue()",
-                }
-            ],
-            "failurePolicy": "Fail",
-            "reinvocationPolicy": "Never",
-            "mutations": [{"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": mutation}}],
-        },
-    }
-    binding = {**policy, "kind": "MutatingAdmissionPolicyBinding", "spec": {"policyName": name}}
-    world.api.create(f"{root}ies", policy)
-    world.api.create(f"{root}ybindings", binding)
-    probe = {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": {"generateName": "probe-", "labels": {"kueue.x-k8s.io/queue-name": "probe"}},
-        "spec": {"containers": [{"name": "c", "image": "c"}]},
-    }
-
-    def gates() -> bool:
-        made = world.api.create("/api/v1/namespaces/default/pods?dryRun=All", probe)
-        return bool(made["spec"].get("schedulingGates"))
-
-    try:
-        world.wait(gates, "pods with a queue are gated", 30)
-        yield
-    finally:
-        world.api.delete(f"{root}ybindings/{name}")
-        world.api.delete(f"{root}ies/{name}")
-
-
-def admit(world: World, demand: str) -> None:
-    """Lift the gates of a demand's pods, as Kueue does when there is quota."""
-    for pod in world.pods(demand):
-        if pod["spec"].get("schedulingGates"):
-            path = f"/api/v1/namespaces/default/pods/{pod['metadata']['name']}"
-            world.api.merge(path, {"spec": {"schedulingGates": None}})
 
 
 def templates(world: World) -> list[Object]:

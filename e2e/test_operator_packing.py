@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 import pytest
-from e2e.rack import POOL, POOL_PATH, admit, demand_of, given_to, kueue_gate, others, rack, templates
+from e2e.kueue import QUEUE, batch, kueue, set_quota
+from e2e.rack import GPUS, POOL_PATH, demand_of, given_to, others, pool, rack, templates
 from e2e.world import MANIFESTS, POOLS, World, rows, serving
 
 from atoll.local.binaries import Binaries
@@ -78,7 +79,7 @@ def test_gpus_that_others_hold_are_not_counted_on(world: World) -> None:
 
 def test_gpus_that_are_claimed_are_given_by_the_real_scheduler_and_not_counted_twice(world: World) -> None:
     with rack(world) as (first, second), others(world, second, gpus=3):
-        world.apply(POOL)
+        world.apply(pool(claimed=True))
         world.apply(demand_of(world, "claimed"))
         world.settle("the demand is served")
         (pod,) = world.pods("claimed")
@@ -97,22 +98,24 @@ def test_gpus_that_are_claimed_are_given_by_the_real_scheduler_and_not_counted_t
         world.wait(lambda: not templates(world), "what pods claimed is forgotten", 30)
 
 
-def test_a_pod_that_kueue_holds_back_waits_for_quota_and_for_nothing_else(world: World) -> None:
-    with rack(world, nodes=1), kueue_gate(world):
-        world.apply(POOL)
-        world.apply(demand_of(world, "queued", queue="serving"))
+def test_what_kueue_gives_to_others_is_not_free_and_an_engine_waits_for_its_quota(world: World) -> None:
+    """Last of this file, with the real Kueue."""
+    with rack(world, nodes=1, claimed=False), kueue(world):
+        set_quota(world, GPUS)
+        with batch(world, GPUS):
+            world.apply(pool(claimed=False))
+            world.wait(lambda: obtainable(world, "rack") == 0, "what Kueue has given to others is not free", 30)
+            set_quota(world, 0)
+        world.wait(lambda: obtainable(world, "rack") == 1, "it is free again", 30)
+        world.apply(demand_of(world, "queued", queue=QUEUE))
         said = world.await_reason("queued", "SchedulingGated")
 
-        assert "waits for quota in LocalQueue 'serving'" in said["message"]
-        (deployment,) = world.deployments("queued")
-        assert deployment["metadata"]["labels"]["kueue.x-k8s.io/queue-name"] == "serving"
+        assert f"waits for quota in LocalQueue '{QUEUE}'" in said["message"]
+        world.wait(lambda: is_gated(world, "queued"), "its pods are gated by Kueue's webhook", 30)
         assert not any(world.ready(name).get("status") != "True" for name in ("phi-4", "gpt-oss-20b"))
-
-        def is_served() -> bool:
-            admit(world, "queued")  # also pods that came after others
-            return world.is_settled()
-
-        world.wait(is_served, "Kueue has admitted it, and it is served")
+        set_quota(world, GPUS)
+        world.settle("Kueue has admitted it, and it is served")
+        world.calm()
         world.delete("ModelDemand", "queued")
         world.wait(lambda: not world.pods("queued"), "its pods are gone", 30)
 
@@ -132,16 +135,22 @@ def models_by_node(world: World) -> dict[str, set[str]]:
     return found
 
 
-def obtainable(world: World) -> int:
-    pool = world.api.get(f"{POOLS}/a100-x8")
-    assert pool is not None
-    return int(pool["status"]["obtainableNodes"])
+def obtainable(world: World, name: str = "a100-x8") -> int:
+    found = world.api.get(f"{POOLS}/{name}")
+    assert found is not None
+    return int(found.get("status", {}).get("obtainableNodes", -1))
 
 
 def free_nodes(world: World) -> set[int]:
     """Nodes of the rack that can be had, by what each of its offerings says."""
     live = world.api.get(POOL_PATH) or {}
     return {offering["obtainableNodes"] for offering in live.get("status", {}).get("offerings", ())}
+
+
+def is_gated(world: World, demand: str) -> bool:
+    pods = world.pods(demand)
+    gate = {"name": "kueue.x-k8s.io/admission"}
+    return bool(pods) and all(gate in pod["spec"].get("schedulingGates", ()) for pod in pods)
 
 
 def foreign_pod(*, gpus: int) -> dict[str, object]:

@@ -21,6 +21,12 @@ TOOLS = (
         definitions_module="sigs.k8s.io/gateway-api",
     ),
     Part(
+        name="kueue",
+        programs={"kueue": "sigs.k8s.io/kueue/cmd/kueue"},
+        definitions=("config/components/crd/bases", "config/components/webhook"),
+        definitions_module="sigs.k8s.io/kueue",
+    ),
+    Part(
         name="prometheus",
         programs={name: f"github.com/prometheus/prometheus/cmd/{name}" for name in ("prometheus", "promtool")},
     ),
