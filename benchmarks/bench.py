@@ -92,13 +92,10 @@ COMPARISONS = (
         module="traffic",
         about="Requests through the real router while the fleet moves and loses nodes.",
         options=("--requests", "5000", "--moves", "6", "--locust"),
-        long_options=("--requests", "100000", "--moves", "40", "--losses", "10", "--speed", "12", "--locust"),
-    ),
-    Comparison(
-        run="traffic-losses",
-        module="traffic",
-        about="Losses, TTFT, shares and utilisation at half the load.",
-        options=("--requests", "100", "--moves", "1", "--losses", "2", "--speed", "6", "--utilisation", "30"),
+        long_options=(
+            *("--requests", "100000", "--moves", "39", "--losses", "5"),
+            *("--speed", "12", "--utilisation", "30", "--locust"),
+        ),
     ),
     Comparison(
         run="estimate",

@@ -1,6 +1,6 @@
 """One picture of a run: time to first token and failures over time, with what happened to the fleet."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import matplotlib as mpl
@@ -14,6 +14,8 @@ NAME = "traffic.svg"
 
 _MOST_POINTS = 1500
 _MOVE, _LOSS = "#9ecae1", "#fdae6b"
+_NAME_WIDTH = 0.009
+"""Of the run's time, what a name takes in the picture: names that are closer would lie on each other."""
 
 
 def plot(run: Run, folder: Path) -> Path | None:
@@ -35,8 +37,8 @@ def plot(run: Run, folder: Path) -> Path | None:
                 alpha=(0.35, 0.55)[number % 2],
                 lw=0,
             )
-        middle = (each.started + each.ended) / 2.0 - zero
-        names.text(middle, 0.0, each.name, fontsize=6.5, rotation=90, ha="center", va="bottom")
+    for middle, name in _names_with_room(run, zero):
+        names.text(middle, 0.0, name, fontsize=6.5, rotation=90, ha="center", va="bottom")
     shown = [each for each in run.outcomes if each.outcome == WHOLE and each.stream]
     step = max(1, len(shown) // _MOST_POINTS)
     for name in sorted({each.served_name for each in shown}):
@@ -55,6 +57,17 @@ def plot(run: Run, folder: Path) -> Path | None:
     path = folder / NAME
     figure.savefig(path, metadata={"Date": None})
     return path
+
+
+def _names_with_room(run: Run, zero: float) -> Iterator[tuple[float, str]]:
+    """Where names of moves and losses stand, in seconds, without those that have no room behind the one before."""
+    width = _NAME_WIDTH * (run.outcomes[-1].started - zero)
+    taken = -width
+    for each in run.episodes:
+        middle = (each.started + each.ended) / 2.0 - zero
+        if middle >= taken + width:
+            yield middle, each.name
+            taken = middle
 
 
 def _rates(axes: Axes, outcomes: Sequence[Outcome], episodes: Sequence[Episode], zero: float) -> None:
